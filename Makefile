@@ -1,0 +1,65 @@
+# Thin front of the command line `fitact` (see `make help`); everything lives in ./.venv and ./build.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+PYTHON ?= python3
+VENV := .venv
+READY := $(VENV)/.ready
+FITACT := $(VENV)/bin/fitact
+
+# Options of `make sim`, passed on when they are given: make sim MODEL=alexnet WORD=32 FAULTS=100
+MODEL ?= alexnet
+option = $(if $($(1)),--$(2) $($(1)))
+MACHINE = $(call option,ROWS,rows) $(call option,COLS,cols) $(call option,WORD,word) $(call option,CONFIG,config)
+
+.PHONY: help setup sim train rtl lint test bench doctor docs clean distclean
+
+help:  ## list the targets
+	@echo "FitAct testbed. Two commands do everything: 'make sim MODEL=alexnet' and 'make test'."
+	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@echo "  options of sim: MODEL= IMAGES= FAULTS= SEED= ROWS= COLS= WORD=8|16|32 CONFIG= SCHEME= WAVES=1 OUT="
+
+setup: $(READY)  ## create .venv with the pinned packages
+$(READY): requirements.txt pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null \
+	  || { echo "error: Python 3.11 or newer is needed; install it or say make PYTHON=/path/to/python3.11" >&2; exit 2; }
+	@command -v g++ >/dev/null || command -v c++ >/dev/null \
+	  || { echo "error: no C++ compiler; install one (Debian, Ubuntu: apt install g++)" >&2; exit 2; }
+	@$(PYTHON) -m venv $(VENV) \
+	  || { echo "error: python has no venv module; install it (Debian, Ubuntu: apt install python3-venv)" >&2; exit 2; }
+	@echo "installing the pinned packages into $(VENV) (a few minutes, once)"
+	@$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
+	@$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps -r requirements-data.txt
+	@$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+sim: $(READY)  ## run MODEL through the RTL: bit-exact check, classification, upsets per protection scheme
+	@$(FITACT) sim $(MODEL) $(MACHINE) $(call option,IMAGES,images) $(call option,FAULTS,faults) \
+	  $(call option,SEED,seed) $(call option,SCHEME,scheme) $(call option,OUT,out) $(if $(filter 1,$(WAVES)),--waves)
+
+train: $(READY)  ## train MODEL and learn its bounds (needs CIFAR-10: see README)
+	@$(FITACT) train $(MODEL) $(call option,SEED,seed)
+
+rtl: $(READY)  ## generate the Verilog (default machine: rtl/generated; others: build/)
+	@$(FITACT) rtl $(MACHINE)
+
+lint: $(READY)  ## ruff, mypy and Verilator lint
+	@$(VENV)/bin/ruff check . && $(VENV)/bin/ruff format --check . && $(VENV)/bin/mypy golden fitact_hw sim tests
+	@$(FITACT) lint
+
+test: lint  ## everything: lint, types, unit, cocotb and end-to-end tests
+	@$(VENV)/bin/pytest
+
+bench: $(READY)  ## simulation speed: full machine against a bare PE array, in one run
+	@$(FITACT) bench $(MACHINE)
+
+doctor: $(READY)  ## check the tools and say what to install
+	@$(FITACT) doctor
+
+docs: $(READY)  ## regenerate docs/ pages and rtl/generated from their definitions
+	@$(FITACT) rtl --default && $(FITACT) docs
+
+clean:  ## remove build/
+	@rm -rf build
+
+distclean: clean  ## remove build/ and .venv
+	@rm -rf $(VENV)

@@ -1,0 +1,1 @@
+"""The accelerator in Python: configuration, instruction set, Verilog generator, compiler, faults, reports."""

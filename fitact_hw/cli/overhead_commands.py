@@ -1,0 +1,126 @@
+"""The command that says what protection costs: overhead."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from fitact_hw.cli.options import ColsOption, ConfigOption, RowsOption, WordOption
+
+
+def overhead(
+    rows: RowsOption = None,
+    cols: ColsOption = None,
+    word: WordOption = None,
+    config: ConfigOption = None,
+    models: Annotated[
+        str, typer.Option("--models", help="networks for memory, latency and energy, comma between")
+    ] = "alexnet",
+    liberty: Annotated[
+        str | None,
+        typer.Option(
+            "--liberty",
+            envvar="LIBERTY",
+            help="cell library: .lib, .lib.xz, a folder, or several with ':' between [compact 130 nm]",
+        ),
+    ] = None,
+    list_pdks: Annotated[
+        bool, typer.Option("--list-pdks", help="show the libraries that are installed, and stop")
+    ] = False,
+    node: Annotated[
+        int | None, typer.Option("--node", help="nm of the SRAM and energy model [the library's]")
+    ] = None,
+    port_factor: Annotated[
+        float, typer.Option("--port-factor", min=1.0, help="SRAM area factor for the second port")
+    ] = 1.0,
+    fpga: Annotated[bool, typer.Option(help="place and route the lanes on an ECP5")] = True,
+    full_top: Annotated[
+        bool, typer.Option("--full-top", help="place and route whole machines too (minutes each)")
+    ] = False,
+    workers: Annotated[int, typer.Option(min=1, help="processes; results do not depend on it")] = 2,
+    out: Annotated[Path, typer.Option(help="folder of results and cache")] = Path("build/overhead"),
+) -> None:
+    """Area, timing, FPGA resources, memory, latency and energy of every protection scheme, before layout."""
+    from rich.console import Console
+
+    console = Console(highlight=False, soft_wrap=False)
+    if list_pdks:
+        _list_pdks(console)
+        return
+    from fitact_hw.config import AcceleratorConfig
+    from fitact_hw.overhead.flow import Options, run_overhead
+
+    options = Options(
+        config=AcceleratorConfig.load(config, rows=rows, cols=cols, word_bits=word),
+        liberty=liberty,
+        node_nm=node,
+        port_factor=port_factor,
+        fpga=fpga,
+        full_top=full_top,
+        workers=workers,
+        out=out,
+        command=_command(rows, cols, word, config, models, liberty, node),
+    )
+    run_overhead(options, {name: _layers(name) for name in models.split(",") if name}, console)
+
+
+def _command(
+    rows: int | None,
+    cols: int | None,
+    word: int | None,
+    config: Path | None,
+    models: str,
+    liberty: str | None,
+    node: int | None,
+) -> str:
+    """The command line that gives the same figures again; files by their names only."""
+    library = os.pathsep.join(Path(path).name for path in liberty.split(os.pathsep)) if liberty else None
+    given = {
+        "rows": rows,
+        "cols": cols,
+        "word": word,
+        "config": config.name if config else None,
+        "models": models,
+        "liberty": library,
+        "node": node,
+    }
+    return " ".join(["fitact overhead", *(f"--{name} {value}" for name, value in given.items() if value)])
+
+
+def _layers(name: str) -> Callable[[], Sequence[Any]]:
+    """Shapes of a network's layers, when they are needed; trained weights are not."""
+    from golden.models import build_model
+
+    model = build_model(name)  # an unknown name fails here, before minutes of synthesis
+
+    def layers() -> Sequence[Any]:
+        from golden.lowering import lower
+
+        return lower(model)
+
+    return layers
+
+
+def _list_pdks(console: Any) -> None:
+    from rich.table import Table
+
+    from fitact_hw.overhead.technology import find_pdks
+
+    table = Table("found by", "LIBERTY=")
+    found = find_pdks()
+    for item in found:
+        table.add_row(item.origin, item.path)
+    console.print(table)
+    if len(found) == 1:
+        console.print(
+            "no PDK found; `pip install ciel`, then e.g. `ciel enable --pdk-family ihp-sg13g2 <version>`"
+        )
+
+
+def register(app: typer.Typer) -> None:
+    """Add this module's commands to ``app``."""
+    app.command()(overhead)

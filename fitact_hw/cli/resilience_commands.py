@@ -1,0 +1,114 @@
+"""Commands about bit errors in parameter memory: resilience and granularity."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+
+from fitact_hw.cli.options import SeedOption
+from fitact_hw.errors import FitActError
+
+ModelArgument = Annotated[str, typer.Argument(help="network: see `fitact models`")]
+WordsOption = Annotated[str, typer.Option("--word", help="word widths in bits, e.g. 32 or 8,32 (32: Q15.16)")]
+RatesOption = Annotated[
+    str | None,
+    typer.Option("--rates", help="bit error rates, e.g. 1e-7,1e-6 [6 for 32 bits, 3 for 8 and 16]"),
+]
+MapsOption = Annotated[int, typer.Option("--maps", min=1, help="fault maps per rate, the same for all networks")]
+ImagesOption = Annotated[int, typer.Option("--images", min=1, help="test images (needs FITACT_CIFAR10)")]
+BoundsOption = Annotated[
+    str, typer.Option("--bounds", help="memory of the bounds: faulty, protected, or both as faulty,protected")
+]
+ThreadsOption = Annotated[int | None, typer.Option("--threads", min=1, help="CPU threads [all cores]")]
+
+
+def _numbers(text: str, kind: type, what: str) -> tuple[Any, ...]:
+    try:
+        return tuple(kind(part) for part in text.split(",") if part.strip())
+    except ValueError:
+        raise FitActError(f"{what} {text!r} must be numbers separated by commas") from None
+
+
+def _names(text: str | None) -> tuple[str, ...]:
+    return tuple(part.strip() for part in (text or "").split(",") if part.strip())
+
+
+def _console() -> Console:
+    """The terminal, or a file that is wide enough for the tables."""
+    return Console(width=None if sys.stdout.isatty() else 160)
+
+
+def _use_threads(threads: int | None) -> None:
+    if threads is not None:
+        import torch
+
+        torch.set_num_threads(threads)
+
+
+def resilience(
+    model: ModelArgument = "alexnet",
+    schemes: Annotated[str | None, typer.Option(help="schemes, e.g. ranger,fitact [all]")] = None,
+    word: WordsOption = "32",
+    rates: RatesOption = None,
+    maps: MapsOption = 20,
+    images: ImagesOption = 1000,
+    seed: SeedOption = 1,
+    bounds: BoundsOption = "faulty",
+    out: Annotated[Path | None, typer.Option(help="result folder [build/<model>/resilience]")] = None,
+    threads: ThreadsOption = None,
+) -> None:
+    """Accuracy against bit error rate in parameter memory for every protection scheme; resumable."""
+    from golden.resilience.experiments import run_resilience
+    from golden.resilience.study import Settings
+
+    _use_threads(threads)
+    settings = Settings(
+        model=model,
+        schemes=_names(schemes),
+        words=_numbers(word, int, "--word"),
+        rates=_numbers(rates or "", float, "--rates"),
+        maps=maps,
+        images=images,
+        seed=seed,
+        memories=_names(bounds),
+    )
+    run_resilience(settings, out or Path("build") / model / "resilience", _console())
+
+
+def granularity(
+    model: ModelArgument = "alexnet",
+    source: Annotated[str, typer.Option(help="scheme whose neuron bounds are grouped")] = "fitact",
+    word: WordsOption = "32",
+    rates: RatesOption = None,
+    maps: MapsOption = 20,
+    images: ImagesOption = 1000,
+    seed: SeedOption = 1,
+    bounds: BoundsOption = "faulty",
+    out: Annotated[Path | None, typer.Option(help="result folder [build/<model>/granularity]")] = None,
+    threads: ThreadsOption = None,
+) -> None:
+    """Accuracy against bytes of bound storage: layer, channel, 2x2-patch, neuron; words and 4-bit codes."""
+    from golden.resilience.experiments import run_granularity
+    from golden.resilience.study import Settings
+
+    _use_threads(threads)
+    settings = Settings(
+        model=model,
+        words=_numbers(word, int, "--word"),
+        rates=_numbers(rates or "", float, "--rates"),
+        maps=maps,
+        images=images,
+        seed=seed,
+        memories=_names(bounds),
+    )
+    run_granularity(settings, out or Path("build") / model / "granularity", _console(), source)
+
+
+def register(app: typer.Typer) -> None:
+    """Add this module's commands to ``app``."""
+    for function in (resilience, granularity):
+        app.command()(function)

@@ -1,0 +1,85 @@
+"""Commands that run networks through the RTL: sim and replay."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from fitact_hw.cli.options import ColsOption, ConfigOption, RowsOption, SeedOption, WordOption
+from fitact_hw.config import AcceleratorConfig
+
+
+def sim(
+    model: Annotated[str, typer.Argument(help="network: see `fitact models`")] = "alexnet",
+    rows: RowsOption = None,
+    cols: ColsOption = None,
+    word: WordOption = None,
+    config: ConfigOption = None,
+    images: Annotated[
+        int,
+        typer.Option(min=1, help="test images: up to 20 ship with the packages, more need FITACT_CIFAR10"),
+    ] = 20,
+    faults: Annotated[int, typer.Option(min=0, help="single-event upsets per protection scheme")] = 16,
+    seed: SeedOption = 1,
+    scheme: Annotated[str, typer.Option(help="scheme of the fault-free part")] = "fitact",
+    batch: Annotated[int, typer.Option(min=1, help="images per program in the fault-free part")] = 4,
+    workers: Annotated[int, typer.Option(min=1, help="simulator processes; results do not depend on it")] = 2,
+    out: Annotated[Path | None, typer.Option(help="result folder [build/<model>]")] = None,
+    waves: Annotated[bool, typer.Option("--waves", help="dump a waveform of the first upset")] = False,
+) -> None:
+    """Run a network through the RTL: bit-exact check, classification, upsets for every protection scheme."""
+    from fitact_hw.experiment.sim import SimOptions, run_sim
+
+    run_sim(
+        SimOptions(
+            model=model,
+            config=AcceleratorConfig.load(config, rows=rows, cols=cols, word_bits=word),
+            images=images,
+            faults=faults,
+            seed=seed,
+            scheme=scheme,
+            batch=batch,
+            workers=workers,
+            out=out,
+            waves=waves,
+        )
+    )
+
+
+def replay(
+    fault: Annotated[str, typer.Option("--fault", help="id of an upset in the results")],
+    results: Annotated[Path, typer.Option(help="result folder of `fitact sim`")] = Path("build/alexnet"),
+    waves: Annotated[bool, typer.Option("--waves", help="dump the cycles around the upset as a waveform")] = False,
+    before: Annotated[int, typer.Option(min=0, help="cycles dumped before the upset")] = 200,
+    after: Annotated[int, typer.Option(min=1, help="cycles dumped after the upset")] = 2000,
+) -> None:
+    """Run one recorded upset again; fails if its outcome differs from the record."""
+    from fitact_hw.experiment.replay import run_replay
+
+    run_replay(fault, results, waves, before, after)
+
+
+def validate(
+    model: Annotated[str, typer.Argument(help="network: see `fitact models`")] = "alexnet",
+    rows: RowsOption = None,
+    cols: ColsOption = None,
+    word: WordOption = None,
+    config: ConfigOption = None,
+    injections: Annotated[int, typer.Option(min=1, help="upsets that change a tensor in use")] = 50,
+    seed: SeedOption = 1,
+    scheme: Annotated[str, typer.Option(help="protection scheme")] = "fitact",
+    workers: Annotated[int, typer.Option(min=1, help="simulator processes; results do not depend on it")] = 2,
+) -> None:
+    """Upsets in RTL buffers against the same corruption of the golden model's tensors: must agree on every logit."""
+    from fitact_hw.experiment.validate import run_validate
+
+    machine = AcceleratorConfig.load(config, rows=rows, cols=cols, word_bits=word)
+    run_validate(model, machine, scheme, injections, seed, workers)
+
+
+def register(app: typer.Typer) -> None:
+    """Add this module's commands to ``app``."""
+    for function in (sim, replay, validate):
+        app.command()(function)

@@ -1,0 +1,180 @@
+"""`AcceleratorConfig`: every knob of the machine, checked once, used by generator, compiler and simulator."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import tomllib
+from enum import Enum
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
+
+from fitact_hw.errors import ConfigError
+from golden.qnetwork import ACC_BITS
+
+MIN_SIDE, MAX_SIDE = 2, 32
+"""Smallest and largest number of rows and columns of the array."""
+
+SHIFT_BITS = 6
+"""Width of the per-channel right shift and of the per-instruction left shift (bits)."""
+
+AXI_ADDR_BITS = 32
+"""Width of every memory address (bits); the machine addresses at most 4 GiB."""
+
+RMW_CYCLES = 4
+"""A weight tile occupies the array for at least this long, so that two tiles never meet in the accumulator."""
+
+
+class Granularity(str, Enum):
+    """Which bound hardware the lanes have: each level can also do what the levels before it do."""
+
+    NONE = "none"
+    LAYER = "layer"
+    NEURON = "neuron"
+
+
+def pow2_ceil(value: int) -> int:
+    """The smallest power of two that is not below ``value`` (>= 1)."""
+    return 1 << (value - 1).bit_length()
+
+
+def address_bits(depth: int) -> int:
+    """Bits that address ``depth`` words (at least 1)."""
+    return max(1, (depth - 1).bit_length())
+
+
+class AcceleratorConfig(BaseModel):
+    """Frozen, validated parameters of one machine.
+
+    Sides are in PEs, widths in bits, buffer depths in words. A word of the activation, weight, bound and
+    output buffers is ``side`` lanes of ``word_bits``; of the accumulator buffer ``side`` lanes of ``acc_bits``;
+    of the bias buffer ``side`` lanes of ``acc_bits + SHIFT_BITS``.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    rows: int = 16
+    cols: int = 16
+    word_bits: Literal[8, 16, 32] = 8
+    acc_bits: Literal[0, 32, 48, 64] = 0  # 0: the default for word_bits
+    bus_bits: Literal[32, 64, 128, 256, 512] = 128
+    bounds: Granularity = Granularity.NEURON
+    activation_words: int = 4096
+    weight_words: int = 2048
+    bias_words: int = 64
+    bound_words: int = 1024
+    accumulator_words: int = 512
+    output_words: int = 1024
+    queue_depth: int = 4
+
+    @model_validator(mode="before")
+    @classmethod
+    def _default_acc_bits(cls, data: Any) -> Any:
+        if isinstance(data, dict) and not data.get("acc_bits"):
+            return {**data, "acc_bits": ACC_BITS.get(data.get("word_bits", 8), 0)}
+        return data
+
+    @model_validator(mode="after")
+    def _check(self) -> AcceleratorConfig:
+        for name in ("rows", "cols"):
+            value = getattr(self, name)
+            if not MIN_SIDE <= value <= MAX_SIDE:
+                raise ValueError(f"{name}={value}: the array must have {MIN_SIDE} to {MAX_SIDE} {name}")
+        if self.rows != self.cols:
+            raise ValueError(
+                f"rows={self.rows} cols={self.cols}: the array must be square, because a layer's output words "
+                "are the next layer's input words; set both to the same number"
+            )
+        if self.acc_bits < self.word_bits:
+            raise ValueError(f"acc_bits={self.acc_bits} must not be below word_bits={self.word_bits}")
+        for name, least in self._least_depths().items():
+            value = getattr(self, name)
+            if not least <= value <= 1 << 16:
+                raise ValueError(f"{name}={value}: must be between {least} and {1 << 16} words")
+        if not 2 <= self.queue_depth <= 16:
+            raise ValueError(f"queue_depth={self.queue_depth}: must be between 2 and 16 instructions")
+        return self
+
+    def _least_depths(self) -> dict[str, int]:
+        least = {
+            "activation_words": 16,
+            "weight_words": 2 * self.rows,
+            "bias_words": 2,
+            "accumulator_words": 8,
+            "output_words": 8,
+        }
+        if self.bounds is Granularity.NEURON:
+            least["bound_words"] = 8
+        return least
+
+    @classmethod
+    def create(cls, **values: Any) -> AcceleratorConfig:
+        """Build a configuration; raises :class:`ConfigError` with a one-line message."""
+        try:
+            return cls(**values)
+        except ValidationError as error:
+            first = error.errors()[0]
+            name = ".".join(str(part) for part in first["loc"])
+            text = first["msg"].removeprefix("Value error, ")
+            raise ConfigError(f"{name + '=' + repr(first['input']) + ': ' if name else ''}{text}") from None
+
+    @classmethod
+    def load(cls, path: Path | None, **overrides: Any) -> AcceleratorConfig:
+        """The machine described by a TOML file (field names as here), with ``overrides`` that are not None.
+
+        Raises :class:`ConfigError` for a missing or malformed file and for impossible values.
+        """
+        values: dict[str, Any] = {}
+        if path is not None:
+            try:
+                values = tomllib.loads(path.read_text(encoding="utf-8"))
+            except OSError as error:
+                raise ConfigError(f"cannot read {path}: {error.strerror}") from None
+            except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+                raise ConfigError(f"{path} is no TOML file: {error}") from None
+        return cls.create(**{**values, **{k: v for k, v in overrides.items() if v is not None}})
+
+    # Derived sizes: defined here once, used by Verilog, compiler and simulator.
+
+    @property
+    def side(self) -> int:
+        """Lanes of every buffer word = rows = columns."""
+        return self.rows
+
+    @property
+    def lane_word_bits(self) -> int:
+        """Bits of one activation, weight, bound or output buffer word."""
+        return self.side * self.word_bits
+
+    @property
+    def word_bytes(self) -> int:
+        """Bytes that one activation, weight, bound or output word occupies in memory (a power of two)."""
+        return pow2_ceil(self.lane_word_bits) // 8
+
+    @property
+    def bias_lane_bits(self) -> int:
+        """Bits of one lane of the bias buffer: shift (high) and bias (low)."""
+        return self.acc_bits + SHIFT_BITS
+
+    @property
+    def bias_lane_bytes(self) -> int:
+        """Bytes of one bias lane in memory: bias in the low ``acc_bits``, shift directly above."""
+        return pow2_ceil(self.bias_lane_bits) // 8
+
+    @property
+    def bias_word_bytes(self) -> int:
+        """Bytes that one bias buffer word occupies in memory."""
+        return pow2_ceil(self.side) * self.bias_lane_bytes
+
+    @property
+    def bus_bytes(self) -> int:
+        """Bytes of one AXI beat."""
+        return self.bus_bits // 8
+
+    @property
+    def fingerprint(self) -> str:
+        """Short stable name of this configuration, for build folders."""
+        text = json.dumps(self.model_dump(mode="json"), sort_keys=True)
+        return f"{self.rows}x{self.cols}w{self.word_bits}-{hashlib.sha256(text.encode()).hexdigest()[:10]}"

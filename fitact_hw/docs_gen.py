@@ -1,0 +1,151 @@
+"""Writes the documents that are derived from one definition: registers, instructions, leaf cells.
+
+`docs/registers.md` comes from `csr.rdl`, `docs/instructions.md` from `isa.py`, `docs/rtl_cells.md` from the
+header comments, parameters and ports of `rtl/*.v`. A test compares the files with what this module makes.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from pathlib import Path
+
+from fitact_hw import csr, isa
+from fitact_hw.config import AcceleratorConfig
+from fitact_hw.verilog import design, generate, rtl_sources
+from fitact_hw.verilog.ast import parse_module
+from fitact_hw.verilog.elaborate import ports
+
+DOCS = Path(__file__).resolve().parents[1] / "docs"
+
+
+def _table(header: Iterable[str], rows: Iterable[Iterable[str]]) -> list[str]:
+    names = list(header)
+    lines = ["| " + " | ".join(names) + " |", "|" + "---|" * len(names)]
+    return [*lines, *("| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |" for row in rows)]
+
+
+def _bits(lsb: int, bits: int) -> str:
+    return str(lsb) if bits == 1 else f"{lsb + bits - 1}:{lsb}"
+
+
+def registers_md() -> str:
+    """Register map, for readers of the driver and of the test bench."""
+    lines = [
+        "# Registers",
+        "",
+        "Made from `fitact_hw/csr.rdl` by `fitact_hw/docs_gen.py`. 32-bit registers on AXI4-Lite",
+        "(`s_axil_*`); an address without a register is answered with SLVERR. In Python:",
+        "`fitact_hw.csr.REGISTERS`.",
+        "",
+        *_table(("offset", "register", "what it is"), (
+            (f"`{r.offset:#04x}`", f"[{r.name}](#{r.name.lower()})", r.doc) for r in csr.REGISTERS.values()
+        )),
+    ]  # fmt: skip
+    for register in csr.REGISTERS.values():
+        rows = (
+            (_bits(f.lsb, f.bits), f"`{f.name}`", f.kind.value, f"`{f.reset:#x}`", f.doc or register.doc)
+            for f in register.fields
+        )
+        lines += [
+            "",
+            f"## {register.name}",
+            "",
+            f"{register.title}, offset `{register.offset:#04x}`. {register.doc}",
+            "",
+        ]
+        lines += _table(("bits", "field", "access", "reset", "meaning"), rows)
+    return "\n".join(lines) + "\n"
+
+
+def instructions_md() -> str:
+    """Instruction set with the place of every field."""
+    lines = [
+        "# Instructions",
+        "",
+        "Made from `fitact_hw/isa.py` by `fitact_hw/docs_gen.py`. An instruction takes "
+        f"{isa.INSTRUCTION_BYTES} bytes in memory,",
+        "little endian, at an address that is a multiple of that; bits above the last field are",
+        "reserved and zero. All fields are unsigned unless said otherwise. Which of them stop the machine",
+        "when they are wrong: `rtl/generated/fitact_decode.v`.",
+        "",
+        *_table(("code", "operation", "what it does"), (
+            (str(int(op)), f"[{op.name}](#{op.name.lower()})", isa.DOCS[op]) for op in isa.Opcode
+        )),
+        "",
+        "## Every instruction",
+        "",
+        *_table(("bits", "field", "meaning"), _field_rows(isa.Opcode.FINISH, isa.HEADER)),
+    ]  # fmt: skip
+    for opcode in isa.Opcode:
+        own = isa.FIELDS[opcode][len(isa.HEADER) :]
+        lines += ["", f"## {opcode.name}", "", isa.DOCS[opcode], ""]
+        lines += _table(("bits", "field", "meaning"), _field_rows(opcode, own)) if own else ["No further fields."]
+    return "\n".join(lines) + "\n"
+
+
+def _field_rows(opcode: isa.Opcode, fields: Iterable[isa.Field]) -> list[tuple[str, str, str]]:
+    place = isa.offsets(opcode)
+    return [(_bits(place[f.name], f.bits), f"`{f.name}`", f.doc) for f in fields]
+
+
+def _header(source: str) -> str:
+    """First paragraph of a file's header comment, as one line."""
+    words: list[str] = []
+    for line in source.splitlines():
+        text = line.removeprefix("//").strip()
+        if not line.startswith("//") or not text:
+            break
+        words.append(text)
+    return " ".join(words)
+
+
+def cells_md() -> str:
+    """Table of the hand-written cells and of the composed modules."""
+    rows = []
+    for path in rtl_sources():
+        source = path.read_text()
+        module = parse_module(source, path.name)
+        given = module.paramlist.params if module.paramlist else ()
+        names = [item.name for declaration in given for item in declaration.list]
+        count = sum(1 for _ in ports(module))
+        rows.append((f"`{path.stem}`", _header(source), " ".join(f"`{name}`" for name in names), str(count)))
+    composed = generate(AcceleratorConfig())
+    lines = [
+        "# Cells",
+        "",
+        "Made by `fitact_hw/docs_gen.py`. `rtl/fitact_*.v` are hand-written and parameterised;",
+        "`rtl/generated/` holds what `fitact_hw.verilog` composes from them for the default configuration.",
+        "How they fit together: [design.md](design.md).",
+        "",
+        "## Leaf cells",
+        "",
+        *_table(("cell", "what it is for", "parameters", "ports"), rows),
+        "",
+        "## Composed modules",
+        "",
+    ]
+    machine = design(AcceleratorConfig())
+    composed_rows = []
+    for name, source in sorted(composed.items()):
+        module = name.removesuffix(".v")
+        parts = Counter(instance.module for instance in machine.body(module).instances)
+        contents = ", ".join(f"{count} `{cell}`" for cell, count in sorted(parts.items()))
+        composed_rows.append((f"`{module}`", _header(source), contents or "logic only"))
+    lines += _table(("module", "what it is for", "made of"), composed_rows)
+    return "\n".join(lines) + "\n"
+
+
+def documents() -> dict[str, str]:
+    """File name in `docs/` -> text of every generated document."""
+    return {"registers.md": registers_md(), "instructions.md": instructions_md(), "rtl_cells.md": cells_md()}
+
+
+def write_docs(folder: Path = DOCS) -> list[Path]:
+    """Write the generated documents; returns their paths."""
+    folder.mkdir(parents=True, exist_ok=True)
+    paths = []
+    for name, text in documents().items():
+        (folder / name).write_text(text)
+        paths.append(folder / name)
+    return paths

@@ -1,0 +1,58 @@
+"""Networks and images of an experiment."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from golden.qnetwork import QNetwork
+
+SCHEMES = ("unprotected", "ranger", "clipact", "fitact")
+"""Protection schemes that `fitact sim` compares, in the order of every table."""
+
+
+def load_networks(model: str, word_bits: int, schemes: tuple[str, ...] = SCHEMES) -> dict[str, QNetwork]:
+    """The quantised network of each scheme, from committed weights and bounds.
+
+    Raises golden.errors.GoldenError for an unknown model or scheme, or a damaged weight file.
+    """
+    from golden.zoo import load_qnetwork
+
+    return {scheme: load_qnetwork(model, scheme, word_bits) for scheme in schemes}
+
+
+def load_images(count: int) -> tuple[np.ndarray, np.ndarray, str]:
+    """``count`` test images: uint8 (count, 32, 32, 3), labels int64 (count,), and where they come from.
+
+    Up to 20 come from the data files of the foolbox package; more need CIFAR-10 (see README).
+    """
+    from golden import data
+
+    chosen = data.sample_images()
+    source = "the first 20 CIFAR-10 test images, as shipped in the foolbox package"
+    if count > len(chosen):
+        original = data.load_lossless(train=False)
+        if original is not None and count <= len(original):
+            chosen, source = original, "CIFAR-10 test images, original pixels"
+        else:
+            chosen, source = data.load_images(train=False), "CIFAR-10 test set"
+    return chosen.images[:count], chosen.labels[:count].astype(np.int64), source
+
+
+def model_summary() -> list[str]:
+    """One line per known network: parameters, and the accuracy of its committed weights."""
+    from golden.artefacts import WEIGHTS_FOLDER, read_manifest
+    from golden.models import MODELS, build_model
+
+    lines = []
+    manifest = read_manifest(WEIGHTS_FOLDER)
+    for name in MODELS:
+        parameters = sum(parameter.numel() for parameter in build_model(name).parameters())
+        entry = manifest.get(f"{name}.npz")
+        accuracy = entry.get("accuracy", entry.get("note", "")) if entry else ""
+        state = (
+            f"weights committed {entry['date']}, {accuracy}"
+            if entry
+            else f"no committed weights yet: make train MODEL={name}"
+        )
+        lines.append(f"{name:9s} {parameters / 1e6:6.2f} M parameters, {state}")
+    return lines

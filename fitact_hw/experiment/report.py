@@ -1,0 +1,169 @@
+"""Tables on the terminal and the PNG chart of an experiment."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from fitact_hw.experiment.faultfree import LayerRow
+from fitact_hw.experiment.inputs import SCHEMES
+from fitact_hw.faults import Outcome, wilson_interval
+
+CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
+"""CIFAR-10 class names in label order."""
+
+COLOURS = {
+    Outcome.MASKED: "#b8c4cc",
+    Outcome.BENIGN: "#7fb2d6",
+    Outcome.SDC: "#d1495b",
+    Outcome.DETECTED: "#edae49",
+    Outcome.HANG: "#66418a",
+    Outcome.BUS_ERROR: "#3c6e47",
+}
+"""One colour per outcome class, the same in every chart."""
+
+ALL = "all structures"
+"""Row label of the sum over structures."""
+
+
+def print_layers(console: Console, rows: Sequence[LayerRow], images: int, batch: int) -> None:
+    """The layer table: shape, MACs, cycles, utilisation, bit-exact."""
+    table = Table(title=f"Layers (cycles of one program of {batch} images; comparison over {images} images)")
+    for name, justify in (
+        ("layer", "left"),
+        ("output", "left"),
+        ("MACs/image", "right"),
+        ("cycles", "right"),
+        ("array used", "right"),
+        ("elements compared", "right"),
+        ("bit-exact", "left"),
+    ):
+        table.add_column(name, justify=justify)  # type: ignore[arg-type]
+    for row in rows:
+        exact = "yes" if row.exact else f"[red]NO ({row.differing} differ)[/]"
+        used = f"{row.utilisation:.1%}" if row.macs else "-"
+        shape = "x".join(str(size) for size in row.shape)
+        table.add_row(row.name, shape, f"{row.macs:,}", f"{row.cycles:,}", used, f"{row.elements:,}", exact)
+    console.print(table)
+
+
+def print_classes(console: Console, rows: Sequence[dict[str, Any]], limit: int = 20) -> None:
+    """RTL and golden classification side by side with the label, at most ``limit`` lines."""
+    table = Table(title="Classification of the test images")
+    for name in ("image", "label", "RTL", "golden", "agree"):
+        table.add_column(name)
+    for row in rows[:limit]:
+        agree = "yes" if row["rtl"] == row["golden"] else "[red]NO[/]"
+        mark = "" if row["rtl"] == row["label"] else " [yellow](wrong)[/]"
+        names = [CLASSES[row[key]] for key in ("label", "rtl", "golden")]
+        table.add_row(str(row["image"]), names[0], names[1] + mark, names[2], agree)
+    console.print(table)
+    if len(rows) > limit:
+        console.print(f"... and {len(rows) - limit} more in results.json")
+
+
+def outcome_counts(rows: Sequence[dict[str, Any]]) -> dict[str, dict[str, Counter[str]]]:
+    """Counts by scheme, then structure (and `ALL`), then outcome value."""
+    counts: dict[str, dict[str, Counter[str]]] = {}
+    for row in rows:
+        scheme = counts.setdefault(row["scheme"], {})
+        for key in (row["structure"], ALL):
+            scheme.setdefault(key, Counter())[row["outcome"]] += 1
+    return counts
+
+
+def print_upsets(console: Console, rows: Sequence[dict[str, Any]]) -> None:
+    """Outcome counts by scheme and structure, with the 95 % Wilson interval of the SDC probability."""
+    counts = outcome_counts(rows)
+    table = Table(
+        title="Single-event upsets, full RTL runs (the same upsets for every scheme; equal number per structure)"
+    )
+    table.add_column("scheme")
+    table.add_column("structure")
+    for outcome in Outcome:
+        table.add_column(outcome.value, justify="right")
+    table.add_column("SDC, 95 % interval", justify="right")
+    for scheme in (name for name in SCHEMES if name in counts):
+        structures = counts[scheme]
+        for structure in [*sorted(set(structures) - {ALL}), ALL]:
+            total = sum(structures[structure].values())
+            sdc = structures[structure][Outcome.SDC.value]
+            low, high = wilson_interval(sdc, total)
+            numbers = [str(structures[structure][outcome.value]) for outcome in Outcome]
+            style = "bold" if structure == ALL else ""
+            text = f"{sdc}/{total} = {sdc / total:.0%} [{low:.0%}, {high:.0%}]"
+            table.add_row(scheme, structure, *numbers, text, style=style, end_section=structure == ALL)
+    console.print(table)
+
+
+def plot_upsets(rows: Sequence[dict[str, Any]], title: str, path: Path) -> None:
+    """The chart of `print_upsets`: outcome shares by structure, one panel per scheme, and SDC intervals."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from matplotlib import pyplot as plt
+
+    counts = outcome_counts(rows)
+    schemes = [name for name in SCHEMES if name in counts]
+    structures = [*sorted({key for scheme in counts.values() for key in scheme} - {ALL}), ALL]
+    figure, axes = plt.subplots(
+        1,
+        len(schemes) + 1,
+        figsize=(3.1 * (len(schemes) + 1) + 1.5, 0.42 * len(structures) + 2.3),
+        sharey=True,
+    )
+    for axis, scheme in zip(axes, schemes, strict=False):
+        for position, structure in enumerate(structures):
+            tally = counts[scheme].get(structure, Counter())
+            total = sum(tally.values())
+            left = 0.0
+            for outcome in Outcome:
+                share = tally[outcome.value] / total if total else 0.0
+                axis.barh(position, share, left=left, color=COLOURS[outcome], height=0.75)
+                left += share
+            axis.text(1.01, position, f"n={total}", va="center", fontsize=7, color="#555555")
+        axis.set_title(scheme)
+        axis.set_xlim(0, 1.16)
+        axis.set_xticks([0, 0.5, 1], ["0", "50 %", "100 %"])
+        axis.set_xlabel("share of upsets")
+    axes[0].set_yticks(range(len(structures)), [name.replace("_", " ") for name in structures])
+    axes[0].invert_yaxis()
+    last = axes[-1]
+    step = 0.8 / max(1, len(schemes))
+    for number, scheme in enumerate(schemes):
+        for position, structure in enumerate(structures):
+            tally = counts[scheme].get(structure, Counter())
+            total = sum(tally.values())
+            if not total:
+                continue
+            low, high = wilson_interval(tally[Outcome.SDC.value], total)
+            rate = tally[Outcome.SDC.value] / total
+            height = position - 0.4 + step * (number + 0.5)
+            last.errorbar(
+                rate,
+                height,
+                xerr=[[rate - low], [high - rate]],
+                fmt="o",
+                markersize=3.5,
+                linewidth=1.1,
+                color=f"C{number}",
+                label=scheme if position == 0 else None,
+            )
+    last.set_title("SDC, 95 % Wilson interval")
+    last.set_xlim(-0.02, 1.02)
+    last.set_xticks([0, 0.5, 1], ["0", "50 %", "100 %"])
+    last.legend(fontsize=7, loc="lower right")
+    for axis in axes:
+        for side in ("top", "right"):
+            axis.spines[side].set_visible(False)
+    handles = [plt.Rectangle((0, 0), 1, 1, color=COLOURS[outcome]) for outcome in Outcome]
+    figure.legend(handles, [outcome.value for outcome in Outcome], loc="lower center", ncol=len(Outcome), frameon=False)
+    figure.suptitle(title)
+    figure.tight_layout(rect=(0, 0.07, 1, 1))
+    figure.savefig(path, dpi=130)
+    plt.close(figure)

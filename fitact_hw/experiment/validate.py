@@ -1,0 +1,125 @@
+"""`fitact validate`: upsets through RTL and golden model, which must agree on every logit."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from rich.console import Console
+from rich.table import Table
+
+from fitact_hw.compiler import compile_network, with_images
+from fitact_hw.config import AcceleratorConfig
+from fitact_hw.errors import FitActError
+from fitact_hw.experiment import upsets
+from fitact_hw.experiment.express import Expressed, Expressor
+from fitact_hw.experiment.inputs import load_images, load_networks
+from fitact_hw.experiment.progress import bar
+from fitact_hw.faults import FaultEvent, Outcome, classify, sample
+from fitact_hw.sites import FaultSite
+from sim.bench import Simulator
+from sim.job import Job
+from sim.trace import instruction_times
+
+EXPRESSIBLE = ("activation_buffer", "weight_buffer", "bias_buffer", "bound_buffer", "output_buffer")
+"""Structures whose words are elements of a tensor."""
+
+DRAWS_PER_INJECTION = 400
+"""Give up when so many draws per wanted injection found too few that the golden model can express."""
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """One injection: what the golden model expects and what the RTL did."""
+
+    event: FaultEvent
+    expected: Expressed
+    outcome: Outcome
+    logits: np.ndarray
+
+    def agrees(self, reference: np.ndarray) -> bool:
+        """Same logits, hence the same outcome."""
+        expected = classify(True, 0, self.expected.logits, reference)
+        return bool(np.array_equal(self.logits, self.expected.logits)) and expected is self.outcome
+
+
+def choose(
+    expressor: Expressor, sites: Mapping[str, Sequence[FaultSite]], cycles: int, wanted: int, seed: int
+) -> list[tuple[FaultEvent, Expressed]]:
+    """``wanted`` upsets that change at least one tensor that is read, and the golden model's answer to each."""
+    found: list[tuple[FaultEvent, Expressed]] = []
+    for event in sample(dict(sites), wanted * DRAWS_PER_INJECTION, cycles, seed):
+        expressed = expressor.express(event.structure, event.upsets[0])
+        if expressed is not None and expressed.kind != "none":
+            found.append((event, expressed))
+            if len(found) == wanted:
+                return found
+    raise FitActError(f"only {len(found)} of {wanted} upsets can be expressed as tensors: ask for fewer")
+
+
+def compare(
+    simulator: Simulator,
+    config: AcceleratorConfig,
+    model: str,
+    scheme: str,
+    injections: int,
+    seed: int,
+    console: Console,
+) -> list[Comparison]:
+    """Run ``injections`` upsets of one scheme on the first sample image through RTL and golden model."""
+    from golden import reference
+    from golden.quantise import quantise_images
+
+    network = load_networks(model, config.word_bits, (scheme,))[scheme]
+    images, _, _ = load_images(1)
+    qimages = quantise_images(network, images)
+    program = compile_network(network, config, 1)
+    memory = with_images(program, qimages)
+    trace = reference.run(network, qimages)
+    free = simulator.run([Job(program=program, memory=memory, trace=True)])[0]
+    assert free.events is not None
+    expressor = Expressor(network, program, memory, instruction_times(program, free.events), trace)
+    sites = upsets.structure_sites(program)
+    wanted_sites = {name: sites[name] for name in EXPRESSIBLE if name in sites}
+    with console.status("golden model: expected outcomes"):
+        chosen = choose(expressor, wanted_sites, free.cycles, injections, seed)
+    jobs = [Job(program=program, memory=memory, upsets=event.upsets, watchdog=2 * free.cycles) for event, _ in chosen]
+    with bar(console, "upsets, full RTL runs") as progress:
+        results = simulator.run(jobs, progress=progress)
+    golden_logits = trace[program.logits].reshape(1, -1)
+    comparisons = []
+    for (event, expected), result in zip(chosen, results, strict=True):
+        logits = result.tensor(program.logits).reshape(1, -1)
+        outcome = classify(result.code == 0, result.code, logits, golden_logits)
+        comparisons.append(Comparison(event, expected, outcome, logits))
+    if not np.array_equal(free.tensor(program.logits).reshape(1, -1), golden_logits):
+        raise FitActError("fault-free RTL and golden logits differ: this is a defect")
+    check(console, comparisons, golden_logits)
+    return comparisons
+
+
+def check(console: Console, comparisons: Sequence[Comparison], golden_logits: np.ndarray) -> None:
+    """Print agreement by structure; raises FitActError if any injection disagrees."""
+    total: Counter[str] = Counter(item.event.structure for item in comparisons)
+    agree: Counter[str] = Counter(item.event.structure for item in comparisons if item.agrees(golden_logits))
+    changed: Counter[str] = Counter(item.event.structure for item in comparisons if item.outcome is not Outcome.MASKED)
+    table = Table(title="Upsets in RTL and corrupted tensors in the golden model")
+    for name in ("structure", "injections", "not masked", "same outcome and logits"):
+        table.add_column(name, justify="left" if name == "structure" else "right")
+    for structure in sorted(total):
+        table.add_row(structure, str(total[structure]), str(changed[structure]), str(agree[structure]))
+    console.print(table)
+    wrong = [item for item in comparisons if not item.agrees(golden_logits)]
+    if wrong:
+        raise FitActError(f"{len(wrong)} of {len(comparisons)} disagree, the first is {wrong[0].event.id}")
+
+
+def run_validate(model: str, config: AcceleratorConfig, scheme: str, injections: int, seed: int, workers: int) -> None:
+    """The command: build, compare, print."""
+    console = Console(highlight=False)
+    simulator = Simulator(config, workers=workers, note=lambda text: console.print(f"[dim]{text}[/]"))
+    simulator.build()
+    compare(simulator, config, model, scheme, injections, seed, console)
+    console.print(f"all {injections} agree ({model}, {scheme}, {config.word_bits}-bit words, seed {seed})")

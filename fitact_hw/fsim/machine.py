@@ -1,0 +1,232 @@
+"""Executes a program instruction by instruction on numpy buffers: bit-exact, without cycles."""
+
+from __future__ import annotations
+
+from collections import deque
+
+import numpy as np
+
+from fitact_hw.config import AcceleratorConfig
+from fitact_hw.fsim.access import (
+    BUFFERS,
+    LOAD,
+    STORE,
+    UNITS,
+    SimulationError,
+    activation_words,
+    depth,
+    dma_addresses,
+    gemm_pixels,
+    gemm_tiles,
+    load_rows,
+    load_words,
+    memory_word_bytes,
+    weight_words,
+)
+from fitact_hw.fsim.arithmetic import epilogue, product, wrap
+from fitact_hw.isa import AccMode, ActMode, Buffer, Instruction, Opcode
+from fitact_hw.program import LANE_DTYPES, Program
+
+TOKEN_LIMIT = 255
+"""Largest value of an 8-bit token counter."""
+
+DEFAULT_PRIORITY = (0, 1, 2)
+"""Order in which units are asked for their next instruction: load first."""
+
+
+class Machine:
+    """Buffers, memory and the effect of each instruction.
+
+    Buffers are int64 (depth, side); ``written`` marks the words that hold something. ``memory`` is uint8.
+    """
+
+    def __init__(self, config: AcceleratorConfig, memory: np.ndarray) -> None:
+        self.config = config
+        self.memory = memory.copy()
+        self.buffers = {name: np.zeros((depth(config, name), config.side), np.int64) for name in BUFFERS}
+        self.shifts = np.zeros((config.bias_words, config.side), np.int64)
+        self.written = {name: np.zeros(depth(config, name), bool) for name in BUFFERS}
+        self.where = ""
+
+    def execute(self, instruction: Instruction, where: str) -> None:
+        """Do one instruction. Raises SimulationError for anything the machine could not do."""
+        self.where = where
+        if instruction.opcode is Opcode.LOAD:
+            self._load(instruction)
+        elif instruction.opcode is Opcode.GEMM:
+            self._gemm(instruction)
+        elif instruction.opcode is Opcode.STORE:
+            self._store(instruction)
+
+    def _within(self, buffer: str, words: np.ndarray) -> np.ndarray:
+        limit = depth(self.config, buffer)
+        if words.size == 0 or int(words.max()) >= limit:
+            raise SimulationError(
+                f"{self.where}: {buffer} word {words.max(initial=0)} is beyond its {limit} words"
+            )
+        return words
+
+    def _read(self, buffer: str, words: np.ndarray) -> np.ndarray:
+        if not self.written[buffer][self._within(buffer, words)].all():
+            raise SimulationError(f"{self.where}: reads a {buffer} word that was never written")
+        return self.buffers[buffer][words]
+
+    def _write(self, buffer: str, words: np.ndarray, values: np.ndarray) -> None:
+        self.buffers[buffer][self._within(buffer, words)] = values
+        self.written[buffer][words] = True
+
+    def _memory_rows(self, addresses: np.ndarray, size: int) -> tuple[np.ndarray, np.ndarray]:
+        """Memory as uint8 (words, size) and the row of each address."""
+        if (addresses % size).any():
+            raise SimulationError(f"{self.where}: a memory address is not aligned to {size} bytes")
+        rows = self.memory[: self.memory.size // size * size].reshape(-1, size)
+        if int(addresses.max()) + size > self.memory.size:
+            raise SimulationError(f"{self.where}: address {addresses.max()} is outside the memory window")
+        return rows, addresses // size
+
+    def _load(self, instruction: Instruction) -> None:
+        config = self.config
+        buffer = BUFFERS[Buffer(instruction["buffer"])]
+        size = memory_word_bytes(config, buffer)
+        rows, index = self._memory_rows(dma_addresses(instruction, size), size)
+        data = rows[index]
+        base = instruction["buffer_base"]
+        every = np.arange(base, base + load_words(instruction))
+        self._write(buffer, every, np.zeros(1, np.int64))
+        words = load_rows(instruction)[0]
+        if buffer != "bias":
+            lanes = data.view(LANE_DTYPES[config.word_bits])[:, : config.side]
+            self.buffers[buffer][words] = lanes
+            return
+        lanes = data.reshape(len(data), -1, config.bias_lane_bytes).view(np.uint64)[:, : config.side]
+        self.buffers[buffer][words] = wrap(lanes[..., 0].view(np.int64), config.acc_bits)
+        above = lanes[..., 1] if config.acc_bits == 64 else lanes[..., 0] >> np.uint64(config.acc_bits)
+        self.shifts[words] = (above & np.uint64(63)).astype(np.int64)
+
+    def _store(self, instruction: Instruction) -> None:
+        config = self.config
+        rows, index = self._memory_rows(dma_addresses(instruction, config.word_bytes), config.word_bytes)
+        base = instruction["buffer_base"]
+        values = self._read("output", np.arange(base, base + len(index)))
+        dtype = LANE_DTYPES[config.word_bits]
+        words = np.zeros((len(index), config.word_bytes * 8 // config.word_bits), dtype)
+        words[:, : config.side] = values
+        rows[index] = words.view(np.uint8)
+
+    def _partial_sums(self, instruction: Instruction, maximum: bool) -> np.ndarray:
+        """Sum or maximum of the array's shifted results over all weight tiles: int64 (pixels, side)."""
+        config = self.config
+        acts = self._read("activation", activation_words(instruction))
+        weights = self._read("weight", weight_words(instruction, config.side))
+        lshift = np.int64(instruction["lshift"])
+        tiles, pixels, side = acts.shape
+        if not maximum:
+            left = acts.transpose(1, 0, 2).reshape(pixels, tiles * side)
+            total = product(left, weights.reshape(tiles * side, side), config.word_bits)
+            return wrap(wrap(total, config.acc_bits) << lshift, config.acc_bits)
+        results = np.stack([product(acts[t], weights[t], config.word_bits) for t in range(tiles)])
+        return wrap(wrap(results, config.acc_bits) << lshift, config.acc_bits).max(axis=0)
+
+    def _gemm(self, instruction: Instruction) -> None:
+        config = self.config
+        if min(gemm_tiles(instruction), gemm_pixels(instruction)) < 1:
+            raise SimulationError(f"{self.where}: a loop count is zero")
+        mode = AccMode(instruction["acc_mode"])
+        maximum = mode in (AccMode.MAX, AccMode.MAX_OVERWRITE)
+        total = self._partial_sums(instruction, maximum)
+        base = instruction["acc_base"]
+        accumulator = self._within("accumulator", np.arange(base, base + len(total)))
+        if mode is AccMode.ADD:
+            total = wrap(total + self._read("accumulator", accumulator), config.acc_bits)
+        elif mode is AccMode.MAX:
+            total = np.maximum(total, self._read("accumulator", accumulator))
+        if not instruction["epilogue"]:
+            self._write("accumulator", accumulator, total)
+            return
+        act_mode = ActMode(instruction["act_mode"])
+        bias_word = np.array([instruction["bias_base"]])
+        bias = self._read("bias", bias_word)
+        if instruction["neuron_bounds"]:
+            area = instruction["rows"] * instruction["cols"]
+            words = instruction["bound_base"] + np.arange(len(total)) % area
+            bound = self._read("bound", words)
+        else:
+            bound = wrap(np.array(instruction["layer_bound"], np.int64), config.word_bits)
+        result = epilogue(
+            total, bias, self.shifts[bias_word], act_mode, bound, config.word_bits, config.acc_bits
+        )
+        out = np.arange(instruction["out_base"], instruction["out_base"] + len(total))
+        self._write("output", out, wrap(result, config.word_bits))
+
+
+class TokenModel:
+    """In-order dispatch into bounded queues, units that wait for tokens; one instruction at a time."""
+
+    def __init__(self, program: Program, priority: tuple[int, ...] = DEFAULT_PRIORITY) -> None:
+        self.program, self.priority = program, priority
+        self.queues: tuple[deque[int], ...] = (deque(), deque(), deque())
+        self.tokens = dict.fromkeys(((0, 1), (1, 0), (1, 2), (2, 1)), 0)
+        self.position = 0
+
+    def _dispatch(self) -> bool:
+        """Fill the queues; False when FINISH has been reached and all queues are empty."""
+        instructions = self.program.instructions
+        while self.position < len(instructions):
+            opcode = instructions[self.position].opcode
+            if opcode is Opcode.FINISH:
+                return any(self.queues)
+            queue = self.queues[UNITS[opcode]]
+            if len(queue) >= self.program.config.queue_depth:
+                return True
+            queue.append(self.position)
+            self.position += 1
+        raise SimulationError("the program has no FINISH")
+
+    def _needs(self, unit: int, instruction: Instruction, kind: str) -> list[tuple[int, int]]:
+        """Token channels (from unit, to unit) that the instruction takes from (pop) or gives to (push)."""
+        found = []
+        for neighbour, name in ((unit - 1, "prev"), (unit + 1, "next")):
+            if instruction[f"{kind}_{name}"]:
+                if not LOAD <= neighbour <= STORE:
+                    raise SimulationError(f"{instruction.opcode.name} has no {name} unit to {kind} a token")
+                found.append((neighbour, unit) if kind == "pop" else (unit, neighbour))
+        return found
+
+    def __iter__(self) -> TokenModel:
+        return self
+
+    def __next__(self) -> int:
+        """Number of the next instruction to execute. Raises SimulationError on deadlock or token overflow."""
+        if not self._dispatch():
+            raise StopIteration
+        for unit in self.priority:
+            if not self.queues[unit]:
+                continue
+            number = self.queues[unit][0]
+            instruction = self.program.instructions[number]
+            pops = self._needs(unit, instruction, "pop")
+            if any(self.tokens[channel] == 0 for channel in pops):
+                continue
+            self.queues[unit].popleft()
+            for channel in pops:
+                self.tokens[channel] -= 1
+            for channel in self._needs(unit, instruction, "push"):
+                self.tokens[channel] += 1
+                if self.tokens[channel] > TOKEN_LIMIT:
+                    raise SimulationError(f"instruction {number}: a token counter overflows")
+            return number
+        heads = [queue[0] for queue in self.queues if queue]
+        raise SimulationError(f"deadlock: instructions {heads} wait for tokens that never come")
+
+
+def run(program: Program, memory: np.ndarray, priority: tuple[int, ...] = DEFAULT_PRIORITY) -> np.ndarray:
+    """Execute ``program`` on a copy of ``memory`` (uint8) and return it as it is afterwards.
+
+    ``priority`` orders the units that could go on: another order is another legal interleaving.
+    Raises SimulationError for a deadlock, an unwritten word that is read, or an address that does not exist.
+    """
+    machine = Machine(program.config, memory)
+    for number in TokenModel(program, priority):
+        instruction = program.instructions[number]
+        machine.execute(instruction, f"instruction {number} ({instruction.opcode.name})")
+    return machine.memory

@@ -1,0 +1,262 @@
+"""Puts a machine together for every scheme: which blocks, how often, which memories, what they cost."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from fitact_hw.config import AcceleratorConfig
+from fitact_hw.overhead.design import Block, Memory, elaborate
+from fitact_hw.overhead.mapping import PERTURBATIONS, Mapped, map_all
+from fitact_hw.overhead.schemes import BASELINE, SCHEMES, Scheme, lane_parameters, machine
+from fitact_hw.overhead.sram import SramFigures, SramModel, check_bits, codewords, secded_check_bits
+from fitact_hw.overhead.technology import Technology
+from fitact_hw.verilog import TOP, generate, rtl_sources
+
+PROPOSED = Path(__file__).parent / "rtl"
+"""Cells that only this comparison needs: codecs, voter, lane with one mode."""
+
+LANE = "fitact_lane"
+
+ARRAY_MODULES = frozenset({"fitact_array", "fitact_pe", "fitact_skew"})
+LANE_MODULES = frozenset(
+    {"fitact_lanes", "fitact_lane", "fitact_lane_mode", "fitact_epilogue", "fitact_delay"}
+)
+UNITS = ("array", "lanes", "control", "protection")
+
+
+@dataclass(frozen=True)
+class Use:
+    """A block and how often a machine has it, in which part of the machine."""
+
+    unit: str
+    count: int
+    block: Block
+
+
+@dataclass(frozen=True)
+class BufferCost:
+    """One buffer of a machine with its check bits."""
+
+    name: str
+    width: int
+    check: int
+    depth: int
+    figures: SramFigures
+
+    @property
+    def bits(self) -> int:
+        """Bits stored, check bits included."""
+        return (self.width + self.check) * self.depth
+
+
+@dataclass(frozen=True)
+class Machine:
+    """Everything that a scheme's machine consists of."""
+
+    scheme: Scheme
+    uses: tuple[Use, ...]
+    buffers: tuple[BufferCost, ...]
+    flop_memories: tuple[Memory, ...]
+
+
+@dataclass(frozen=True)
+class Cost:
+    """A machine with the mapped figures of its blocks (by block key)."""
+
+    machine: Machine
+    mapped: Mapping[str, Mapped]
+
+    def logic(self, unit: str | None = None) -> float:
+        """Cell area (um2) of one unit or of all logic."""
+        return sum(
+            use.count * self.mapped[use.block.key].area
+            for use in self.machine.uses
+            if unit in (None, use.unit)
+        )
+
+    @property
+    def memory(self) -> float:
+        """Area of all SRAM macros (um2)."""
+        return sum(buffer.figures.area for buffer in self.machine.buffers)
+
+    @property
+    def total(self) -> float:
+        """Cells and macros (um2)."""
+        return self.logic() + self.memory
+
+    @property
+    def flops(self) -> int:
+        """Flip-flops of the machine."""
+        return sum(use.count * self.mapped[use.block.key].flops for use in self.machine.uses)
+
+    @property
+    def sram_bits(self) -> int:
+        """Bits in SRAM macros."""
+        return sum(buffer.bits for buffer in self.machine.buffers)
+
+    def block(self, *names: str) -> Mapped:
+        """The mapped figures of the first block with one of these names. Raises KeyError."""
+        for use in self.machine.uses:
+            if use.block.name in names:
+                return self.mapped[use.block.key]
+        raise KeyError(names)
+
+    def slowest(self) -> Mapped:
+        """The block with the longest path, codecs and voters left out (they need a stage of their own)."""
+        blocks = (self.mapped[use.block.key] for use in self.machine.uses if use.unit != "protection")
+        return max(blocks, key=lambda mapped: mapped.delay)
+
+    def sram_path(self) -> float:
+        """Longest path that starts with an SRAM access (ns): access time and the logic behind it."""
+        access = max(buffer.figures.access_ns for buffer in self.machine.buffers)
+        return access + max(self.mapped[use.block.key].sram_path for use in self.machine.uses)
+
+    def logic_error(self, base: Cost, unit: str | None = None) -> float:
+        """Standard error (um2) of the difference in logic to ``base``; shared blocks cancel out."""
+        counts: dict[str, int] = {}
+        for cost, sign in ((self, 1), (base, -1)):
+            for use in cost.machine.uses:
+                if unit not in (None, use.unit):
+                    continue
+                counts[use.block.key] = counts.get(use.block.key, 0) + sign * use.count
+        mapped = {**base.mapped, **self.mapped}
+        return math.sqrt(
+            sum((count * mapped[key].mean_error(mapped[key].area_sd)) ** 2 for key, count in counts.items())
+        )
+
+
+def sources(config: AcceleratorConfig) -> dict[str, str]:
+    """All Verilog of a machine and of the comparison's own cells: file name -> text."""
+    leaves = [*rtl_sources(), *sorted(PROPOSED.glob("fitact_*.v"))]
+    return {path.name: path.read_text() for path in leaves} | generate(config)
+
+
+def unit_of(name: str) -> str:
+    """Part of the machine that a module belongs to."""
+    return "array" if name in ARRAY_MODULES else "lanes" if name in LANE_MODULES else "control"
+
+
+def build(config: AcceleratorConfig, scheme: Scheme, model: SramModel, folder: Path) -> Machine:
+    """The blocks and memories of one scheme's machine. Raises SynthesisError, GeneratorError."""
+    own = machine(config, scheme.bounds)
+    files = sources(own)
+    design = elaborate(files, TOP, folder)
+    uses = []
+    for block in design.blocks:
+        if block.name == LANE:
+            uses += _lanes(own, scheme, block, files, folder)
+        else:
+            uses.append(Use(unit_of(block.name), block.count, block))
+    buffers = []
+    for memory in design.macros:
+        lane_bits = memory.width // own.side
+        check = check_bits(memory.width, scheme.protection, lane_bits)
+        figures = model.buffer(memory.width + check, memory.depth)
+        buffers.append(BufferCost(memory.name, memory.width, check, memory.depth, figures))
+        uses += _codecs(memory.width, lane_bits, scheme, files, folder)
+    return Machine(scheme, tuple(uses), tuple(buffers), design.flop_memories)
+
+
+def _leaf(files: dict[str, str], name: str, parameters: dict[str, int], folder: Path) -> Block:
+    """One cell of the comparison, flattened. Only hand-written files are read, so all machines share it."""
+    wanted = {file: text for file, text in files.items() if file in _LEAF_FILES}
+    return elaborate(wanted, name, folder, parameters, flatten=True).blocks[0]
+
+
+_LEAF_FILES = frozenset(
+    {"fitact_lane.v", "fitact_lane_mode.v", "fitact_parity.v", "fitact_secded.v", "fitact_voter.v"}
+)
+
+
+def _lanes(
+    config: AcceleratorConfig, scheme: Scheme, block: Block, files: dict[str, str], folder: Path
+) -> list[Use]:
+    lane = block
+    if scheme.mode is not None:
+        lane = _leaf(files, "fitact_lane_mode", lane_parameters(config, scheme), folder)
+    uses = [Use("lanes", block.count * scheme.copies, lane)]
+    if scheme.copies > 1:
+        width = {"WIDTH": config.acc_bits + config.word_bits}
+        uses.append(Use("protection", block.count, _leaf(files, "fitact_voter", width, folder)))
+    return uses
+
+
+def _codecs(width: int, lane_bits: int, scheme: Scheme, files: dict[str, str], folder: Path) -> list[Use]:
+    """Encoder and checker of one buffer: one write port, one read port."""
+    if scheme.protection == "parity":
+        parameters = {"LANES": width // lane_bits, "LANE_W": lane_bits}
+        names = ("fitact_parity_encode", "fitact_parity_check")
+        return [Use("protection", 1, _leaf(files, name, parameters, folder)) for name in names]
+    if scheme.protection == "secded":
+        pieces = codewords(width)
+        return [
+            Use(
+                "protection",
+                pieces.count(bits),
+                _leaf(files, name, {"DATA_W": bits, "CHECK_W": secded_check_bits(bits)}, folder),
+            )
+            for bits in sorted(set(pieces))
+            for name in ("fitact_secded_encode", "fitact_secded_decode")
+        ]
+    return []
+
+
+def evaluate(
+    config: AcceleratorConfig,
+    technology: Technology,
+    model: SramModel,
+    folder: Path,
+    workers: int = 2,
+    progress: Callable[[str, int, int], None] = lambda name, done, total: None,
+    schemes: tuple[Scheme, ...] = SCHEMES,
+) -> dict[str, Cost]:
+    """Area and timing of every scheme (by its key).
+
+    Blocks that all schemes share are mapped once; those that differ several times with perturbed scripts,
+    so that differences come with their noise: the lanes' blocks with every script, the larger control
+    blocks with half. ``progress`` gets a name, how many blocks are done and how many there are.
+    """
+    machines = []
+    for index, scheme in enumerate(schemes):
+        progress(f"elaborating {scheme.title}", index, len(schemes))
+        machines.append(build(config, scheme, model, folder))
+    counts: dict[str, list[int]] = {}
+    blocks: dict[str, Block] = {}
+    for index, built in enumerate(machines):
+        for use in built.uses:
+            blocks[use.block.key] = use.block
+            counts.setdefault(use.block.key, [0] * len(machines))[index] += use.count
+    work = [(blocks[key], _scripts(blocks[key], len(set(per)) > 1)) for key, per in counts.items()]
+    work.sort(
+        key=lambda item: -len(item[0].rtlil) * len(item[1])
+    )  # long ones first: both workers end together
+    done = 0
+
+    def step(name: str) -> None:
+        nonlocal done
+        done += 1
+        progress(f"mapped {name}", done, len(work))
+
+    mapped = map_all(work, technology, folder, workers, step)
+    return {built.scheme.key: Cost(built, mapped) for built in machines}
+
+
+def _scripts(block: Block, differs: bool) -> list[str]:
+    names = list(PERTURBATIONS)
+    if not differs:
+        return names[:1]
+    return names if block.name in LANE_MODULES else names[: len(names) // 2]
+
+
+def delta(cost: Cost, base: Cost) -> tuple[float, float, float]:
+    """Difference of logic, memory and total area to ``base``, as fractions of the total area of ``base``."""
+    logic, memory = cost.logic() - base.logic(), cost.memory - base.memory
+    return logic / base.total, memory / base.total, (logic + memory) / base.total
+
+
+def baseline(costs: Mapping[str, Cost]) -> Cost:
+    """The unprotected machine."""
+    return costs[BASELINE.key]

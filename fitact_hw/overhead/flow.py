@@ -1,0 +1,177 @@
+"""`fitact overhead`: the whole comparison for one machine, from options to files."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from fitact_hw.config import AcceleratorConfig
+from fitact_hw.overhead import charts, ecp5, energy, report, technology
+from fitact_hw.overhead.cost import Cost, evaluate
+from fitact_hw.overhead.energy import Energy
+from fitact_hw.overhead.jobs import write_whole, yosys_version
+from fitact_hw.overhead.mapping import PERTURBATIONS
+from fitact_hw.overhead.metrics import Results, all_metrics
+from fitact_hw.overhead.schemes import SCHEMES
+from fitact_hw.overhead.sram import NODES, SramModel
+from fitact_hw.overhead.technology import Technology
+from fitact_hw.overhead.traffic import BATCH, LayerShape, Traffic, measure
+
+FULL_TOP_SCHEMES = ("unprotected", "ranger", "fitact")
+"""Machines that `--full-top` routes: Ranger and Clip-Act are the same machine when all modes are kept."""
+
+
+@dataclass(frozen=True)
+class Options:
+    """What `fitact overhead` was asked for; ``node_nm`` None takes the library's node."""
+
+    config: AcceleratorConfig
+    liberty: str | None = None
+    node_nm: int | None = None
+    port_factor: float = 1.0
+    fpga: bool = True
+    full_top: bool = False
+    workers: int = 2
+    out: Path = Path("build/overhead")
+    command: str = "fitact overhead"
+
+
+Networks = Mapping[str, Callable[[], Sequence[LayerShape]]]
+"""Network name -> function that returns its layers (lowering a network takes seconds)."""
+
+
+def run_overhead(options: Options, networks: Networks, console: Console) -> Results:
+    """Measure, print and write `overhead.json`, `overhead.md` and `overhead.png`; returns the figures.
+
+    Raises FitActError subclasses: TechnologyError, SynthesisError, GeneratorError, CompileError, SramError.
+    """
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=console, transient=True) as progress:
+        steps = progress.add_task("reading the library", total=None)
+        tech = technology.load(options.liberty, options.out)
+        model = SramModel(options.node_nm or _nearest(tech.node_nm), options.port_factor)
+
+        def show(name: str, done: int, total: int) -> None:
+            progress.update(steps, description=name, completed=done, total=total)
+
+        costs = evaluate(options.config, tech, model, options.out, options.workers, show)
+        routed, tops = _route(options, show)
+        traffic, energies = _traffic(options, networks, costs, model, show)
+    results = Results(costs, routed, tops, traffic, energies, tech.nand2_um2)
+    metrics, header = all_metrics(results), make_header(options, tech, model)
+    report.print_report(console, header, metrics, results)
+    folder = options.out / options.config.fingerprint
+    write_whole(
+        folder / "overhead.json", json.dumps(report.to_json(header, metrics, results), indent=1) + "\n"
+    )
+    write_whole(folder / "overhead.md", report.markdown(header, metrics, results, options.command) + "\n")
+    charts.draw(results, f"{_size(options.config)}, {tech.name}, before layout", folder / "overhead.png")
+    console.print(f"wrote overhead.json, overhead.md and overhead.png to {folder}")
+    return results
+
+
+def _nearest(node_nm: int) -> int:
+    """The SRAM model's node closest to the library's, by ratio."""
+    return min(NODES, key=lambda node: abs(math.log(node / node_nm)))
+
+
+def _size(config: AcceleratorConfig) -> str:
+    return (
+        f"{config.rows}x{config.cols} array, {config.word_bits}-bit words, {config.acc_bits}-bit accumulators"
+    )
+
+
+def make_header(options: Options, tech: Technology, model: SramModel) -> report.Header:
+    """What the figures depend on."""
+    config = options.config
+    depths = ", ".join(
+        f"{name.removesuffix('_words')} {value}"
+        for name, value in config.model_dump().items()
+        if name.endswith("_words")
+    )
+    ports = (
+        "single-port areas"
+        if model.port_factor == 1
+        else f"areas x {model.port_factor:g} for the second port"
+    )
+    return report.Header(
+        (
+            ("machine", f"{_size(config)}; buffer words: {depths}"),
+            ("library", f"{tech.name} ({', '.join(path.name for path in tech.files)})"),
+            ("corner", tech.corner),
+            (
+                "wire load",
+                f"{tech.wire_load}, pre-layout; outputs drive {tech.load_ff:g} fF, inputs by {tech.driver}",
+            ),
+            ("gate equivalent", f"{tech.nand2_um2:g} um2 ({tech.nand2_cell})"),
+            ("tools", f"pyosys {yosys_version()} with its ABC; {ecp5.PACKAGE} {ecp5.nextpnr_version()}"),
+            ("scripts", f"{len(PERTURBATIONS)} for the lanes' blocks, half of them for others; mean values"),
+            ("SRAM", f"model at {model.node_nm} nm, {ports} (sram.py names the sources)"),
+            ("FPGA", f"{ecp5.DEVICE}; {len(ecp5.SEEDS)} seeds" if options.fpga else "not asked for"),
+            ("energy", f"model at {model.node_nm} nm: {energy.SOURCE}"),
+            (
+                "networks",
+                f"batch of {BATCH}; cycles from the timing estimate, traffic from the compiled program",
+            ),
+        )
+    )
+
+
+def _route(
+    options: Options, show: Callable[[str, int, int], None]
+) -> tuple[dict[str, ecp5.Routed], dict[str, ecp5.Routed]]:
+    if not (options.fpga or options.full_top):
+        return {}, {}
+    if not ecp5.available():
+        raise technology.TechnologyError(
+            f"{ecp5.PACKAGE} is not installed: run `make setup`, or say --no-fpga"
+        )
+    lanes = [scheme for scheme in SCHEMES if scheme.protection == "none" and scheme.copies == 1]
+    done = -1
+
+    def step(name: str) -> None:
+        nonlocal done
+        done += 1
+        show(name, done, len(lanes) + 1)
+
+    routed = (
+        ecp5.route_lanes(options.config, lanes, options.out, options.workers, step) if options.fpga else {}
+    )
+    tops = {}
+    if options.full_top:
+        for index, scheme in enumerate(s for s in SCHEMES if s.key in FULL_TOP_SCHEMES):
+            show(f"routing the whole machine, {scheme.title}", index, len(FULL_TOP_SCHEMES))
+            tops[scheme.key] = ecp5.route_top(options.config, scheme, options.out)
+    return routed, tops
+
+
+def _traffic(
+    options: Options,
+    networks: Networks,
+    costs: Mapping[str, Cost],
+    model: SramModel,
+    show: Callable[[str, int, int], None],
+) -> tuple[dict[str, dict[str, Traffic]], dict[str, dict[str, Energy]]]:
+    traffic: dict[str, dict[str, Traffic]] = {}
+    energies: dict[str, dict[str, Energy]] = {}
+    for name, make in networks.items():
+        show(f"compiling {name}", 0, len(SCHEMES))
+        layers = make()
+        traffic[name], energies[name] = {}, {}
+        known: dict[tuple[object, object], Traffic] = {}
+        for index, scheme in enumerate(SCHEMES):
+            show(f"compiling {name}", index, len(SCHEMES))
+            key = (scheme.bounds, scheme.bounds.value != "none" and scheme.mode)
+            if key not in known:
+                known[key] = measure(name, layers, scheme, options.config)
+            traffic[name][scheme.key] = known[key]
+            energies[name][scheme.key] = energy.estimate(
+                options.config, costs[scheme.key].machine, known[key], model
+            )
+    return traffic, energies

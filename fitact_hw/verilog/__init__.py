@@ -1,0 +1,106 @@
+"""Generates the machine's Verilog from its configuration.
+
+`rtl/` holds the hand-written leaf cells; this package composes them. :func:`generate` returns the composed
+modules, :func:`write` puts them into a folder, :func:`rtl_sources` names the leaf cells they need.
+"""
+
+from __future__ import annotations
+
+import os
+from functools import lru_cache
+from pathlib import Path
+
+from fitact_hw.config import AcceleratorConfig
+from fitact_hw.verilog.array import array
+from fitact_hw.verilog.ast import Node, parse_module
+from fitact_hw.verilog.buffers import buffers
+from fitact_hw.verilog.csr_block import csr
+from fitact_hw.verilog.dispatch import UNITS, decode, queue
+from fitact_hw.verilog.elaborate import Design
+from fitact_hw.verilog.errors import GeneratorError
+from fitact_hw.verilog.lanes import lanes
+from fitact_hw.verilog.layout import text
+from fitact_hw.verilog.module import Module
+from fitact_hw.verilog.top import TOP, top
+
+__all__ = ["RTL", "TOP", "GeneratorError", "design", "generate", "rtl_sources", "write", "write_default"]
+
+RTL = Path(__file__).resolve().parents[2] / "rtl"
+"""Folder of the leaf cells."""
+
+_ORIGIN = "Composed by fitact_hw.verilog for {name}; change the generator, not this file."
+
+
+def rtl_sources() -> list[Path]:
+    """The hand-written leaf cells, sorted by name. Raises GeneratorError if the folder holds none."""
+    sources = sorted(RTL.glob("fitact_*.v"))
+    if not sources:
+        raise GeneratorError("rtl/ holds no fitact_*.v: check out the repository again")
+    return sources
+
+
+def _modules(config: AcceleratorConfig) -> list[Module]:
+    queues = [queue(unit, config) for unit in UNITS]
+    return [array(config), buffers(config), lanes(config), csr(), decode(config), *queues, top(config)]
+
+
+def _name(config: AcceleratorConfig) -> str:
+    size = f"{config.rows}x{config.cols}, {config.word_bits}-bit words, bounds: {config.bounds.value}"
+    return f"{'the default configuration' if config == AcceleratorConfig() else 'a configuration'} ({size})"
+
+
+@lru_cache(maxsize=16)
+def _generated(config: AcceleratorConfig) -> tuple[tuple[str, str], ...]:
+    origin = _ORIGIN.format(name=_name(config))
+    return tuple((f"{module.name}.v", text(module, origin)) for module in _modules(config))
+
+
+def generate(config: AcceleratorConfig) -> dict[str, str]:
+    """File name -> Verilog text of every composed module, each connection checked against the leaf cells.
+
+    Raises GeneratorError, naming module, instance and port, if something does not fit together.
+    """
+    design(config)
+    return dict(_generated(config))
+
+
+@lru_cache(maxsize=16)
+def design(config: AcceleratorConfig) -> Design:
+    """Leaf cells and composed modules of ``config``, elaborated from ``fitact_top`` down."""
+    modules: dict[str, Node] = {}
+    for path in rtl_sources():
+        modules[path.stem] = parse_module(path.read_text(), f"rtl/{path.name}")
+    for name, source in _generated(config):
+        modules[name.removesuffix(".v")] = parse_module(source, name)
+    for name, module in modules.items():
+        if module.name != name:
+            raise GeneratorError(f"{name}.v holds module {module.name}: file and module must have one name")
+    result = Design(modules)
+    for _ in result.instances(TOP):
+        pass  # elaborates, and with it checks, every module that is used
+    return result
+
+
+def write(config: AcceleratorConfig, folder: Path) -> list[Path]:
+    """Write the composed modules into ``folder`` (created if needed); returns their paths.
+
+    Files that are already right keep their time stamp, so a build need not be repeated; stale modules
+    of another configuration are removed.
+    """
+    sources = generate(config)
+    folder.mkdir(parents=True, exist_ok=True)
+    for stale in folder.glob("fitact_*.v"):
+        if stale.name not in sources:
+            stale.unlink()
+    for name, source in sources.items():
+        path = folder / name
+        if not path.exists() or path.read_text() != source:
+            part = path.with_suffix(f".{os.getpid()}.part")
+            part.write_text(source)
+            part.replace(path)
+    return [folder / name for name in sources]
+
+
+def write_default() -> list[Path]:
+    """Refresh `rtl/generated/`, the checked-in composition of the default configuration."""
+    return write(AcceleratorConfig(), RTL / "generated")

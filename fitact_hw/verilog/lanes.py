@@ -1,0 +1,143 @@
+"""Composes the lanes below the array with the control that drives them all."""
+
+from __future__ import annotations
+
+from fitact_hw.config import SHIFT_BITS, AcceleratorConfig, Granularity, address_bits
+from fitact_hw.verilog.module import Module, same
+
+TOKEN_FLAG_BITS = 11
+"""Control bits of a pixel's token; its layout is described in `rtl/fitact_epilogue.v`."""
+
+
+def has_bound(config: AcceleratorConfig) -> bool:
+    """Whether the lanes have a bound register and its comparators."""
+    return config.bounds is not Granularity.NONE
+
+
+def has_bound_buffer(config: AcceleratorConfig) -> bool:
+    """Whether there is a bound for every neuron."""
+    return config.bounds is Granularity.NEURON
+
+
+def token_bits(config: AcceleratorConfig) -> int:
+    """Width of a pixel's token (bits): only what this configuration's lanes need travels with it."""
+    addresses = (config.accumulator_words, config.bias_words, config.output_words)
+    bits = TOKEN_FLAG_BITS + SHIFT_BITS + sum(map(address_bits, addresses))
+    bits += config.word_bits if has_bound(config) else 0
+    return bits + (2 + address_bits(config.bound_words) if has_bound_buffer(config) else 0)
+
+
+def lanes(config: AcceleratorConfig) -> Module:
+    """``fitact_lanes``: one lane a column, between accumulator and output buffer."""
+    neuron, bound = has_bound_buffer(config), has_bound(config)
+    m = Module(
+        "fitact_lanes",
+        """
+        The lanes below the array: accumulate, add the bias, shift and clamp one pixel a cycle.
+
+        The only way from the partial sums to the output buffer leads through a lane and its clamp.
+        """
+        + {
+            Granularity.NONE: "This configuration has no bound hardware.",
+            Granularity.LAYER: "The bound of a layer comes with the pixel's token.",
+            Granularity.NEURON: "The bound comes from the bound buffer or with the pixel's token.",
+        }[config.bounds],
+    )
+    m.parameter("COLS", config.cols)
+    m.parameter("DATA_W", config.word_bits)
+    m.parameter("ACC_W", config.acc_bits)
+    m.parameter("SHIFT_W", SHIFT_BITS)
+    m.parameter("BIAS_LANE_W", config.acc_bits + SHIFT_BITS, "bias and shift")
+    addresses = {"ACC": config.accumulator_words, "BIAS": config.bias_words, "OUT": config.output_words}
+    if neuron:
+        addresses["BOUND"] = config.bound_words
+    for prefix, depth in addresses.items():
+        m.parameter(f"{prefix}_ADDR_W", address_bits(depth))
+    m.parameter("TOKEN_W", token_bits(config))
+
+    m.input("clk")
+    m.input("rst_n")
+    m.input("clear")
+    m.port_section("Pixel tokens, one cycle ahead of the partial sums.")
+    m.input("token_valid")
+    m.input("token_data", "TOKEN_W")
+    m.input("psum", "COLS*ACC_W")
+    m.port_section("Accumulator.")
+    m.output("acc_rd_en")
+    m.output("acc_rd_addr", "ACC_ADDR_W")
+    m.input("acc_rd_data", "COLS*ACC_W")
+    m.output("acc_wr_en")
+    m.output("acc_wr_addr", "ACC_ADDR_W")
+    m.output("acc_wr_data", "COLS*ACC_W")
+    m.port_section("Bias" + (" and bound buffer." if neuron else " buffer."))
+    m.output("bias_rd_en")
+    m.output("bias_rd_addr", "BIAS_ADDR_W")
+    m.input("bias_rd_data", "COLS*BIAS_LANE_W")
+    if neuron:
+        m.output("bound_rd_en")
+        m.output("bound_rd_addr", "BOUND_ADDR_W")
+        m.input("bound_rd_data", "COLS*DATA_W")
+    m.port_section("Output buffer.")
+    m.output("out_wr_en")
+    m.output("out_wr_addr", "OUT_ADDR_W")
+    m.output("out_wr_data", "COLS*DATA_W")
+    m.port_section("End of an instruction.")
+    m.output("retire")
+    m.output("push_prev", None, "a token for the load unit")
+    m.output("push_next", None, "a token for the store unit")
+    m.output("busy")
+
+    m.wire("acc_op", 2, "0 overwrite, 1 add, 2 maximum")
+    m.wire("lshift", "SHIFT_W")
+    m.wire("act_mode", 2, "0 linear, 1 ReLU, 2 clip, 3 saturate")
+    m.wire("layer_bound", "DATA_W", "bound of every neuron of the pixel")
+    m.wire("bound_select", None, "1: each lane takes its bound from the bound buffer")
+    if not neuron:
+        m.wire("bound_rd_en")
+        m.wire("bound_rd_addr", 1)
+
+    m.instance(
+        "fitact_epilogue",
+        "u_epilogue",
+        {
+            **same("DATA_W", "SHIFT_W", "ACC_ADDR_W", "BIAS_ADDR_W", "OUT_ADDR_W"),
+            "BOUND_ADDR_W": "BOUND_ADDR_W" if neuron else "1",
+            "HAS_BOUND": str(int(bound)),
+            "HAS_BOUND_BUFFER": str(int(neuron)),
+            "TOKEN_W": "TOKEN_W",
+        },
+        same(
+            *("clk", "rst_n", "clear", "token_valid", "token_data"),
+            *("acc_rd_en", "acc_rd_addr", "acc_op", "lshift", "acc_wr_en", "acc_wr_addr"),
+            *("bias_rd_en", "bias_rd_addr", "bound_rd_en", "bound_rd_addr", "bound_select", "layer_bound"),
+            *("act_mode", "out_wr_en", "out_wr_addr", "retire", "push_prev", "push_next", "busy"),
+        ),
+    )
+    source = "layer_bound" if bound else "{DATA_W{1'b0}}"
+    with m.loop("c", "COLS", "g_lane"):
+        if neuron:
+            m.wire("bound", "DATA_W")
+            m.assign("bound", "bound_select ? bound_rd_data[c*DATA_W +: DATA_W] : layer_bound")
+            source = "bound"
+        m.instance(
+            "fitact_lane",
+            "u_lane",
+            {**same("DATA_W", "ACC_W", "SHIFT_W"), "HAS_BOUND": str(int(bound))},
+            {
+                "clk": "clk",
+                "acc_op": "acc_op",
+                "lshift": "lshift",
+                "psum": "psum[c*ACC_W +: ACC_W]",
+                "acc_data": "acc_rd_data[c*ACC_W +: ACC_W]",
+                "sum_q": "acc_wr_data[c*ACC_W +: ACC_W]",
+                "bias": "bias_rd_data[c*BIAS_LANE_W +: ACC_W]",
+                "shift": "bias_rd_data[c*BIAS_LANE_W+ACC_W +: SHIFT_W]",
+                "bound": source,
+                "act_mode": "act_mode",
+                "out_q": "out_wr_data[c*DATA_W +: DATA_W]",
+            },
+        )
+    if not neuron:
+        lost = ("bound_rd_en", "bound_rd_addr", "bound_select") + (() if bound else ("layer_bound",))
+        m.unused("Constant 0 in this configuration.", *lost)
+    return m

@@ -1,0 +1,120 @@
+"""``python -m golden``: training, bounds and accuracy from the command line."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from golden.artefacts import WEIGHTS_FOLDER
+from golden.errors import GoldenError
+
+app = typer.Typer(add_completion=False, no_args_is_help=True, help=__doc__)
+
+Model = Annotated[str, typer.Option(help="alexnet, vgg16 or resnet50")]
+Source = Annotated[
+    str | None, typer.Option("--cifar10", help="CIFAR-10 packs: files or a folder (else FITACT_CIFAR10)")
+]
+Root = Annotated[Path, typer.Option(help="folder of the official CIFAR-10 archive")]
+Weights = Annotated[Path, typer.Option(help="folder of weights, bounds, binary points and manifest")]
+Download = Annotated[bool, typer.Option(help="fetch the official archive if it is missing")]
+
+
+@app.command()
+def train(
+    model: Model = "alexnet",
+    folder: Annotated[Path | None, typer.Option(help="checkpoints and log; resumed if present")] = None,
+    epochs: int | None = None,
+    seed: int | None = None,
+    processes: Annotated[int | None, typer.Option(help="CPU processes that share gradients")] = None,
+    cifar10: Source = None,
+    root: Root = Path("build/data"),
+    download: Download = False,
+) -> None:
+    """Train a network and keep a checkpoint per epoch."""
+    from golden.data import load_images
+    from golden.train import recipe_for
+    from golden.train import train as run
+
+    recipe = recipe_for(model, epochs=epochs, seed=seed)
+    target = folder or Path("build") / model / "train"
+    path = run(recipe, load_images(True, cifar10, root, download), target, processes)
+    typer.echo(f"trained {model}: {path}")
+
+
+@app.command()
+def export(
+    model: Model = "alexnet",
+    folder: Annotated[Path | None, typer.Option(help="folder of the training run")] = None,
+    weights: Weights = WEIGHTS_FOLDER,
+    cifar10: Source = None,
+    root: Root = Path("build/data"),
+) -> None:
+    """Store a finished training run's weights and log, and calibrate the binary points."""
+    from golden.data import load_images
+    from golden.release import export as run
+    from golden.train import CHECKPOINT
+
+    source = (folder or Path("build") / model / "train") / CHECKPOINT
+    run(model, source, load_images(True, cifar10, root), weights)
+    typer.echo(f"stored {weights / model}.npz and its binary points")
+
+
+@app.command()
+def bounds(
+    model: Model = "alexnet",
+    weights: Weights = WEIGHTS_FOLDER,
+    k: Annotated[float, typer.Option(help="slope of FitAct's smooth form")] = 20.0,
+    zeta: Annotated[float, typer.Option(help="weight of the bounds in FitAct's loss")] = 1.0,
+    delta: Annotated[float, typer.Option(help="accepted drop of clean accuracy (0.003: 0.3 points)")] = 0.003,
+    lr: Annotated[float, typer.Option(help="Adam's rate, as a fraction of the starting bound")] = 0.005,
+    epochs: Annotated[int, typer.Option(help="epochs of post-training")] = 2,
+    images: Annotated[int, typer.Option(help="training images per epoch of post-training")] = 8_000,
+    seed: int = 1,
+    cifar10: Source = None,
+    root: Root = Path("build/data"),
+) -> None:
+    """Profile the stored network and find the bounds of Ranger, Clip-Act and FitAct."""
+    from golden.clipact import ClipActSearch
+    from golden.data import load_images
+    from golden.posttrain import PostTraining
+    from golden.release import find_bounds
+
+    fitact = PostTraining(k=k, zeta=zeta, delta=delta, lr=lr, epochs=epochs, images=images, seed=seed)
+    record = find_bounds(model, load_images(True, cifar10, root), fitact, ClipActSearch(seed=seed), weights)
+    typer.echo(json.dumps(record, indent=1))
+
+
+@app.command()
+def accuracy(
+    model: Model = "alexnet",
+    weights: Weights = WEIGHTS_FOLDER,
+    processes: Annotated[int | None, typer.Option(help="default: one per core")] = None,
+    cifar10: Source = None,
+    root: Root = Path("build/data"),
+) -> None:
+    """Measure every scheme in float and at 8, 16 and 32 bits on the test images."""
+    from golden.data import JPEG_PACK, find_packs, load_images, load_lossless
+    from golden.release import measure
+
+    jpeg = JPEG_PACK in find_packs(cifar10)
+    test_sets = {"test_jpeg" if jpeg else "test": load_images(False, cifar10, root)}
+    if (lossless := load_lossless(False, cifar10)) is not None:
+        test_sets["test_lossless_part"] = lossless
+    result = measure(model, test_sets, weights, f"python -m golden accuracy --model {model}", processes)
+    typer.echo(json.dumps(result, indent=1))
+
+
+@app.callback()
+def main() -> None:
+    """FitAct golden model."""
+
+
+if __name__ == "__main__":
+    try:
+        app(standalone_mode=True)
+    except GoldenError as error:
+        typer.echo(f"error: {error}", err=True)
+        raise SystemExit(1) from None

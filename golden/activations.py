@@ -1,0 +1,113 @@
+"""Bounded ReLU modules and how they are put in the place of ordinary ones."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+from golden.errors import GoldenError
+
+Mode = Literal["clip", "saturate"]
+
+
+class BoundedReLU(nn.Module):
+    """ReLU with an upper bound, in the hard form that hardware computes.
+
+    ``bound``: float32, one value () for the layer or one per neuron (channels, rows, columns) or
+    (features,); never negative. ``clip``: ``x if 0 < x <= bound else 0`` (FitAct, Clip-Act);
+    ``saturate``: ``min(max(x, 0), bound)`` (Ranger).
+    """
+
+    def __init__(self, bound: Tensor, mode: Mode) -> None:
+        super().__init__()
+        if mode not in ("clip", "saturate"):
+            raise GoldenError(f"unknown activation mode {mode!r}: known are clip, saturate")
+        if bool((bound < 0).any()) or not bool(torch.isfinite(bound).all()):
+            raise GoldenError(f"a bound is negative or not finite (smallest {float(bound.min())})")
+        self.mode = mode
+        self.bound: Tensor
+        self.register_buffer("bound", bound.detach().clone().float())
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Bounded activation of x (batch, *neurons)."""
+        if self.mode == "saturate":
+            return torch.minimum(torch.relu(x), self.bound)
+        return torch.where(x <= self.bound, torch.relu(x), torch.zeros((), dtype=x.dtype, device=x.device))
+
+
+class SmoothBoundedReLU(nn.Module):
+    """FitAct's trainable form, ``max(0, x - x * sigmoid(k * (x - bound)))`` (arXiv 2112.13544).
+
+    ``k`` is the slope; ``bound`` the trainable parameter. It tends to the hard form as k grows.
+    """
+
+    def __init__(self, bound: Tensor, k: float) -> None:
+        super().__init__()
+        self.k = k
+        self.bound = nn.Parameter(bound.detach().clone().float())
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Smoothly bounded activation of x (batch, *neurons)."""
+        # x - x * sigmoid(z) = x * sigmoid(-z): one product less, and no cancellation
+        return torch.relu(x) * torch.sigmoid(self.k * (self.bound - x))
+
+
+def activation_names(model: nn.Module) -> list[str]:
+    """Dotted names of the ReLU (or bounded) modules in order of definition, which is that of execution."""
+    kinds = (nn.ReLU, BoundedReLU, SmoothBoundedReLU)
+    return [name for name, module in model.named_modules() if isinstance(module, kinds)]
+
+
+def replace_modules(model: nn.Module, replacements: Mapping[str, nn.Module]) -> nn.Module:
+    """Put modules in the place of those with the given dotted names; returns ``model``, changed."""
+    for name, module in replacements.items():
+        parent_name, _, leaf = name.rpartition(".")
+        parent = model.get_submodule(parent_name)
+        if isinstance(parent, nn.Sequential):
+            parent[int(leaf)] = module
+        else:
+            setattr(parent, leaf, module)
+    return model
+
+
+def apply_bounds(model: nn.Module, bounds: Mapping[str, Tensor], mode: Mode) -> nn.Module:
+    """Replace every ReLU by a bounded one. Raises GoldenError unless each has exactly one bound."""
+    names = activation_names(model)
+    if set(names) != set(bounds):
+        missing = sorted(set(names) ^ set(bounds))
+        raise GoldenError(f"bounds and activations of the network do not match: {', '.join(missing)}")
+    return replace_modules(model, {name: BoundedReLU(bounds[name], mode) for name in names})
+
+
+class Recorder:
+    """Context manager that hands every ReLU's input to ``visit(name, tensor)`` during forward passes."""
+
+    def __init__(self, model: nn.Module, visit: Callable[[str, Tensor], None]) -> None:
+        self._visit, self._model = visit, model
+        self._handles: list[torch.utils.hooks.RemovableHandle] = []
+
+    def __enter__(self) -> Recorder:
+        for name in activation_names(self._model):
+            self._handles.append(self._model.get_submodule(name).register_forward_pre_hook(self._hook(name)))
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for handle in self._handles:
+            handle.remove()
+
+    def _hook(self, name: str) -> Callable[[nn.Module, tuple[Tensor, ...]], None]:
+        def hook(_module: nn.Module, inputs: tuple[Tensor, ...]) -> None:
+            self._visit(name, inputs[0])
+
+        return hook
+
+
+def iterate_bounds(model: nn.Module) -> Iterator[tuple[str, Tensor]]:
+    """(name, bound) of each bounded activation."""
+    for name in activation_names(model):
+        module = model.get_submodule(name)
+        if isinstance(module, BoundedReLU | SmoothBoundedReLU):
+            yield name, module.bound

@@ -1,0 +1,220 @@
+"""CIFAR-10 in torchvision's manner, from the official archive or from the project's packs.
+
+Images are uint8 arrays (count, 32, 32, 3) in RGB, labels int64 (count,). Three sources:
+
+* the official ``cifar-10-python.tar.gz`` (Krizhevsky 2009) in a root folder, downloaded on request;
+* two packs, ``cifar10_jpeg.npz`` (every image, re-encoded as JPEG) and ``cifar10_lossless_part.npz``
+  (original pixels of a part), named by path or by the environment variable ``FITACT_CIFAR10``;
+* the sample photographs inside the PyPI package foolbox, which need neither (:func:`sample_images`).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import io
+import os
+import pickle
+import tarfile
+import urllib.error
+import urllib.request
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from golden.errors import DataError
+
+CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
+ARCHIVE_NAME = "cifar-10-python.tar.gz"
+ARCHIVE_URL = "https://www.cs.toronto.edu/~kriz/" + ARCHIVE_NAME
+ARCHIVE_MD5 = "c58f30108f718f92721af3b95e74349a"
+JPEG_PACK = "cifar10_jpeg.npz"
+LOSSLESS_PACK = "cifar10_lossless_part.npz"
+ENVIRONMENT = "FITACT_CIFAR10"
+
+MEAN = (0.4914, 0.4822, 0.4465)
+"""Per-channel mean of the training images, on the 0..1 scale (customary figures for CIFAR-10)."""
+STD = (0.2470, 0.2435, 0.2616)
+"""Per-channel standard deviation, on the 0..1 scale."""
+
+_SIDE = 32
+_PIXELS = 3 * _SIDE * _SIDE
+
+
+@dataclass(frozen=True, eq=False)
+class Images:
+    """Images uint8 (count, 32, 32, 3) and their labels int64 (count,)."""
+
+    images: np.ndarray
+    labels: np.ndarray
+
+    def __post_init__(self) -> None:
+        if self.images.shape != (len(self.labels), _SIDE, _SIDE, 3) or self.images.dtype != np.uint8:
+            raise DataError(
+                f"expected uint8 images ({len(self.labels)}, 32, 32, 3), "
+                f"found {self.images.dtype} {self.images.shape}"
+            )
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def __getitem__(self, index: int) -> tuple[np.ndarray, int]:
+        return self.images[index], int(self.labels[index])
+
+    def part(self, start: int, stop: int | None = None) -> Images:
+        """The images ``start`` to ``stop`` (exclusive)."""
+        return Images(self.images[start:stop], self.labels[start:stop])
+
+
+class Cifar10(Images):
+    """CIFAR-10 from the official archive, as torchvision's class of that name reads it.
+
+    ``root`` is the folder of the archive; ``train`` selects the 50 000 training or the 10 000 test
+    images; ``download`` fetches the archive if it is not there. Raises DataError when the archive is
+    missing, damaged or cannot be downloaded.
+    """
+
+    def __init__(self, root: str | Path, train: bool = True, download: bool = False) -> None:
+        archive = Path(root) / ARCHIVE_NAME
+        if not archive.is_file():
+            if not download:
+                raise DataError(f"{archive} not found: ask for a download or set {ENVIRONMENT}")
+            download_archive(archive)
+        if _md5(archive) != ARCHIVE_MD5:
+            raise DataError(f"{archive} is damaged (md5 is not {ARCHIVE_MD5}): delete it and download again")
+        names = [f"data_batch_{n}" for n in range(1, 6)] if train else ["test_batch"]
+        images, labels = _read_archive(archive, names)
+        super().__init__(images, labels)
+
+
+def download_archive(archive: Path, url: str = ARCHIVE_URL, md5: str = ARCHIVE_MD5) -> None:
+    """Fetch the official archive; it appears under its name only when its checksum is right."""
+    archive.parent.mkdir(parents=True, exist_ok=True)
+    partial = archive.with_name(f"{archive.name}.{os.getpid()}.part")
+    try:
+        with urllib.request.urlopen(url, timeout=30) as reply, partial.open("wb") as file:
+            while block := reply.read(1 << 20):
+                file.write(block)
+        if _md5(partial) != md5:
+            raise DataError(f"{url} arrived damaged (md5 is not {md5}): try again")
+        partial.replace(archive)
+    except (urllib.error.URLError, OSError) as error:
+        raise DataError(f"cannot download {url}: {getattr(error, 'reason', error)}") from error
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def read_jpeg_pack(path: str | Path, train: bool) -> Images:
+    """The training or test images of the JPEG pack, decoded (about 8 s for 50 000)."""
+    arrays = _load_pack(path, ("header", "body", "length", "label", "n_train"))
+    header, body = arrays["header"].tobytes(), arrays["body"]
+    ends = np.cumsum(arrays["length"], dtype=np.int64)
+    starts = np.concatenate([[0], ends[:-1]])
+    n_train = int(arrays["n_train"])
+    chosen = slice(0, n_train) if train else slice(n_train, None)
+    starts, ends = starts[chosen], ends[chosen]
+    images = np.empty((len(ends), _SIDE, _SIDE, 3), np.uint8)
+    for i, (start, end) in enumerate(zip(starts, ends, strict=True)):
+        try:
+            jpeg = Image.open(io.BytesIO(header + body[start:end].tobytes()), formats=("JPEG",))
+            images[i] = np.asarray(jpeg)
+        except (OSError, ValueError) as error:
+            raise DataError(f"{path}: image {i} is damaged ({error})") from error
+    return Images(images, arrays["label"][chosen].astype(np.int64))
+
+
+def read_lossless_pack(path: str | Path, train: bool) -> Images:
+    """The training or test images of the pack of original pixels (a part of CIFAR-10)."""
+    kind = "train" if train else "test"
+    arrays = _load_pack(path, (f"x_{kind}", f"y_{kind}"))
+    return Images(arrays[f"x_{kind}"], arrays[f"y_{kind}"].astype(np.int64))
+
+
+def find_packs(source: str | None = None) -> dict[str, Path]:
+    """The packs named by ``source`` (default: ``FITACT_CIFAR10``), by their file name.
+
+    ``source`` is a pack, several joined with ``os.pathsep``, or a folder that holds them. An empty
+    dictionary means that none was named; a named one that does not exist raises DataError.
+    """
+    source = os.environ.get(ENVIRONMENT, "") if source is None else source
+    packs: dict[str, Path] = {}
+    for part in filter(None, source.split(os.pathsep)):
+        path = Path(part)
+        files = [path / JPEG_PACK, path / LOSSLESS_PACK] if path.is_dir() else [path]
+        found = [file for file in files if file.is_file()]
+        if not found:
+            raise DataError(f"no CIFAR-10 pack at {path} (from option or {ENVIRONMENT})")
+        for file in found:
+            if file.name not in (JPEG_PACK, LOSSLESS_PACK):
+                raise DataError(f"{file} is not a CIFAR-10 pack ({JPEG_PACK} or {LOSSLESS_PACK})")
+            packs[file.name] = file
+    return packs
+
+
+def load_images(
+    train: bool, source: str | None = None, root: str | Path = "build/data", download: bool = False
+) -> Images:
+    """The full training or test set: from the JPEG pack if one is named, else the official archive."""
+    packs = find_packs(source)
+    if JPEG_PACK in packs:
+        return read_jpeg_pack(packs[JPEG_PACK], train)
+    return Cifar10(root, train, download)
+
+
+def load_lossless(train: bool, source: str | None = None) -> Images | None:
+    """The images of the pack of original pixels, or None if no such pack is named."""
+    packs = find_packs(source)
+    return read_lossless_pack(packs[LOSSLESS_PACK], train) if LOSSLESS_PACK in packs else None
+
+
+def sample_images() -> Images:
+    """The 20 CIFAR-10 photographs of the PyPI package foolbox: the first 20 official test images.
+
+    Only its data files are read. The package is located, never imported, since importing it would
+    need its dependencies. File names are ``cifar10_<index>_<label>.png``.
+    """
+    spec = importlib.util.find_spec("foolbox")
+    if spec is None or not spec.submodule_search_locations:
+        raise DataError("sample images are missing: pip install --no-deps foolbox==3.3.4")
+    folder = Path(next(iter(spec.submodule_search_locations))) / "data"
+    files = sorted(folder.glob("cifar10_*_*.png"))
+    if len(files) != 20:
+        raise DataError(f"expected 20 sample images in {folder}, found {len(files)}")
+    images = np.stack([np.asarray(Image.open(file).convert("RGB"), dtype=np.uint8) for file in files])
+    labels = np.array([int(file.stem.split("_")[2]) for file in files], dtype=np.int64)
+    return Images(images, labels)
+
+
+def _md5(path: Path) -> str:
+    digest = hashlib.md5(usedforsecurity=False)
+    with path.open("rb") as file:
+        while block := file.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def _read_archive(archive: Path, names: list[str]) -> tuple[np.ndarray, np.ndarray]:
+    """Batches of the official archive. Its md5 was checked, so its pickles are the published ones."""
+    images, labels = [], []
+    with tarfile.open(archive, "r:gz") as tar:
+        for name in names:
+            member = tar.extractfile(f"cifar-10-batches-py/{name}")
+            if member is None:
+                raise DataError(f"{archive} has no {name}")
+            batch = pickle.load(member, encoding="bytes")
+            images.append(np.asarray(batch[b"data"], np.uint8).reshape(-1, 3, _SIDE, _SIDE))
+            labels.append(np.asarray(batch[b"labels"], np.int64))
+    return np.ascontiguousarray(np.concatenate(images).transpose(0, 2, 3, 1)), np.concatenate(labels)
+
+
+def _load_pack(path: str | Path, keys: tuple[str, ...]) -> dict[str, Any]:
+    try:
+        with np.load(path) as pack:
+            return {key: pack[key] for key in keys}
+    except (OSError, KeyError, ValueError) as error:
+        raise DataError(f"{path} is not a readable CIFAR-10 pack ({error})") from error
+    except Exception as error:  # zipfile.BadZipFile and zlib.error share no base class with the above
+        raise DataError(f"{path} is damaged ({error})") from error

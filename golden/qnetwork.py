@@ -1,0 +1,102 @@
+"""The quantised network: the one data type that golden hands to the compiler.
+
+All tensors are integers. A value ``q`` of a tensor with binary point ``f`` stands for ``q / 2**f``.
+Every layer is one pass of the accelerator: multiply-accumulate (or maximum), an optional residual
+operand, then the epilogue of ``docs/numbers.md``:
+
+1. ``acc + bias[c]``, wrapping at ``acc_bits``;
+2. rounding right shift by ``shift[c]``, round half up, kept wide;
+3. activation on the wide value: ``linear`` and ``relu`` saturate to ``word_bits``, ``clip`` zeroes
+   above the bound, ``saturate`` limits to the bound.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+import numpy as np
+
+LayerKind = Literal["conv", "maxpool", "avgpool"]
+Activation = Literal["linear", "relu", "clip", "saturate"]
+
+INPUT = "input"
+"""Name of the network's input tensor in :attr:`QLayer.source`."""
+
+ACC_BITS = {8: 32, 16: 48, 32: 64}
+"""Default accumulator width for each word width (bits)."""
+
+
+@dataclass(frozen=True, eq=False)
+class Residual:
+    """A second operand of the same shape as the output, added to the accumulator.
+
+    ``acc += value << lshift`` (wrapping), before bias and shift.
+    """
+
+    source: str
+    lshift: int
+
+
+@dataclass(frozen=True, eq=False)
+class QLayer:
+    """One layer. A fully connected layer is a ``conv`` whose kernel covers its whole input.
+
+    ``out_shape`` and ``in_shape`` are (channels, rows, columns).
+    ``weight``: int64 (out_channels, in_channels, kernel, kernel) for ``conv``, else None.
+    ``bias``: int64 (out_channels,) at accumulator precision; ``shift``: int64 (out_channels,), 0..63.
+    ``bound``: None, an int (one per layer) or int64 of ``out_shape`` (one per neuron);
+    present exactly when ``activation`` is ``clip`` or ``saturate``.
+    Pools: ``maxpool`` pads with zeros, so its input must be non-negative if ``padding`` > 0;
+    ``avgpool`` sums and divides with ``shift``.
+    """
+
+    name: str
+    kind: LayerKind
+    source: str
+    in_shape: tuple[int, int, int]
+    out_shape: tuple[int, int, int]
+    kernel: int
+    stride: int
+    padding: int
+    weight: np.ndarray | None
+    bias: np.ndarray
+    shift: np.ndarray
+    activation: Activation
+    bound: int | np.ndarray | None
+    frac_out: int
+    residual: Residual | None = None
+
+    @property
+    def macs(self) -> int:
+        """Useful multiply-accumulates for one image (0 for pools)."""
+        if self.weight is None:
+            return 0
+        _, rows, cols = self.out_shape
+        return int(self.weight.size) * rows * cols
+
+
+@dataclass(frozen=True, eq=False)
+class QNetwork:
+    """A whole quantised network in execution order; the last layer's output are the logits."""
+
+    name: str
+    scheme: str
+    word_bits: int
+    acc_bits: int
+    input_shape: tuple[int, int, int]
+    input_frac: int
+    layers: tuple[QLayer, ...]
+    meta: dict[str, str] = field(default_factory=dict)
+
+    def layer(self, name: str) -> QLayer:
+        """The layer called ``name``. Raises KeyError if there is none."""
+        for layer in self.layers:
+            if layer.name == name:
+                return layer
+        raise KeyError(name)
+
+    @property
+    def macs(self) -> int:
+        """Useful multiply-accumulates for one image."""
+        return sum(layer.macs for layer in self.layers)

@@ -1,0 +1,83 @@
+"""Speed of exact evaluation under faults against plain float32 inference, in one run."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from golden.quantise import quantise_images
+from golden.resilience.evaluator import Evaluator, default_device
+from golden.resilience.faults import corrupt, draw
+from golden.zoo import load_model, load_qnetwork
+
+FLOAT_BATCH = 100
+RATES = {8: (1e-5, 1e-4, 1e-3), 16: (1e-6, 1e-5, 1e-4), 32: (1e-7, 1e-6, 1e-5)}
+"""Bit error rates that a comparison at each word width is made at."""
+
+
+@dataclass(frozen=True)
+class Throughput:
+    """Image evaluations per second: ``faulty`` exact, at bit error rate ``rate``; ``plain`` float32 torch."""
+
+    model: str
+    scheme: str
+    word_bits: int
+    rate: float
+    faulty: float
+    plain: float
+
+    @property
+    def ratio(self) -> float:
+        """Exact evaluation under faults against plain inference."""
+        return self.faulty / self.plain
+
+
+def throughput(
+    model: str,
+    scheme: str = "fitact",
+    word_bits: int = 32,
+    rates: tuple[float, ...] = (),
+    maps: int = 5,
+    images: int = 100,
+    repeats: int = 2,
+    seed: int = 1,
+    clock: Callable[[], float] = time.perf_counter,
+) -> list[Throughput]:
+    """Measure at each rate, plain and exact by turns; the best of ``repeats`` counts for both.
+
+    The time of the exact runs includes drawing the maps and the fault-free run that they share.
+    """
+    device = default_device()
+    network, qnet = load_model(model, "unprotected").to(device), load_qnetwork(model, scheme, word_bits)
+    # speed does not depend on what is in the picture
+    pictures = np.random.default_rng(seed).integers(0, 256, (images, 32, 32, 3), dtype=np.uint8)
+    words = quantise_images(qnet, pictures)
+    pixels = torch.from_numpy(words / 2.0**qnet.input_frac).float().to(device)
+    evaluator = Evaluator(qnet, device)
+
+    def plain() -> None:
+        with torch.inference_mode():
+            for start in range(0, images, FLOAT_BATCH):
+                network(pixels[start : start + FLOAT_BATCH]).sum().item()
+
+    def faulty(rate: float) -> None:
+        patches = [evaluator.patch(corrupt(qnet, draw(qnet, rate, seed, index))) for index in range(maps)]
+        evaluator.logits(words, patches)
+
+    def timed(action: Callable[[], None]) -> float:
+        start = clock()
+        action()
+        return clock() - start
+
+    plain()
+    results = []
+    for rate in rates or RATES[word_bits]:
+        pairs = [(timed(plain), timed(lambda rate=rate: faulty(rate))) for _ in range(repeats)]  # type: ignore[misc]
+        best_plain, best_faulty = min(p for p, _ in pairs), min(f for _, f in pairs)
+        speed = Throughput(model, scheme, word_bits, rate, maps * images / best_faulty, images / best_plain)
+        results.append(speed)
+    return results

@@ -1,0 +1,131 @@
+"""Parameters of a layer as tensors, and its epilogue: in float64 where values are small, in int64 always.
+
+Channels-last; ``bound`` is (rows, columns, channels) or one number. The formulas are those of
+:mod:`golden.qnetwork`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from golden.qnetwork import Activation, QLayer
+
+
+@dataclass(frozen=True, eq=False)
+class Parameters:
+    """What the epilogue of one layer needs: ``bias`` and ``shift`` int64 (channels,), ``bound`` None, float64
+    (rows, columns, channels) or an int; ``top`` the largest word."""
+
+    bias: Tensor
+    shift: Tensor
+    activation: Activation
+    bound: Tensor | int | None
+    acc_bits: int
+    top: int
+
+    @staticmethod
+    def of(layer: QLayer, acc_bits: int, word_bits: int, device: torch.device) -> Parameters:
+        """The parameters of a layer on a device."""
+        bound = layer.bound
+        return Parameters(
+            torch.from_numpy(np.ascontiguousarray(layer.bias)).to(device),
+            torch.from_numpy(np.ascontiguousarray(layer.shift)).to(device),
+            layer.activation,
+            channels_last_bound(bound, device) if isinstance(bound, np.ndarray) else bound,
+            acc_bits,
+            (1 << (word_bits - 1)) - 1,
+        )
+
+    def select(self, channels: Tensor) -> Parameters:
+        """The same for some channels only."""
+        bound = self.bound.index_select(-1, channels) if isinstance(self.bound, Tensor) else self.bound
+        return Parameters(
+            self.bias[channels], self.shift[channels], self.activation, bound, self.acc_bits, self.top
+        )
+
+    @property
+    def is_identity(self) -> bool:
+        """Whether a value of word width passes unchanged (a max pool)."""
+        return self.activation == "linear" and not bool(self.bias.any()) and not bool(self.shift.any())
+
+    @property
+    def output_peak(self) -> float:
+        """What no output word exceeds in magnitude."""
+        if self.bound is None or (self.activation == "saturate" and self._lowest_bound < 0):
+            return float(self.top + 1)
+        return max(0.0, float(self.bound.max()) if isinstance(self.bound, Tensor) else float(self.bound))
+
+    @property
+    def _lowest_bound(self) -> float:
+        return float(self.bound.min()) if isinstance(self.bound, Tensor) else float(self.bound or 0)
+
+    def float_terms(self) -> tuple[Tensor, Tensor]:
+        """(scale, offset) float64 (channels,): floor(acc * scale + offset) is the rounded, shifted value."""
+        scale = torch.exp2(-self.shift.double())
+        return scale, self.bias.double() * scale + torch.where(self.shift > 0, 0.5, 0.0)
+
+
+def channels_last_bound(bound: np.ndarray, device: torch.device) -> Tensor:
+    """int64 (channels, rows, columns) to float64 (rows, columns, channels)."""
+    return torch.from_numpy(np.ascontiguousarray(bound.transpose(1, 2, 0))).to(device).double()
+
+
+def finish_float(acc: Tensor, parameters: Parameters, terms: tuple[Tensor, Tensor], out: Tensor) -> None:
+    """Epilogue of float64 accumulators into ``out``; exact while |acc| + |bias| + half a step < 2**53.
+
+    ``terms`` are those of :meth:`Parameters.float_terms`.
+    """
+    scale, offset = terms
+    value = torch.addcmul(offset, acc, scale, out=out).floor_()
+    bound = parameters.bound
+    if parameters.activation == "linear":
+        value.clamp_(-parameters.top - 1, parameters.top)
+    elif parameters.activation == "relu":
+        value.clamp_(0, parameters.top)
+    elif parameters.activation == "saturate":
+        value.clamp_min_(0)
+        if isinstance(bound, Tensor):
+            torch.minimum(value, bound, out=value)
+        else:
+            value.clamp_max_(_number(bound))
+    else:
+        # a product with 0.0 or 1.0, three times as fast as a selection; a bound below zero leaves nothing
+        passes = torch.empty_like(value)
+        if isinstance(bound, Tensor):
+            torch.ge(bound, value, out=passes)
+        else:
+            torch.le(value, _number(bound), out=passes)
+        value.mul_(passes).clamp_min_(0)
+
+
+def finish_wide(acc: Tensor, parameters: Parameters) -> Tensor:
+    """Epilogue of int64 accumulators that are right modulo 2**acc_bits; returns float64 words."""
+    spare = 64 - parameters.acc_bits
+    value = acc + parameters.bias
+    if spare:
+        value = (value << spare) >> spare
+    half = value >> (parameters.shift - 1).clamp_min(0)
+    value = torch.where(parameters.shift == 0, value, (half >> 1) + (half & 1))
+    bound: Tensor | int | None = parameters.bound
+    if isinstance(bound, Tensor):
+        bound = bound.to(torch.int64)
+    if parameters.activation == "linear":
+        value = value.clamp(-parameters.top - 1, parameters.top)
+    elif parameters.activation == "relu":
+        value = value.clamp(0, parameters.top)
+    elif parameters.activation == "saturate":
+        limit = bound if isinstance(bound, Tensor) else torch.tensor(_number(bound), device=acc.device)
+        value = torch.minimum(value.clamp_min(0), limit)
+    else:
+        below = value <= (bound if isinstance(bound, Tensor) else _number(bound))
+        value = torch.where((value >= 0) & below, value, 0)
+    return value.double()
+
+
+def _number(bound: int | None) -> int:
+    assert bound is not None
+    return bound

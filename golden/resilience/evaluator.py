@@ -1,0 +1,167 @@
+"""Many corrupted versions of one network over many images, bit for bit as :mod:`golden.reference`.
+
+Images are taken in chunks; per chunk the fault-free run is made once and kept, then every corrupted version
+runs only from the first layer that differs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+
+import numpy as np
+import torch
+
+from golden.errors import GoldenError
+from golden.qnetwork import INPUT, QLayer, QNetwork
+from golden.resilience.kernels import int8_products_are_exact
+from golden.resilience.layers import Convolution
+from golden.resilience.patch import Patch, patch_between
+from golden.resilience.words import Channels, CleanLayer, Pool, Words
+
+DEFAULT_MEMORY_BYTES = 256 << 20
+"""Memory for the kept fault-free results of one chunk of images."""
+
+GPU_MEMORY_BYTES = 4 << 30
+
+
+def default_device() -> torch.device:
+    """A GPU if there is one."""
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
+class Evaluator:
+    """Evaluates corrupted versions of ``qnet``. ``memory_bytes`` limits the kept results of a chunk."""
+
+    def __init__(
+        self, qnet: QNetwork, device: torch.device | None = None, memory_bytes: int | None = None
+    ) -> None:
+        self.qnet = qnet
+        self.device = default_device() if device is None else device
+        on_cpu = self.device.type == "cpu"
+        int8 = qnet.word_bits == 8 and on_cpu and int8_products_are_exact()
+        self._layers: dict[str, Convolution | Pool] = {
+            layer.name: Convolution(layer, qnet, self.device, int8)
+            if layer.kind == "conv"
+            else Pool(layer, qnet, self.device)
+            for layer in qnet.layers
+        }
+        budget = memory_bytes or (DEFAULT_MEMORY_BYTES if on_cpu else GPU_MEMORY_BYTES)
+        elements = sum((1 + (layer.kind == "conv")) * int(np.prod(layer.out_shape)) for layer in qnet.layers)
+        self.chunk_images = max(1, budget // (8 * elements))
+        self._last_use = _last_uses(qnet)
+
+    def patch(self, faulty: QNetwork) -> Patch:
+        """The changes of a corrupted network, small enough to keep many. Raises GoldenError if it is no
+        corrupted version of this network."""
+        return patch_between(self.qnet, faulty, self.device)
+
+    @torch.inference_mode()
+    def logits(
+        self, images: np.ndarray, patches: Sequence[Patch], done: Callable[[int], None] | None = None
+    ) -> np.ndarray:
+        """Outputs of the last layer, int64 (1 + patches, images, classes); the first row is fault-free.
+
+        ``images``: the network's int64 input (count, channels, rows, columns). ``done`` is called with the
+        number of image evaluations after each network and chunk.
+        """
+        images = np.asarray(images)
+        if images.ndim != 4 or images.shape[1:] != tuple(self.qnet.input_shape) or not len(images):
+            raise GoldenError(f"expected images (count, {self.qnet.input_shape}), found {images.shape}")
+        classes = int(np.prod(self.qnet.layers[-1].out_shape))
+        result = np.empty((1 + len(patches), len(images), classes), np.int64)
+        pieces = -(-len(images) // self.chunk_images)
+        for chunk in np.array_split(np.arange(len(images)), pieces):
+            x = torch.from_numpy(np.ascontiguousarray(images[chunk].transpose(0, 2, 3, 1))).to(self.device)
+            clean = self._clean(Words(x.double(), float(1 << (self.qnet.word_bits - 1))))
+            result[0, chunk] = self._words(clean[self.qnet.layers[-1].name].output)
+            if done:
+                done(len(chunk))
+            for number, patch in enumerate(patches, start=1):
+                result[number, chunk] = self._words(self._faulty(clean, patch))
+                if done:
+                    done(len(chunk))
+        return result
+
+    def correct(
+        self,
+        images: np.ndarray,
+        labels: np.ndarray,
+        patches: Sequence[Patch],
+        done: Callable[[int], None] | None = None,
+    ) -> np.ndarray:
+        """Number of images whose largest logit (the first of equals) is their label: int64 (1 + patches,)."""
+        top = self.logits(images, patches, done).argmax(axis=2)
+        return (top == labels).sum(axis=1)
+
+    def _words(self, words: Words) -> np.ndarray:
+        output = words.data
+        return output.permute(0, 3, 1, 2).reshape(len(output), -1).to(torch.int64).cpu().numpy()
+
+    def _clean(self, x: Words) -> dict[str, CleanLayer]:
+        results = {INPUT: CleanLayer(x)}
+        for layer in self.qnet.layers:
+            residual = results[layer.residual.source].output if layer.residual else None
+            engine, source = self._layers[layer.name], results[layer.source].output
+            if isinstance(engine, Convolution):
+                results[layer.name] = engine.run_clean(source, residual)
+            else:
+                results[layer.name] = CleanLayer(engine(source, residual))
+        return results
+
+    def _faulty(self, clean: dict[str, CleanLayer], patch: Patch) -> Words:
+        """Output of the last layer."""
+        nothing = torch.empty(0, dtype=torch.int64, device=self.device)
+        values: dict[str, Words] = {}
+        changed: dict[str, Channels] = {}
+
+        def value(name: str) -> Words:
+            return values.get(name, clean[name].output)
+
+        for index, layer in enumerate(self.qnet.layers):
+            own, source = patch.get(layer.name), changed.get(layer.source, nothing)
+            residual_changed = layer.residual is not None and layer.residual.source in values
+            if own is not None or layer.source in values or residual_changed:
+                residual = value(layer.residual.source) if layer.residual else None
+                engine = self._layers[layer.name]
+                if isinstance(engine, Convolution):
+                    values[layer.name], changed[layer.name] = engine.run(
+                        value(layer.source),
+                        residual,
+                        own,
+                        clean[layer.source].output,
+                        clean[layer.name],
+                        source,
+                        residual_changed,
+                    )
+                else:
+                    if own is not None:
+                        raise GoldenError(f"pool {layer.name} has no parameters in faulty memory")
+                    values[layer.name] = engine.run(value(layer.source), residual, clean[layer.name].output)
+                    changed[layer.name] = None if residual_changed else source
+            for name in self._last_use.get(index, ()):
+                values.pop(name, None)
+        last = self.qnet.layers[-1].name
+        return values.get(last, clean[last].output)
+
+
+def evaluate(qnet: QNetwork, faulty: Iterable[QNetwork], images: np.ndarray) -> np.ndarray:
+    """Logits int64 (1 + networks, images, classes) of ``qnet`` and of corrupted versions of it."""
+    evaluator = Evaluator(qnet)
+    return evaluator.logits(images, [evaluator.patch(network) for network in faulty])
+
+
+def _last_uses(qnet: QNetwork) -> dict[int, list[str]]:
+    """Tensors that nothing reads after the layer with that index."""
+    last: dict[str, int] = {}
+
+    def note(layer: QLayer, index: int) -> None:
+        for name in (layer.source, layer.residual.source if layer.residual else None):
+            if name is not None:
+                last[name] = index
+
+    for index, layer in enumerate(qnet.layers):
+        note(layer, index)
+    uses: dict[int, list[str]] = {}
+    for name, index in last.items():
+        uses.setdefault(index, []).append(name)
+    return uses

@@ -1,0 +1,234 @@
+"""Exact integer products in floating point: matrix product, Winograd, int8, and 16-bit limbs.
+
+Tensors are channels-last, (batch, rows, columns, channels), and hold integers in float64. A float64 sum of
+integers is exact, in whatever order it forms, as long as the sum of magnitudes stays below 2**53; the
+callers check that with :attr:`Weights.gain` and :attr:`Weights.winograd_gain`. The weights of a layer are a
+matrix (kernel * kernel * in_channels, out_channels), rows in the order kernel row, kernel column, channel.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cache
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from golden.qnetwork import QLayer
+
+EXACT = 1 << 53
+"""Integers below this magnitude are exact in float64."""
+
+WINOGRAD_MARGIN = 36 * 4
+"""36: 4 of the input transform times 9 of the output transform; 4: the weights' transform has quarters."""
+
+_BLOCK_BYTES = 3 << 20
+"""Workspace of one block of images: measured best between 1 and 16 MB (it stays in the cache)."""
+
+_LIMB_BITS = 16
+_G = torch.tensor([[1.0, 0.0, 0.0], [0.5, 0.5, 0.5], [0.5, -0.5, 0.5], [0.0, 0.0, 1.0]], dtype=torch.float64)
+
+
+@dataclass(frozen=True)
+class Geometry:
+    """Sizes of a convolution: sides in elements, ``inputs`` and ``outputs`` in channels."""
+
+    inputs: int
+    outputs: int
+    rows: int
+    columns: int
+    out_rows: int
+    out_columns: int
+    kernel: int
+    stride: int
+    padding: int
+
+    @staticmethod
+    def of(layer: QLayer) -> Geometry:
+        """The geometry of a layer (for pools ``inputs`` equals ``outputs``)."""
+        (inputs, rows, columns), (outputs, out_rows, out_columns) = layer.in_shape, layer.out_shape
+        sides = (rows, columns, out_rows, out_columns)
+        return Geometry(inputs, outputs, *sides, layer.kernel, layer.stride, layer.padding)
+
+    @property
+    def suits_winograd(self) -> bool:
+        """3x3, stride 1, same size, even sides, and enough channels for the transforms to pay."""
+        shape = (self.kernel, self.stride, self.padding) == (3, 1, 1)
+        return shape and self.rows % 2 == 0 and self.columns % 2 == 0 and min(self.inputs, self.outputs) >= 16
+
+
+class Weights:
+    """Weights of one layer in the forms that the products need; patched in place and restored exactly.
+
+    ``matrix`` is float64, or int8 when ``int8`` is asked for. ``gain``: the largest sum of magnitudes of an
+    output channel; ``winograd_gain``: the same of a transformed position (0 without Winograd).
+    """
+
+    def __init__(self, layer: QLayer, device: torch.device, int8: bool) -> None:
+        assert layer.weight is not None
+        self.geometry = Geometry.of(layer)
+        weight = torch.from_numpy(layer.weight).to(device)
+        matrix = weight.permute(2, 3, 1, 0).reshape(-1, self.geometry.outputs)
+        self.matrix = matrix.to(torch.int8 if int8 else torch.float64).contiguous()
+        # the factor covers the rounding of a sum of magnitudes that may exceed 2**53
+        self.gain = float(matrix.double().abs().sum(dim=0).max()) * (1 + 1e-9)
+        self.transformed: Tensor | None = None
+        self.winograd_gain = 0.0
+        if self.geometry.suits_winograd and not int8:
+            g = _G.to(device)
+            taps = torch.einsum("ak,oikl,bl->abio", g, weight.double(), g)
+            self.transformed = taps.reshape(16, self.geometry.inputs, self.geometry.outputs).contiguous()
+            self.winograd_gain = float(self.transformed.abs().sum(dim=1).max()) * (1 + 1e-9)
+
+    def add(self, row: Tensor, column: Tensor, inputs: Tensor, outputs: Tensor, delta: Tensor) -> None:
+        """Add ``delta`` (int64) to the weights at distinct (kernel row, kernel column, input, output)."""
+        g = self.geometry
+        flat = ((row * g.kernel + column) * g.inputs + inputs) * g.outputs + outputs
+        cells = self.matrix.view(-1)
+        cells[flat] = (cells[flat].to(torch.int64) + delta).to(cells.dtype)
+        if self.transformed is not None:
+            pattern = _G.to(delta.device)
+            terms = pattern[:, row].unsqueeze(1) * pattern[:, column].unsqueeze(0) * delta.double()
+            self.transformed.view(16, -1).index_add_(1, inputs * g.outputs + outputs, terms.view(16, -1))
+
+
+@cache
+def int8_products_are_exact() -> bool:
+    """Whether this CPU multiplies int8 matrices exactly (without VNNI some kernels saturate at 16 bits)."""
+    generator = torch.Generator().manual_seed(0)
+    try:
+        for rows, depth, columns in ((33, 64, 16), (64, 1153, 48), (5, 27, 10)):
+            extreme = torch.tensor([-128, 127, 127, -128, 0, 1], dtype=torch.int8)
+            a = extreme[torch.randint(6, (rows, depth), generator=generator)]
+            b = extreme[torch.randint(6, (depth, columns), generator=generator)]
+            a[0], b[:, 0] = -128, -128
+            if not torch.equal(torch._int_mm(a, b).long(), a.long() @ b.long()):
+                return False
+    except (AttributeError, RuntimeError):
+        return False
+    return True
+
+
+def images_per_block(geometry: Geometry, winograd: bool, item_bytes: int = 8) -> int:
+    """Images whose workspace fits the cache: unfolded or transformed input (``item_bytes`` each) and sums."""
+    pixels = geometry.out_rows * geometry.out_columns
+    if winograd:
+        size = 4 * (geometry.inputs + geometry.outputs) * 8
+    else:
+        size = geometry.kernel**2 * geometry.inputs * item_bytes + 8 * geometry.outputs
+    return max(1, _BLOCK_BYTES // (pixels * size))
+
+
+def pad(x: Tensor, padding: int) -> Tensor:
+    """Zeros around the rows and columns of (batch, rows, columns, channels)."""
+    return F.pad(x, (0, 0, padding, padding, padding, padding)) if padding else x
+
+
+def unfold(x: Tensor, g: Geometry) -> Tensor:
+    """im2col: (batch * out_rows * out_columns, kernel * kernel * channels) of x."""
+    if g.kernel == 1 and g.padding == 0:
+        return x[:, :: g.stride, :: g.stride].reshape(-1, x.shape[3])
+    if g.kernel == g.rows == g.columns and g.padding == 0:
+        return x.reshape(len(x), -1)
+    x = pad(x, g.padding).contiguous()
+    batch, row, column, channel = x.stride()
+    windows = x.as_strided(
+        (len(x), g.out_rows, g.out_columns, g.kernel, g.kernel, x.shape[3]),
+        (batch, row * g.stride, column * g.stride, row, column, channel),
+    )
+    return windows.reshape(len(x) * g.out_rows * g.out_columns, -1)
+
+
+def direct(x: Tensor, matrix: Tensor, g: Geometry) -> Tensor:
+    """float64 sums (batch, out_rows, out_columns, outputs) of float64 ``x``, exact within the range check.
+
+    ``matrix`` may cover fewer channels than the layer, if ``x`` holds just those.
+    """
+    if matrix.dtype == torch.int8:
+        product = torch._int_mm(unfold(x.to(torch.int8), g), matrix).double()
+    else:
+        product = unfold(x, g) @ matrix
+    return product.view(len(x), g.out_rows, g.out_columns, -1)
+
+
+def winograd(x: Tensor, transformed: Tensor, g: Geometry) -> Tensor:
+    """The same as :func:`direct` for 3x3 kernels by F(2x2, 3x3), exact with the margin for its fractions."""
+    batch, tile_rows, tile_columns = len(x), g.rows // 2, g.columns // 2
+    x = pad(x, 1)
+    r = [x[:, k : k + 2 * tile_rows - 1 : 2] for k in range(4)]
+    vertical = x.new_empty(4, batch, tile_rows, g.columns + 2, g.inputs)
+    _input_terms(r, vertical)
+    c = [vertical[:, :, :, k : k + 2 * tile_columns - 1 : 2] for k in range(4)]
+    tiles = x.new_empty(4, 4, batch, tile_rows, tile_columns, g.inputs)
+    _input_terms(c, tiles.transpose(0, 1))
+    m = torch.bmm(tiles.view(16, -1, g.inputs), transformed)
+    m = m.view(4, 4, batch * tile_rows, tile_columns, g.outputs)
+    partial = x.new_empty(2, 4, batch * tile_rows, tile_columns, g.outputs)
+    _output_terms(m, partial)
+    out = x.new_empty(batch * tile_rows, 2, tile_columns, 2, g.outputs)
+    _output_terms(partial.transpose(0, 1), out.permute(3, 1, 0, 2, 4))
+    return out.view(batch, g.rows, g.columns, g.outputs)
+
+
+def _input_terms(d: list[Tensor], out: Tensor) -> None:
+    torch.sub(d[0], d[2], out=out[0])
+    torch.add(d[1], d[2], out=out[1])
+    torch.sub(d[2], d[1], out=out[2])
+    torch.sub(d[1], d[3], out=out[3])
+
+
+def _output_terms(m: Tensor, out: Tensor) -> None:
+    torch.add(m[0], m[1], out=out[0])
+    out[0] += m[2]
+    torch.sub(m[1], m[2], out=out[1])
+    out[1] -= m[3]
+
+
+def wide(x: Tensor, matrix: Tensor, g: Geometry) -> Tensor:
+    """int64 sums modulo 2**64 of int64 ``x`` and an integer float64 matrix, whatever their size."""
+    peak = max(abs(int(x.min())), abs(int(x.max())))
+    gain = float(matrix.abs().sum(dim=0).max()) * (1 + 1e-9)
+    if peak * gain < EXACT:
+        return direct(x.double(), matrix, g).to(torch.int64)
+    mask = (1 << _LIMB_BITS) - 1
+    if peak > mask:
+        low, high = wide(x & mask, matrix, g), wide(x >> _LIMB_BITS, matrix, g)
+    else:
+        # here only the weights can be wide, since x times a 16-bit weight is below 2**53 in any real layer
+        words = matrix.to(torch.int64)
+        low, high = wide(x, (words & mask).double(), g), wide(x, (words >> _LIMB_BITS).double(), g)
+    return low + (high << _LIMB_BITS)
+
+
+def sparse_terms(
+    x: Tensor,
+    g: Geometry,
+    row: Tensor,
+    column: Tensor,
+    inputs: Tensor,
+    target: Tensor,
+    delta: Tensor,
+    count: int,
+) -> Tensor:
+    """What single weights add: (count, batch, out_rows, out_columns) in the type of ``x`` (int64 wraps).
+
+    Weight n adds ``delta[n]`` times its input channel, seen through its kernel position, to ``target[n]``.
+    """
+    out = torch.zeros(count, len(x), g.out_rows, g.out_columns, dtype=x.dtype, device=x.device)
+    position = row * g.kernel + column
+    for place in torch.unique(position).tolist():
+        chosen = torch.nonzero(position == place).flatten()
+        planes = x.index_select(3, inputs[chosen])
+        if g.padding:
+            planes = pad(planes, g.padding)
+        first_row, first_column = divmod(place, g.kernel)
+        last_row, last_column = (g.out_rows - 1) * g.stride + 1, (g.out_columns - 1) * g.stride + 1
+        seen = planes[
+            :,
+            first_row : first_row + last_row : g.stride,
+            first_column : first_column + last_column : g.stride,
+        ]
+        terms = seen.permute(3, 0, 1, 2) * delta[chosen].to(x.dtype).view(-1, 1, 1, 1)
+        out.index_add_(0, target[chosen], terms)
+    return out

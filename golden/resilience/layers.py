@@ -1,0 +1,347 @@
+"""One layer of the fast evaluator: decides per image and channel how to stay exact, and computes it.
+
+Three ways for a convolution whose weights, bias or bounds are hit:
+
+* *touched channels*: the input is the clean one, so only the hit output channels are redone, from the kept
+  clean accumulators plus what the changed weights add (int64, exact for any flip);
+* *difference*: the input differs in few channels: kept accumulators plus the product of the difference;
+* *dense*: everything anew, with small weight changes in the float64 product (Winograd where it fits) and
+  large ones added in int64 to their output channels. Images with too large values go through limbs.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+
+from golden.qnetwork import QLayer, QNetwork
+from golden.resilience import kernels
+from golden.resilience.epilogue import Parameters, finish_float, finish_wide
+from golden.resilience.kernels import EXACT, Weights
+from golden.resilience.patch import LayerPatch, WeightChanges
+from golden.resilience.words import Channels, CleanLayer, Words
+
+_SPARSE_COST = 80.0
+"""One changed weight, applied alone, costs about as much as so many multiply-accumulates of a product."""
+_QUICK, _NARROW, _WIDE = 2, 1, 0
+"""Ways of a product for an image: Winograd, direct float64, limbs."""
+_DIRECT_COST = 2.6
+"""Cost of a multiply-accumulate on a part of the channels against one of the whole (Winograd) product."""
+
+
+@dataclass(frozen=True, eq=False)
+class _Hit:
+    """A patched convolution: its parameters, weight changes inside and outside of the float product, the
+    channels that only int64 gets right, and the largest bias of the others."""
+
+    parameters: Parameters
+    terms: tuple[Tensor, Tensor]
+    small: WeightChanges | None
+    large: WeightChanges | None
+    wide_channels: Tensor
+    small_gain: float
+    bias_peak: float
+
+
+class Convolution:
+    """A convolution or fully connected layer, clean or with a patch."""
+
+    def __init__(self, layer: QLayer, qnet: QNetwork, device: torch.device, int8: bool) -> None:
+        self.layer = layer
+        self.weights = Weights(layer, device, int8)
+        self.geometry = self.weights.geometry
+        self.limit = float(min(EXACT, 1 << (qnet.acc_bits - 1)))
+        # twice the usual magnitude of a word: changes below hardly raise the gain of a channel
+        self.small_delta = 1 << (qnet.word_bits // 2 + 4)
+        parameters = Parameters.of(layer, qnet.acc_bits, qnet.word_bits, device)
+        self.half = 2.0 ** (int(layer.shift.max()) - 1)
+        self.bias_peak = float(_magnitude(parameters.bias).max())
+        nothing = torch.empty(0, dtype=torch.int64, device=device)
+        self.clean = _Hit(parameters, parameters.float_terms(), None, None, nothing, 0.0, self.bias_peak)
+        self.clean_peak = parameters.output_peak
+
+    def run_clean(self, source: Words, residual: Words | None) -> CleanLayer:
+        """The fault-free layer."""
+        g = self.geometry
+        acc = source.data.new_empty(source.count, g.out_rows, g.out_columns, g.outputs)
+        output, whole = self._dense(source, residual, self.clean, acc)
+        words = Words(output, self.clean_peak)
+        return CleanLayer(words, acc, float(_image_peaks(acc).max())) if whole else CleanLayer(words)
+
+    def run(
+        self,
+        source: Words,
+        residual: Words | None,
+        patch: LayerPatch | None,
+        clean_source: Words,
+        clean: CleanLayer,
+        changed: Channels,
+        residual_changed: bool,
+    ) -> tuple[Words, Channels]:
+        """Output with ``patch`` for an input that differs from ``clean_source`` in channels ``changed``."""
+        if changed is not None and not len(changed) and not residual_changed:
+            assert patch is not None
+            if clean.acc is not None and patch.channels is not None and self._few_touched(patch):
+                return self._touched(source, residual, patch, clean, patch.channels), patch.channels
+            hit = self._hit(patch)
+            return self._words(self._patched(source, residual, hit), hit), patch.channels
+        hit = self._hit(patch)
+        output = None
+        if clean.acc is not None and changed is not None and self._few_changed(changed, patch):
+            output = self._difference(source, residual, hit, clean_source, clean, changed)
+        if output is None:
+            output = self._patched(source, residual, hit)
+        return self._words(output, hit), None
+
+    def _words(self, output: Tensor, hit: _Hit) -> Words:
+        unchanged = hit.parameters.bound is self.clean.parameters.bound
+        return Words(output, self.clean_peak if unchanged else hit.parameters.output_peak)
+
+    def _few_touched(self, patch: LayerPatch) -> bool:
+        count = 0 if patch.weights is None else len(patch.weights)
+        few = patch.channels is not None and len(patch.channels) <= self.geometry.outputs // 2
+        return few and count * _SPARSE_COST < self.weights.matrix.numel()
+
+    def _few_changed(self, changed: Tensor, patch: LayerPatch | None) -> bool:
+        count = 0 if patch is None or patch.weights is None else len(patch.weights)
+        share = len(changed) / self.geometry.inputs * _DIRECT_COST
+        return share + count * _SPARSE_COST / self.weights.matrix.numel() < 0.9
+
+    def _parameters(self, patch: LayerPatch | None) -> Parameters:
+        p = self.clean.parameters
+        if patch is None:
+            return p
+        return replace(
+            p,
+            bias=p.bias if patch.bias is None else patch.bias,
+            shift=p.shift if patch.shift is None else patch.shift,
+            bound=p.bound if patch.bound is None else patch.bound,
+        )
+
+    def _hit(self, patch: LayerPatch | None) -> _Hit:
+        if patch is None:
+            return self.clean
+        parameters = self._parameters(patch)
+        small, large = patch.weights, None
+        wide = [torch.nonzero(_magnitude(parameters.bias) > max(self.limit / 8, self.bias_peak)).flatten()]
+        if patch.weights is not None and self.weights.matrix.dtype != torch.int8:
+            is_small = patch.weights.delta.abs() < self.small_delta
+            small, large = patch.weights.where(is_small), patch.weights.where(~is_small)
+            wide.append(large.outputs)
+            if not len(large):
+                large = None
+        if small is not None and not len(small):
+            small = None
+        gain = 0.0 if small is None else small.gain(self.geometry.outputs)
+        wide_channels = torch.unique(torch.cat(wide))
+        bias = _magnitude(parameters.bias).index_fill_(0, wide_channels, 0.0)
+        terms = parameters.float_terms()
+        return _Hit(parameters, terms, small, large, wide_channels, gain, float(bias.max()))
+
+    def _touched(
+        self, source: Words, residual: Words | None, patch: LayerPatch, clean: CleanLayer, channels: Tensor
+    ) -> Words:
+        assert clean.acc is not None
+        acc = clean.acc.index_select(3, channels).to(torch.int64)
+        if patch.weights is not None:
+            acc += self._sparse(source, patch.weights, channels, torch.int64)
+        if residual is not None:
+            acc = self._with_residual(acc, residual.select(channels))
+        parameters = self._parameters(patch)
+        words = finish_wide(acc, parameters.select(channels))
+        peak = clean.output.peak if patch.bound is None else parameters.output_peak
+        return Words(clean.output.data, peak, channels, words)
+
+    def _sparse(self, source: Words, changes: WeightChanges, channels: Tensor, dtype: torch.dtype) -> Tensor:
+        """What the changes add to each of ``channels`` (which hold all their outputs)."""
+        target = torch.searchsorted(channels, changes.outputs)
+        used, place = torch.unique(changes.inputs, return_inverse=True)
+        terms = kernels.sparse_terms(
+            source.select(used).to(dtype),
+            self.geometry,
+            changes.row,
+            changes.column,
+            place,
+            target,
+            changes.delta,
+            len(channels),
+        )
+        return terms.permute(1, 2, 3, 0)
+
+    def _with_residual(self, acc: Tensor, residual: Tensor | None) -> Tensor:
+        if residual is None or self.layer.residual is None:
+            return acc
+        if acc.dtype == torch.int64:
+            return acc + (residual.to(torch.int64) << self.layer.residual.lshift)
+        return torch.add(acc, residual, alpha=2**self.layer.residual.lshift)
+
+    def _room(self, residual: Words | None, hit: _Hit) -> Tensor | float:
+        """What the sum of products may reach (in each image), so that the float epilogue is exact."""
+        half = self.half if hit.parameters.shift is self.clean.parameters.shift else 2.0**62
+        room = self.limit - hit.bias_peak - half
+        if residual is None or self.layer.residual is None:
+            return room
+        scale = 2.0**self.layer.residual.lshift
+        if residual.peak * scale < room / 2:
+            return room - residual.peak * scale
+        return room - _image_peaks(residual.data) * scale
+
+    def _difference(
+        self,
+        source: Words,
+        residual: Words | None,
+        hit: _Hit,
+        clean_source: Words,
+        clean: CleanLayer,
+        changed: Tensor,
+    ) -> Tensor | None:
+        """From the kept accumulators; None if an image is too large for that."""
+        assert clean.acc is not None
+        g = self.geometry
+        delta = source.select(changed) - clean_source.select(changed)
+        rows = self.weights.matrix.view(g.kernel**2, g.inputs, g.outputs).index_select(1, changed)
+        matrix = rows.reshape(-1, g.outputs).double()
+        reach = clean.acc_peak
+        if len(changed):
+            reach += float(_image_peaks(delta).max()) * float(matrix.abs().sum(dim=0).max()) * (1 + 1e-9)
+        if hit.small is not None:
+            reach += self._peak(source) * hit.small_gain
+        if not _all(reach < self._room(residual, hit)):
+            return None
+        small, touched = None, hit.wide_channels
+        if hit.small is not None:
+            touched = torch.unique(hit.small.outputs)
+            small = self._sparse(source, hit.small, touched, torch.float64)
+        part = replace(g, inputs=max(1, len(changed)))
+        step = kernels.images_per_block(part, False)
+        output = torch.empty_like(clean.acc)
+        kept = clean.acc.new_empty(*output.shape[:3], len(hit.wide_channels))
+        for start in range(0, source.count, step):
+            block = slice(start, start + step)
+            acc = clean.acc[block]
+            acc = kernels.direct(delta[block], matrix, part).add_(acc) if len(changed) else acc.clone()
+            if small is not None:
+                acc.index_add_(3, touched, small[block])
+            self._finish(acc, residual, hit, block, output, kept)
+        self._finish_wide_channels(kept, source, residual, hit, output)
+        return output
+
+    def _peak(self, source: Words) -> float:
+        return source.peak if source.peak < 1 << 24 else float(_image_peaks(source.data).max())
+
+    def _finish(
+        self, acc: Tensor, residual: Words | None, hit: _Hit, block: slice, output: Tensor, kept: Tensor
+    ) -> None:
+        """Float epilogue of a block of images into ``output``, sums of the wide channels into ``kept``."""
+        if kept.shape[3]:
+            torch.index_select(acc, 3, hit.wide_channels, out=kept[block])
+        acc = self._with_residual(acc, None if residual is None else residual.data[block])
+        finish_float(acc, hit.parameters, hit.terms, output[block])
+
+    def _patched(self, source: Words, residual: Words | None, hit: _Hit) -> Tensor:
+        if hit.small is None:
+            return self._dense(source, residual, hit, None)[0]
+        s = hit.small
+        self.weights.add(s.row, s.column, s.inputs, s.outputs, s.delta)
+        try:
+            return self._dense(source, residual, hit, None)[0]
+        finally:
+            # all terms are exact, so this restores every bit
+            self.weights.add(s.row, s.column, s.inputs, s.outputs, -s.delta)
+
+    def _ways(self, source: Words, residual: Words | None, hit: _Hit) -> tuple[Tensor, Tensor]:
+        """Images (bool (batch,)) that a float product serves, and among them those that Winograd serves."""
+        weights, room = self.weights, self._room(residual, hit)
+        gain = weights.gain + hit.small_gain
+        margin = kernels.WINOGRAD_MARGIN * (weights.winograd_gain + hit.small_gain)
+        # the word format or the bound often settles it; if not, look at the values
+        peaks = torch.full((source.count,), source.peak, dtype=torch.float64, device=source.data.device)
+        if not _all(peaks * gain < room) or not _all(peaks * margin < EXACT):
+            peaks = _image_peaks(source.data)
+        narrow = peaks * gain < room
+        if weights.transformed is None:
+            return narrow, torch.zeros_like(narrow)
+        return narrow, narrow & (peaks * margin < EXACT)
+
+    def _dense(
+        self, source: Words, residual: Words | None, hit: _Hit, keep: Tensor | None
+    ) -> tuple[Tensor, bool]:
+        """Output, and whether every image stayed in the exact range of the float product."""
+        g, x = self.geometry, source.data
+        narrow, quick = self._ways(source, residual, hit)
+        output = x.new_empty(len(x), g.out_rows, g.out_columns, g.outputs)
+        kept = x.new_empty(len(x), g.out_rows, g.out_columns, len(hit.wide_channels))
+        for start, stop, way in _runs(torch.where(quick, _QUICK, torch.where(narrow, _NARROW, _WIDE))):
+            step = kernels.images_per_block(g, way == _QUICK, self.weights.matrix.element_size())
+            for first in range(start, stop, step):
+                block = slice(first, min(first + step, stop))
+                if way == _WIDE:
+                    output[block] = self._wide(Words(x[block], source.peak), _part(residual, block), hit)
+                    continue
+                if way == _QUICK:
+                    assert self.weights.transformed is not None
+                    acc = kernels.winograd(x[block], self.weights.transformed, g)
+                else:
+                    acc = kernels.direct(x[block], self.weights.matrix, g)
+                if keep is not None:
+                    keep[block] = acc
+                self._finish(acc, residual, hit, block, output, kept)
+        if not len(hit.wide_channels):
+            return output, _all(narrow)
+        for start, stop, _ in _runs(narrow.to(torch.int64)):
+            if narrow[start]:
+                block = slice(start, stop)
+                part = Words(x[block], source.peak)
+                self._finish_wide_channels(kept[block], part, _part(residual, block), hit, output[block])
+        return output, _all(narrow)
+
+    def _finish_wide_channels(
+        self, acc: Tensor, source: Words, residual: Words | None, hit: _Hit, output: Tensor
+    ) -> None:
+        """Redo the wide channels of ``output`` from their float sums ``acc`` (which lack large changes)."""
+        channels = hit.wide_channels
+        if not len(channels):
+            return
+        words = acc.to(torch.int64)
+        if residual is not None:
+            words = self._with_residual(words, residual.select(channels))
+        if hit.large is not None:
+            words += self._sparse(source, hit.large, channels, torch.int64)
+        output.index_copy_(3, channels, finish_wide(words, hit.parameters.select(channels)))
+
+    def _wide(self, source: Words, residual: Words | None, hit: _Hit) -> Tensor:
+        acc = kernels.wide(source.data.to(torch.int64), self.weights.matrix.double(), self.geometry)
+        if hit.large is not None:
+            everywhere = torch.arange(self.geometry.outputs, device=acc.device)
+            acc = acc + self._sparse(source, hit.large, everywhere, torch.int64)
+        return finish_wide(
+            self._with_residual(acc, None if residual is None else residual.data), hit.parameters
+        )
+
+
+def _part(words: Words | None, block: slice) -> Words | None:
+    return None if words is None else Words(words.data[block], words.peak)
+
+
+def _runs(classes: Tensor) -> list[tuple[int, int, int]]:
+    """(start, stop, class) of the stretches of equal neighbours."""
+    values, counts = torch.unique_consecutive(classes, return_counts=True)
+    stops = torch.cumsum(counts, dim=0).tolist()
+    return list(zip([0, *stops[:-1]], stops, values.tolist(), strict=True))
+
+
+def _magnitude(values: Tensor) -> Tensor:
+    """float64 magnitudes of int64 (so that -2**63 has one)."""
+    return values.double().abs()
+
+
+def _image_peaks(x: Tensor) -> Tensor:
+    """Largest magnitude in each image, float64 (batch,)."""
+    low, high = torch.aminmax(x.reshape(len(x), -1), dim=1)
+    return torch.maximum(high, -low)
+
+
+def _all(condition: Tensor | bool) -> bool:
+    return bool(condition.all()) if isinstance(condition, Tensor) else condition

@@ -1,0 +1,40 @@
+"""The protection schemes: which activations are bounded, how finely, and what happens above the bound.
+
+A further scheme (such as ProAct) is one more entry here and a function that finds its bounds.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from golden.activations import Mode
+from golden.errors import GoldenError
+
+
+@dataclass(frozen=True)
+class Scheme:
+    """``granularity``: one bound for each of these; ``mode``: above the bound, zero or saturation."""
+
+    name: str
+    granularity: Literal["none", "layer", "neuron"]
+    mode: Mode | None
+    source: str
+
+
+SCHEMES: dict[str, Scheme] = {
+    scheme.name: scheme
+    for scheme in (
+        Scheme("unprotected", "none", None, "-"),
+        Scheme("ranger", "layer", "saturate", "Ranger, DSN 2021, arXiv 2003.13874"),
+        Scheme("clipact", "layer", "clip", "FT-ClipAct, DATE 2020, arXiv 1912.00941"),
+        Scheme("fitact", "neuron", "clip", "FitAct, DATE 2022, arXiv 2112.13544"),
+    )
+}
+
+
+def find_scheme(name: str) -> Scheme:
+    """The scheme called ``name``. Raises GoldenError listing the known ones if there is none."""
+    if name not in SCHEMES:
+        raise GoldenError(f"unknown scheme {name!r}: known are {', '.join(SCHEMES)}")
+    return SCHEMES[name]

@@ -1,0 +1,1 @@
+"""Bare PE array: what the simulator reaches without the machine around it."""

@@ -1,0 +1,124 @@
+"""The job file: what :mod:`sim.bench` hands to :mod:`sim.cocotb_bench` in the simulator process."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from fitact_hw.config import AcceleratorConfig
+from fitact_hw.faults import FaultError, Upset
+from sim.build import Build
+from sim.errors import SimulationError
+from sim.job import Job
+
+if TYPE_CHECKING:  # importing it parses nothing, but needs pyverilog
+    from fitact_hw.sites import FaultSite
+
+START_LATENCY = 2
+"""Falling clock edges from the accepted write of CONTROL.start to machine cycle 0 (checked on every fault-free run)."""
+
+_STEP = re.compile(r"([A-Za-z_][A-Za-z0-9_$]*)(?:\[(\d+)\])?")
+
+def _registers() -> dict[str, int]:
+    """Register name -> byte offset."""
+    from fitact_hw.csr import REGISTERS  # reads the register map: only when something runs
+
+    return {name: register.offset for name, register in REGISTERS.items()}
+
+
+def _sites(config: AcceleratorConfig) -> dict[str, FaultSite]:
+    """Path -> site of everything that can be hit."""
+    from fitact_hw.sites import list_sites  # parses the machine: only when there are upsets
+
+    return {site.path: site for site in list_sites(config)}
+
+
+def _upset(upset: Upset, sites: dict[str, FaultSite]) -> dict[str, Any]:
+    """An upset as the test bench takes it; word -1 stands for a register. Raises FaultError if there is no such bit."""
+    if upset.site not in sites:
+        raise FaultError(f"{upset.site}: no such fault site in this configuration; list them with `fitact sites`")
+    site = sites[upset.site]
+    if upset.word >= site.depth or upset.mask >> site.width:
+        raise FaultError(f"{upset.id}: the site has {site.depth} words of {site.width} bits")
+    steps = _site_steps(upset.site)
+    return {"site": steps, "word": upset.word if site.kind == "memory" else -1, "mask": f"{upset.mask:x}", "cycle": upset.cycle}
+
+
+def _site_steps(path: str) -> list[tuple[str, int | None]]:
+    """`a.b[3].c` -> [(a, None), (b, 3), (c, None)]. Raises SimulationError."""
+    steps: list[tuple[str, int | None]] = []
+    for part in path.split("."):
+        match = _STEP.fullmatch(part)
+        if match is None:
+            raise SimulationError(f"{path!r} is no site path: write names like u_array.g_row[3].u_pe.weight_q")
+        steps.append((match[1], int(match[2]) if match[2] else None))
+    return steps
+
+
+def job_file(
+    config: AcceleratorConfig, built: Build, folder: Path, jobs: Sequence[Job], workers: int, share_prefix: bool
+) -> dict[str, Any]:
+    """What cocotb_bench.py reads: groups of runs with the same start, each ordered by its first upset."""
+    images: dict[str, Path] = {}
+    groups: dict[str, dict[str, Any]] = {}
+    sites = _sites(config) if any(job.upsets for job in jobs) else {}
+    for index, job in enumerate(jobs):
+        if job.waves and built.wave_suffix is None:
+            raise SimulationError("waves were asked from a simulator without them: use Simulator(config, waves=True)")
+        image = np.ascontiguousarray(job.image, np.uint8)
+        digest = hashlib.sha256(image.data).hexdigest()
+        if digest not in images:
+            images[digest] = folder / f"memory-{len(images)}.bin"
+            images[digest].write_bytes(image.data)
+        first, last = job.window or (0, int(image.size) - 1)
+        group = {
+            "image": str(images[digest]),
+            "options": job.model.options(),
+            "writes": [
+                ("PROGRAM", job.program.program_address),
+                ("WINDOW_BASE", first),
+                ("WINDOW_LAST", last),
+                ("WATCHDOG", job.watchdog),
+                ("CONTROL", 3),  # start, interrupt on
+            ],
+        }
+        key = json.dumps([group, None if share_prefix else index])
+        run = {
+            "index": index,
+            "fork_cycle": job.fork_cycle(),
+            "limit": job.limit_cycles,
+            "upsets": [_upset(upset, sites) for upset in job.upsets],
+            "keep": list(job.regions().values()),
+            "keep_file": str(folder / f"kept-{index}.bin"),
+            "trace_file": str(folder / f"trace-{index}.bin") if job.trace else None,
+            "waves": job.waves and _wave_spec(job, built),
+        }
+        groups.setdefault(key, {**group, "runs": []})["runs"].append(run)
+    for group in groups.values():
+        group["runs"].sort(key=lambda run: run["fork_cycle"])
+    return {
+        "registers": _registers(),
+        "start_latency": START_LATENCY,
+        "workers": workers,
+        "results": str(folder / "results.jsonl"),
+        "groups": list(groups.values()),
+    }
+
+
+def _wave_spec(job: Job, built: Build) -> dict[str, Any]:
+    assert job.waves is not None and built.wave_suffix is not None
+    path = wave_path(job, built.wave_suffix)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    return {"first": max(0, job.waves.first), "last": job.waves.last, "file": str(path)}
+
+
+def wave_path(job: Job, suffix: str) -> Path:
+    """The wave file of ``job`` with the suffix of its format."""
+    assert job.waves is not None
+    return job.waves.file.resolve().with_suffix(f".{suffix}")

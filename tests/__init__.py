@@ -1,0 +1,1 @@
+"""Tests mirror the folders; a package, because pyverilog installs a top-level `tests` of its own."""

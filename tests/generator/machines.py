@@ -1,0 +1,62 @@
+"""Configurations that the generator tests share, and where their Verilog is written."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from fitact_hw.config import AcceleratorConfig
+
+SMALL = AcceleratorConfig.create(
+    rows=4,
+    cols=4,
+    activation_words=64,
+    weight_words=32,
+    bias_words=8,
+    bound_words=16,
+    accumulator_words=16,
+    output_words=16,
+)
+"""A whole machine that simulates and synthesises in seconds."""
+
+
+def _matrix() -> Iterator[AcceleratorConfig]:
+    """Every side, word, bus width and granularity at least once, and each pair of word and granularity."""
+    odd = {
+        "activation_words": 1000,
+        "weight_words": 77,
+        "bias_words": 3,
+        "accumulator_words": 9,
+        "output_words": 13,
+    }
+    sides, buses = (2, 3, 7, 16, 32), (32, 512, 128, 64, 256)
+    points = [(word, bounds) for word in (8, 16, 32) for bounds in ("none", "layer", "neuron")]
+    for index, (word, bounds) in enumerate(points):
+        side = sides[index % len(sides)]
+        sizes = odd | {"bound_words": 11} if index % 2 and side < 16 else {}
+        yield AcceleratorConfig.create(
+            rows=side,
+            cols=side,
+            word_bits=word,
+            bounds=bounds,
+            bus_bits=buses[(index * 3) % len(buses)],
+            **sizes,
+        )
+    yield AcceleratorConfig.create(rows=2, cols=2, bus_bits=512, queue_depth=3)
+    yield AcceleratorConfig.create(rows=32, cols=32, word_bits=32, bus_bits=32)
+    yield AcceleratorConfig.create(activation_words=1 << 16, queue_depth=16, acc_bits=48)
+
+
+MATRIX = (AcceleratorConfig(), *_matrix())
+
+
+def label(config: AcceleratorConfig) -> str:
+    """Short name for a test id."""
+    return f"{config.rows}x{config.cols}-w{config.word_bits}-bus{config.bus_bits}-{config.bounds.value}"
+
+
+def sources(config: AcceleratorConfig, folder: Path) -> list[Path]:
+    """Write the composed modules of ``config``; returns them with the leaf cells."""
+    from fitact_hw.verilog import rtl_sources, write
+
+    return [*rtl_sources(), *write(config, folder)]

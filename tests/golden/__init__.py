@@ -1,0 +1,1 @@
+"""Tests of golden/. A package, because the pyverilog wheel installs a top-level ``tests``."""

@@ -1,0 +1,64 @@
+"""Common to the tests of golden: one thread, seeded inputs, a small network with every kind of layer."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+
+from golden.data import Images
+from golden.models import conv_block, linear_block
+
+
+@pytest.fixture(autouse=True, scope="session")
+def one_thread() -> Iterator[None]:
+    """Tests share the machine; results do not depend on it."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+class TinyNet(nn.Module):
+    """Two convolutions with BatchNorm, a residual addition, both pools, two linear layers; 8x8 images."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem = nn.Sequential(*conv_block(3, 8))
+        self.branch = nn.Sequential(nn.Conv2d(8, 8, 3, padding=1, bias=False), nn.BatchNorm2d(8))
+        self.relu = nn.ReLU()
+        self.pool = nn.MaxPool2d(2)
+        self.average = nn.AvgPool2d(2)
+        self.flatten = nn.Flatten()
+        self.classifier = nn.Sequential(*linear_block(8 * 4, 16))
+        self.head = nn.Linear(16, 10)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.stem(x)
+        x = self.relu(self.branch(x) + x)
+        return self.head(self.classifier(self.flatten(self.average(self.pool(x)))))
+
+
+@pytest.fixture
+def tiny_net() -> TinyNet:
+    """Untrained, but with BatchNorm statistics and affine parameters that are not the identity."""
+    torch.manual_seed(7)
+    net = TinyNet()
+    for module in net.modules():
+        if isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d):
+            nn.init.uniform_(module.weight, 0.5, 2)
+            nn.init.uniform_(module.bias, -0.5, 0.5)
+            module.running_mean = torch.randn_like(module.bias) * 0.1
+            module.running_var = torch.rand_like(module.bias) + 0.5
+    return net.eval()
+
+
+def random_images(count: int, seed: int = 0) -> Images:
+    """Smooth random images uint8 (count, 32, 32, 3), learnable: the label is the brightest colour's code."""
+    rng = np.random.default_rng(seed)
+    labels = rng.integers(0, 10, count)
+    colour = np.random.default_rng(99).integers(0, 200, (10, 1, 1, 3))[labels]
+    return Images((colour + rng.integers(0, 56, (count, 32, 32, 3))).astype(np.uint8), labels)

@@ -1,0 +1,260 @@
+"""Profiles, bounded activations and the searches for bounds: among them the traps listed in method.md."""
+
+from __future__ import annotations
+
+import copy
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from golden.activations import (
+    BoundedReLU,
+    Mode,
+    SmoothBoundedReLU,
+    activation_names,
+    apply_bounds,
+)
+from golden.bounds import layer_bounds, profile, statistics, subset
+from golden.clipact import ClipActSearch, search
+from golden.data import Images
+from golden.errors import GoldenError
+from golden.evaluate import accuracy, batches
+from golden.folded import FoldedNetwork, accuracy_under_faults, draw_flips, flip_bits
+from golden.lowering import lower
+from golden.models import conv_block
+from golden.posttrain import PostTraining, post_train
+from golden.schemes import SCHEMES, find_scheme
+from tests.golden.conftest import random_images
+
+MODES: tuple[Mode, ...] = ("clip", "saturate")
+
+
+class SmallNet(nn.Module):
+    """One convolution, one pool, two linear layers, on 32x32 images."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.features = nn.Sequential(*conv_block(3, 4), nn.MaxPool2d(8))
+        self.flatten = nn.Flatten()
+        self.classifier = nn.Sequential(nn.Linear(64, 12), nn.ReLU(), nn.Linear(12, 10))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.classifier(self.flatten(self.features(x)))
+
+
+@pytest.fixture(scope="module")
+def trained() -> SmallNet:
+    """Learns the synthetic images to above 85 % in a second."""
+    torch.manual_seed(0)
+    net = SmallNet()
+    optimiser = torch.optim.Adam(net.parameters(), 0.01)
+    for epoch in range(8):
+        for pixels, truth in batches(random_images(400, epoch), 50):
+            loss = nn.functional.cross_entropy(net(pixels), truth)
+            optimiser.zero_grad()
+            loss.backward()
+            optimiser.step()
+    net.eval()
+    assert accuracy(net, random_images(200, 50)) > 0.85
+    return net
+
+
+def test_hard_form() -> None:
+    x = torch.tensor([[-1.0, 0.0, 0.5, 1.0, 1.0000001, 1e30, torch.inf]])
+    clip = BoundedReLU(torch.tensor(1.0), "clip")
+    assert clip(x).tolist() == [[0, 0, 0.5, 1, 0, 0, 0]]
+    saturate = BoundedReLU(torch.tensor(1.0), "saturate")
+    assert saturate(x).tolist() == [[0, 0, 0.5, 1, 1, 1, 1]]
+    per_neuron = BoundedReLU(torch.tensor([0.0, 2.0]), "clip")
+    assert per_neuron(torch.tensor([[1.0, 1.0]])).tolist() == [[0, 1]]
+    for bad in (torch.tensor(-0.5), torch.tensor(torch.nan)):
+        with pytest.raises(GoldenError, match="negative or not finite"):
+            BoundedReLU(bad, "clip")
+
+
+def test_smooth_form_has_the_published_values() -> None:
+    """Figures of method.md for k = 20 and a bound of 1."""
+    smooth = SmoothBoundedReLU(torch.tensor(1.0), 20.0)
+    x = torch.tensor([[0.8, 1.0, 1.1, -3.0]])
+    np.testing.assert_allclose(smooth(x).detach().numpy(), [[0.786, 0.5, 0.131, 0]], atol=6e-4)
+    formula = torch.relu(x - x * torch.sigmoid(20 * (x - 1)))
+    np.testing.assert_allclose(smooth(x).detach().numpy(), formula.numpy(), atol=1e-6)
+    steep = SmoothBoundedReLU(torch.tensor(1.0), 1e4)
+    hard = BoundedReLU(torch.tensor(1.0), "clip")
+    apart = torch.tensor([[0.99, 1.01, 50.0]])
+    np.testing.assert_allclose(steep(apart).detach().numpy(), hard(apart).numpy(), atol=1e-6)
+
+
+def test_profile_is_the_maximum_of_each_neuron_over_all_batches(trained: SmallNet) -> None:
+    """The public re-implementation reduced over the wrong dimension from its second batch on."""
+    data = random_images(37, 3)
+    maxima = profile(trained, data, batch=10)
+    with torch.no_grad():
+        x = torch.cat([pixels for pixels, _ in batches(data)])
+        first = trained.features[2](trained.features[1](trained.features[0](x)))
+        second = trained.classifier[1](trained.classifier[0](trained.flatten(trained.features[3](first))))
+    expected = [first.max(dim=0).values, second.max(dim=0).values]
+    assert [tuple(value.shape) for value in maxima.values()] == [(4, 32, 32), (12,)]
+    for value, wanted in zip(maxima.values(), expected, strict=True):
+        np.testing.assert_allclose(value.numpy(), wanted.numpy(), rtol=1e-4, atol=1e-5)
+    single = profile(trained, data, batch=37)
+    for name, value in maxima.items():
+        np.testing.assert_allclose(value.numpy(), single[name].numpy(), rtol=1e-4, atol=1e-5)
+    with pytest.raises(GoldenError, match="at least one image"):
+        profile(trained, data.part(0, 0))
+
+
+def test_profiled_bounds_change_nothing_on_the_profiled_images(trained: SmallNet) -> None:
+    data = random_images(60, 4)
+    maxima = profile(trained, data)
+    pixels, _ = next(batches(data, 60))
+    with torch.no_grad():
+        expected = trained(pixels)
+        for bounds in (maxima, layer_bounds(maxima)):
+            roomy = {name: bound * 1.0001 for name, bound in bounds.items()}
+            for mode in MODES:
+                bounded = apply_bounds(copy.deepcopy(trained), roomy, mode)
+                np.testing.assert_allclose(bounded(pixels).numpy(), expected.numpy(), atol=1e-4)
+    assert statistics(trained, {n: b * 1.0001 for n, b in maxima.items()}, data).above == 0
+    found = statistics(trained, {name: bound * 0.5 for name, bound in maxima.items()}, data)
+    assert found.neurons == 4 * 32 * 32 + 12
+    assert 0 < found.above < 0.9
+
+
+def test_saturation_is_not_zeroing(trained: SmallNet) -> None:
+    """The public re-implementation of Ranger silently zeroed."""
+    data = random_images(30, 5)
+    low = {name: bound * 0.3 for name, bound in layer_bounds(profile(trained, data)).items()}
+    pixels, _ = next(batches(data))
+    outputs = {}
+    for mode in MODES:
+        bounded = apply_bounds(copy.deepcopy(trained), low, mode)
+        outputs[mode] = bounded.get_submodule("features")[:3](pixels)  # type: ignore[index]
+        assert outputs[mode].max() <= low["features.2"]
+    assert (outputs["saturate"] == low["features.2"]).any()
+    assert (outputs["saturate"] >= outputs["clip"]).all()
+    assert (outputs["saturate"] > outputs["clip"]).any()
+
+
+def test_every_activation_needs_its_bound(trained: SmallNet) -> None:
+    with pytest.raises(GoldenError, match=r"do not match: classifier\.1"):
+        apply_bounds(copy.deepcopy(trained), {"features.2": torch.tensor(1.0)}, "clip")
+
+
+def test_flips_are_distinct_and_binomial_over_the_whole_memory() -> None:
+    """No flips per tensor rounded down to none, none drawn twice so that pairs cancel."""
+    generator = np.random.default_rng(0)
+    bits = 100_000
+    counts = []
+    for _ in range(200):
+        positions = draw_flips(bits, 1e-3, generator)
+        assert len(np.unique(positions)) == len(positions)
+        assert positions.size == 0 or 0 <= positions.min() <= positions.max() < bits
+        counts.append(len(positions))
+    assert np.mean(counts) == pytest.approx(100, abs=3)
+    assert np.var(counts) == pytest.approx(100, rel=0.4)
+    seen = np.concatenate([draw_flips(1000, 0.05, generator) for _ in range(400)])
+    assert len(np.unique(seen)) == 1000  # every bit can be hit
+    assert len(draw_flips(50, 1.0, generator)) == 50
+    assert len(draw_flips(50, 0.0, generator)) == 0
+    with pytest.raises(GoldenError, match="not within"):
+        draw_flips(50, 1.5, generator)
+
+
+def test_flip_bits() -> None:
+    words = np.array([0, -1, 5], np.int32)
+    assert flip_bits(words, [31, 32, 64, 66]).tolist() == [-(2**31), -2, 0]
+    assert words.tolist() == [0, -1, 5]
+    assert flip_bits(words, []).tolist() == words.tolist()
+
+
+def test_batchnorm_is_part_of_the_memory_that_is_hit(trained: SmallNet) -> None:
+    """Folded: weights carry its gain, biases its shift, and both are in the bit space."""
+    network = FoldedNetwork(lower(trained))
+    assert network.words.size == (4 * 27 + 4) + (12 * 64 + 12) + (10 * 12 + 10)
+    conv, norm = trained.features[0], trained.features[1]
+    assert isinstance(conv, nn.Conv2d)
+    assert isinstance(norm, nn.BatchNorm2d)
+    assert norm.running_var is not None
+    gain = norm.weight[0].item() / (norm.running_var[0].item() + norm.eps) ** 0.5
+    expected = conv.weight[0, 0, 0, 0].item() * gain
+    assert network.words[0] / 65536 == pytest.approx(expected, abs=2e-5)
+
+
+def test_fault_maps_are_shared_and_leave_no_trace(trained: SmallNet) -> None:
+    data = random_images(40, 6)
+    pixels, truth = next(batches(data))
+    network = FoldedNetwork(lower(trained))
+    rates = [0.0, 1e-3, 3e-2]
+    first = accuracy_under_faults(network, pixels, truth, rates, 3, seed=1)
+    again = accuracy_under_faults(network, pixels, truth, rates, 3, seed=1)
+    np.testing.assert_array_equal(first, again)
+    assert (first[0] == accuracy(trained, data)).all()
+    assert first[2].mean() < first[0].mean()
+    maxima = layer_bounds(profile(trained, data))
+    bounded = FoldedNetwork(lower(apply_bounds(copy.deepcopy(trained), maxima, "clip")))
+    assert (bounded.words == network.words).all()  # same positions mean the same bits in every scheme
+
+
+def test_clipact_search_only_improves(trained: SmallNet) -> None:
+    data = random_images(60, 7)
+    maxima = layer_bounds(profile(trained, data))
+    options = ClipActSearch(rates=(0.0, 1e-3, 1e-2), maps=2, iterations=1, points=3)
+    bounds, record = search(copy.deepcopy(trained), maxima, data, options)
+    assert record["area"] >= record["area_at_maxima"]
+    for name, bound in bounds.items():
+        assert bound.ndim == 0
+        assert 0 < bound <= maxima[name]
+
+
+def test_post_training_learns_bounds_only(trained: SmallNet) -> None:
+    training, validation = random_images(200, 8), random_images(100, 9)
+    start = profile(trained, training)
+    weights = {key: value.clone() for key, value in trained.state_dict().items()}
+    options = PostTraining(zeta=1.0, delta=0.02, lr=0.02, epochs=2, images=200, batch=50, checks=2)
+    bounds, record = post_train(trained, start, training, validation, options)
+    assert all(torch.equal(value, trained.state_dict()[key]) for key, value in weights.items())
+    assert {name: tuple(b.shape) for name, b in bounds.items()} == {
+        "features.2": (4, 32, 32),
+        "classifier.1": (12,),
+    }
+    before, after = (sum(float(b.sum()) for b in which.values()) for which in (start, bounds))
+    assert after < before
+    assert all((b >= 0).all() and torch.isfinite(b).all() for b in bounds.values())
+    hard = apply_bounds(copy.deepcopy(trained), bounds, "clip")
+    assert accuracy(hard, validation) >= accuracy(trained, validation) - options.delta
+    assert record["zeta"] == 1.0
+    assert record["history"]
+
+
+def test_post_training_keeps_the_constraint_when_pushed(trained: SmallNet) -> None:
+    """So large a step breaks the network at once: then the start itself is returned."""
+    training, validation = random_images(100, 8), random_images(100, 9)
+    start = profile(trained, training)
+    options = PostTraining(zeta=1e6, delta=0.0, lr=0.9, epochs=1, images=100, batch=50, checks=1)
+    bounds, record = post_train(trained, start, training, validation, options)
+    assert record["history"][-1]["hard_accuracy"] < record["clean_limit"]
+    for name, bound in bounds.items():
+        torch.testing.assert_close(bound, start[name])
+
+
+def test_options_and_schemes_are_checked() -> None:
+    with pytest.raises(GoldenError, match="out of range"):
+        PostTraining(k=0)
+    with pytest.raises(GoldenError, match="known are unprotected, ranger, clipact, fitact"):
+        find_scheme("none")
+    assert SCHEMES["ranger"].mode == "saturate"
+    assert SCHEMES["fitact"].granularity == "neuron"
+
+
+def test_subset_draws_each_image_once() -> None:
+    data = Images(np.arange(50, dtype=np.uint8).repeat(3072).reshape(50, 32, 32, 3), np.arange(50))
+    part = subset(data, 20, 1)
+    assert len(set(part.labels.tolist())) == 20
+    assert (part.images[:, 0, 0, 0] == part.labels).all()
+
+
+def test_names_are_in_execution_order(trained: SmallNet) -> None:
+    assert activation_names(trained) == ["features.2", "classifier.1"]

@@ -1,0 +1,185 @@
+"""fx trace to fused layers: equal to the network in float64, and clear about what it cannot do."""
+
+from __future__ import annotations
+
+import copy
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+
+from golden.activations import BoundedReLU, activation_names, apply_bounds
+from golden.errors import UnsupportedError
+from golden.folded import FoldedNetwork
+from golden.lowering import lower
+from golden.models import build_model
+from golden.qnetwork import INPUT
+from tests.golden.conftest import TinyNet
+
+
+def randomise_norms(model: nn.Module) -> nn.Module:
+    """BatchNorm as after training: statistics and gains that differ by channel."""
+    torch.manual_seed(3)
+    for module in model.modules():
+        if isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d):
+            nn.init.uniform_(module.weight, 0.5, 1.5)
+            nn.init.uniform_(module.bias, -0.3, 0.3)
+            assert module.running_mean is not None
+            module.running_mean.normal_(0, 0.1)
+    return model.eval()
+
+
+@pytest.mark.parametrize("name", ["alexnet", "vgg16", "resnet50"])
+def test_layers_compute_what_the_network_computes(name: str) -> None:
+    model = randomise_norms(build_model(name))
+    layers = lower(model)
+    x = torch.rand(2, 3, 32, 32)
+    with torch.no_grad():
+        expected = model(x)
+        got = FoldedNetwork(layers)(x)
+    # parameters are rounded to Q15.16 there
+    assert (got - expected).abs().max() < 0.01 * max(1.0, float(expected.abs().max()))
+
+
+def test_alexnet_layers() -> None:
+    layers = lower(build_model("alexnet"))
+    assert [layer.name for layer in layers] == [
+        "conv1", "pool1", "conv2", "pool2", "conv3", "conv4", "conv5", "pool3", "fc1", "fc2", "fc3",
+    ]  # fmt: skip
+    assert [layer.activation for layer in layers if layer.kind == "conv"] == ["relu"] * 7 + ["linear"]
+    assert layers[8].in_shape == (192, 4, 4)
+    assert layers[8].kernel == 4
+    assert layers[0].source == INPUT
+
+
+def test_resnet_residuals_read_an_earlier_layer() -> None:
+    layers = lower(build_model("resnet50"))
+    order = {layer.name: index for index, layer in enumerate(layers)}
+    adding = [layer for layer in layers if layer.residual is not None]
+    assert len(adding) == 16
+    for layer in adding:
+        assert layer.activation == "relu"
+        assert layer.residual is not None
+        assert order[layer.residual] < order[layer.name]
+    assert layers[-2].kind == "avgpool"
+    assert layers[-2].kernel == 4
+
+
+def test_bounds_reach_their_layers(tiny_net: TinyNet) -> None:
+    x = torch.randn(1, 3, 8, 8)
+    names = activation_names(tiny_net)
+    assert len(names) == 3
+    bounds = {
+        name: torch.rand(shape) for name, shape in zip(names, [(8, 8, 8), (8, 8, 8), (16,)], strict=True)
+    }
+    bounded = apply_bounds(copy.deepcopy(tiny_net), bounds, "clip")
+    layers = {layer.name: layer for layer in lower(bounded, (3, 8, 8))}
+    assert layers["conv1"].activation == layers["conv2"].activation == layers["fc1"].activation == "clip"
+    np.testing.assert_array_equal(layers["conv2"].bound, bounds[names[1]].numpy())
+    assert layers["fc1"].bound is not None
+    assert layers["fc1"].bound.shape == (16, 1, 1)
+    assert layers["conv2"].residual == "conv1"
+    assert layers["fc2"].activation == "linear"
+    with torch.no_grad():
+        network = FoldedNetwork(list(layers.values()))
+        np.testing.assert_allclose(network(x), bounded(x), atol=2e-3)
+
+
+class Wrapped(nn.Module):
+    """A module with one more operation than a convolution, to be refused."""
+
+    def __init__(self, last: nn.Module | None = None) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(3, 4, 3, padding=1)
+        self.last = last or nn.Identity()
+
+    def forward(self, x: Tensor) -> Tensor:
+        y: Tensor = self.last(self.conv(x))
+        return y
+
+
+@pytest.mark.parametrize(
+    ("last", "message"),
+    [
+        (nn.Sigmoid(), r"operator Sigmoid \(fx node last\) is not supported"),
+        (nn.Conv2d(4, 4, 3, groups=2), r"operator Conv2d \(fx node last\) with groups 2"),
+        (nn.Conv2d(4, 4, 3, dilation=2), "dilation"),
+        (nn.Conv2d(4, 4, (1, 3)), "kernel"),
+        (nn.Conv2d(4, 4, 3, padding=1, padding_mode="reflect"), "reflect padding"),
+        (nn.MaxPool2d(2, ceil_mode=True), "ceil_mode"),
+        (nn.MaxPool2d(3, padding=1), r"MaxPool2d \(fx node last\) with padding"),
+        (nn.AvgPool2d(3), "power of two"),
+        (nn.AdaptiveAvgPool2d(2), "from a square map to one value"),
+        (nn.Flatten(0), "from one image to one vector"),
+        (nn.GELU(), "GELU"),
+    ],
+)
+def test_unsupported_operator_is_named(last: nn.Module, message: str) -> None:
+    with pytest.raises(UnsupportedError, match=message):
+        lower(Wrapped(last=last), (3, 8, 8))
+
+
+class Multiplied(Wrapped):
+    def forward(self, x: Tensor) -> Tensor:
+        return self.conv(x) * 2
+
+
+class TwoActivations(Wrapped):
+    def forward(self, x: Tensor) -> Tensor:
+        y = self.conv(x)
+        return torch.relu(y) + y
+
+
+class Branching(Wrapped):
+    def forward(self, x: Tensor) -> Tensor:
+        return self.conv(x) if x.sum() > 0 else x
+
+
+class Doubled(Wrapped):
+    def forward(self, x: Tensor) -> Tensor:
+        y = self.conv(x)
+        return y + y
+
+
+@pytest.mark.parametrize(
+    ("model", "message"),
+    [
+        (Multiplied(), r"operator mul \(fx node mul\)"),
+        (TwoActivations(), r"operator relu \(fx node relu\)"),
+        (Branching(), "cannot be traced"),
+        (Doubled(), r"operator add \(fx node add\)"),
+    ],
+)
+def test_unsupported_graph_is_named(model: nn.Module, message: str) -> None:
+    with pytest.raises(UnsupportedError, match=message):
+        lower(model, (3, 8, 8))
+
+
+def test_functional_forms_are_understood() -> None:
+    class Functional(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.conv = nn.Conv2d(3, 4, 3, padding=1)
+            self.pool = nn.AdaptiveAvgPool2d(1)
+            self.drop = nn.Dropout()
+            self.head = nn.Linear(4, 2)
+
+        def forward(self, x: Tensor) -> Tensor:
+            y = self.drop(self.pool(torch.nn.functional.relu(self.conv(x))))
+            return self.head(y.view(y.size(0), -1))
+
+    layers = lower(Functional(), (3, 4, 4))
+    assert [(layer.kind, layer.activation) for layer in layers] == [
+        ("conv", "relu"),
+        ("avgpool", "linear"),
+        ("conv", "linear"),
+    ]
+
+
+def test_activation_kinds() -> None:
+    bound = torch.full((4, 8, 8), 0.5)
+    layers = lower(Wrapped(last=BoundedReLU(bound, "saturate")), (3, 8, 8))
+    assert layers[0].activation == "saturate"
+    with pytest.raises(UnsupportedError, match="bounds of shape"):
+        lower(Wrapped(last=BoundedReLU(torch.ones(8, 8), "clip")), (3, 8, 8))

@@ -1,0 +1,147 @@
+"""Unique blocks, instance counts, memories, and keys that depend on content only."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from fitact_hw.config import AcceleratorConfig, Granularity
+from fitact_hw.overhead.cost import Machine, build
+from fitact_hw.overhead.design import SRAM_MODULE, Design, base_name, elaborate
+from fitact_hw.overhead.jobs import SynthesisError
+from fitact_hw.overhead.schemes import SCHEMES, Scheme
+from fitact_hw.overhead.sram import SramModel
+
+CONFIG = AcceleratorConfig.create(rows=3, cols=3, activation_words=64, weight_words=32, output_words=32)
+BY_KEY = {scheme.key: scheme for scheme in SCHEMES}
+
+LEAF = "module leaf(input a, output y); assign y = ~a; endmodule\n"
+PAIR = "module pair(input a, output y); wire m; leaf u_1(.a(a), .y(m)); leaf u_2(.a(m), .y(y)); endmodule\n"
+TOP = "module top(input a, output y); wire m; pair u_1(.a(a), .y(m)); leaf u_2(.a(m), .y(y)); endmodule\n"
+
+
+def memory_module(name: str, depth: int) -> str:
+    return f"""
+module {name}(input clk, input we, input [15:0] addr, input [7:0] d, output reg [7:0] q);
+    reg [7:0] data_mem [0:{depth - 1}];
+    always @(posedge clk) begin if (we) data_mem[addr] <= d; q <= data_mem[addr]; end
+endmodule
+"""
+
+
+def counts(design: Design) -> dict[str, int]:
+    return {block.name: block.count for block in design.blocks}
+
+
+def test_instances_are_counted_through_the_hierarchy(cache: Path) -> None:
+    design = elaborate({"all.v": LEAF + PAIR + TOP}, "top", cache)
+    assert counts(design) == {"top": 1, "pair": 1, "leaf": 3}
+    flat = elaborate({"all.v": LEAF + PAIR + TOP}, "top", cache, flatten=True)
+    assert counts(flat) == {"top": 1}
+
+
+def test_keys_depend_on_content_only(cache: Path) -> None:
+    blocks = {b.name: b for b in elaborate({"all.v": LEAF + PAIR + TOP}, "top", cache).blocks}
+    moved = {b.name: b for b in elaborate({"a.v": "\n\n" + PAIR, "b.v": LEAF}, "pair", cache).blocks}
+    other = {
+        b.name: b for b in elaborate({"a.v": PAIR, "b.v": LEAF.replace("~a", "a")}, "pair", cache).blocks
+    }
+    assert moved["leaf"].key == blocks["leaf"].key
+    assert moved["pair"].key == blocks["pair"].key
+    assert other["leaf"].key != blocks["leaf"].key
+
+
+@pytest.mark.parametrize(
+    ("module", "name"),
+    [
+        ("\\plain", "plain"),
+        ("$paramod\\fitact_pe\\DATA_W=s32'00000000000000000000000000001000", "fitact_pe"),
+        ("$paramod$0123456789abcdef\\fitact_lane", "fitact_lane"),
+    ],
+)
+def test_names_of_elaborated_modules(module: str, name: str) -> None:
+    assert base_name(module) == name
+
+
+def test_large_memories_never_become_flops_by_accident(cache: Path) -> None:
+    with pytest.raises(SynthesisError, match="32768 bits"):
+        elaborate({"m.v": memory_module("other", 4096)}, "other", cache)
+    small = elaborate({"m.v": memory_module("other", 16)}, "other", cache)
+    assert [(m.module, m.bits) for m in small.flop_memories] == [("other", 128)]
+    macro = elaborate({"m.v": memory_module(SRAM_MODULE, 4096)}, SRAM_MODULE, cache)
+    assert [m.bits for m in macro.macros] == [32768]
+    assert not macro.blocks
+
+
+def test_verilog_errors_are_one_line(cache: Path) -> None:
+    with pytest.raises(SynthesisError) as caught:
+        elaborate({"bad.v": "module bad(input a) endmodule"}, "bad", cache)
+    assert "\n" not in str(caught.value)
+    assert "bad.v" in str(caught.value)
+
+
+@pytest.fixture(scope="module")
+def machines(cache: Path) -> dict[str, Machine]:
+    return {key: build(CONFIG, scheme, SramModel(), cache) for key, scheme in BY_KEY.items()}
+
+
+def uses(machine: Machine) -> dict[str, int]:
+    result: dict[str, int] = {}
+    for use in machine.uses:
+        result[use.block.name] = result.get(use.block.name, 0) + use.count
+    return result
+
+
+def test_every_machine_has_its_array_and_lanes(machines: dict[str, Machine]) -> None:
+    for machine in machines.values():
+        found = uses(machine)
+        assert found["fitact_pe"] == 9
+        lanes = found.get("fitact_lane_mode", 0) + found.get("fitact_lane", 0)
+        assert lanes == 3 * machine.scheme.copies
+        assert found["fitact_top"] == 1
+
+
+def test_buffers_are_macros_of_the_configured_size(machines: dict[str, Machine]) -> None:
+    shapes = {b.name: (b.width, b.depth) for b in machines["fitact"].buffers}
+    assert shapes["activation"] == (3 * 8, 64)
+    assert shapes["bound"] == (3 * 8, CONFIG.bound_words)
+    assert shapes["accumulator"] == (3 * 32, CONFIG.accumulator_words)
+    assert set(shapes) - {b.name for b in machines["unprotected"].buffers} == {"bound"}
+
+
+def test_same_hardware_has_the_same_key(machines: dict[str, Machine]) -> None:
+    """What a scheme does not change cancels out exactly, because it is the same block."""
+    keys = {
+        name: {use.block.key for use in machine.uses if use.block.name in ("fitact_pe", "fitact_store")}
+        for name, machine in machines.items()
+    }
+    assert len({frozenset(value) for value in keys.values()}) == 1
+    lanes = {
+        name: next(u.block.key for u in m.uses if "lane" in u.block.name and "lanes" not in u.block.name)
+        for name, m in machines.items()
+    }
+    assert lanes["unprotected"] == lanes["parity"] == lanes["secded"] == lanes["tmr"]
+    assert len({lanes[key] for key in ("unprotected", "ranger", "clipact", "fitact_all")}) == 4
+    assert lanes["clipact"] == lanes["fitact"], "the same lane; neuron bounds cost outside of it"
+
+
+def test_protection_adds_check_bits_and_codecs(machines: dict[str, Machine]) -> None:
+    plain, secded, parity = (machines[key] for key in ("unprotected", "secded", "parity"))
+    checks = {b.name: (b.width, b.check) for b in secded.buffers}
+    assert checks["activation"] == (24, 6)
+    assert checks["accumulator"] == (96, 14)
+    assert {b.check for b in parity.buffers} == {3}
+    assert {b.check for b in plain.buffers} == {0}
+    found = uses(secded)
+    pieces = sum(len(range(0, b.width, 64)) for b in secded.buffers)
+    assert found["fitact_secded_encode"] == found["fitact_secded_decode"] == pieces
+    assert uses(parity)["fitact_parity_check"] == len(parity.buffers)
+    assert uses(machines["tmr"])["fitact_voter"] == 3
+
+
+def test_no_scheme_is_compared_with_bounds_it_lacks() -> None:
+    def consistent(scheme: Scheme) -> bool:
+        return (scheme.bounds is Granularity.NONE) == (scheme.mode is not None and scheme.mode < 2)
+
+    assert all(consistent(scheme) for scheme in SCHEMES)

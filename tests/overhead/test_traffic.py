@@ -1,0 +1,92 @@
+"""Memory, latency and energy per inference, from a small network whose figures can be counted by hand."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from fitact_hw.config import AcceleratorConfig
+from fitact_hw.overhead import energy
+from fitact_hw.overhead.cost import build
+from fitact_hw.overhead.schemes import SCHEMES
+from fitact_hw.overhead.sram import SramModel
+from fitact_hw.overhead.traffic import Traffic, measure
+from golden.qnetwork import Activation, LayerKind
+
+CONFIG = AcceleratorConfig.create(rows=4, cols=4)
+BY_KEY = {scheme.key: scheme for scheme in SCHEMES}
+
+
+@dataclass
+class Shape:
+    name: str
+    source: str
+    in_shape: tuple[int, int, int]
+    out_shape: tuple[int, int, int]
+    kernel: int
+    activation: Activation
+    weight: np.ndarray | None
+    kind: LayerKind = "conv"
+    stride: int = 1
+    padding: int = 0
+    residual: str | None = None
+
+
+def layers() -> list[Shape]:
+    """A 3x3 convolution with bounds, then a fully connected layer without."""
+    return [
+        Shape("conv", "input", (4, 6, 6), (8, 4, 4), 3, "relu", np.zeros((8, 4, 3, 3))),
+        Shape("fc", "conv", (8, 4, 4), (4, 1, 1), 4, "linear", np.zeros((4, 8, 4, 4))),
+    ]
+
+
+@pytest.fixture(scope="module")
+def traffic() -> dict[str, Traffic]:
+    return {
+        key: measure("two layers", layers(), BY_KEY[key], CONFIG)
+        for key in ("unprotected", "ranger", "fitact")
+    }
+
+
+def test_bounds_are_stored_once_for_each_neuron(traffic: dict[str, Traffic]) -> None:
+    assert traffic["unprotected"].bound_bytes == 0
+    assert (traffic["ranger"].bound_bytes, traffic["ranger"].bound_values) == (0, 1)
+    assert traffic["fitact"].bound_values == 8 * 4 * 4
+    assert traffic["fitact"].bound_bytes == 8 * 4 * 4, "one byte each, no padding lanes"
+
+
+def test_only_neuron_bounds_add_traffic(traffic: dict[str, Traffic]) -> None:
+    plain, layer, neuron = (traffic[key] for key in ("unprotected", "ranger", "fitact"))
+    assert layer.dma_bytes == plain.dma_bytes
+    assert plain.dma_bytes["bound"] == 0
+    assert neuron.dma_bytes["bound"] == 8 * 4 * 4 / 4, "loaded once for a batch of four"
+    assert {k: v for k, v in neuron.dma_bytes.items() if k not in ("bound", "instructions")} == {
+        k: v for k, v in plain.dma_bytes.items() if k not in ("bound", "instructions")
+    }
+
+
+def test_accesses_are_counted(traffic: dict[str, Traffic]) -> None:
+    plain, neuron = traffic["unprotected"], traffic["fitact"]
+    outputs = 2 * 4 * 4 + 1
+    assert plain.writes["output"] == outputs
+    assert neuron.reads["bound"] == 2 * 4 * 4
+    assert plain.reads["activation"] == 2 * 4 * 4 * 9 + 2 * 16
+    assert plain.macs == 8 * 4 * 9 * 16 + 4 * 8 * 16
+    assert plain.cycles > 0
+    assert 0 < plain.utilisation <= 1
+
+
+def test_energy_follows_traffic(traffic: dict[str, Traffic], cache: Path) -> None:
+    model = SramModel()
+    machines = {key: build(CONFIG, BY_KEY[key], model, cache) for key in traffic}
+    found = {key: energy.estimate(CONFIG, machines[key], traffic[key], model) for key in traffic}
+    bound = next(b for b in machines["fitact"].buffers if b.name == "bound")
+    expected = 32 * bound.figures.read_pj + traffic["fitact"].writes["bound"] * bound.figures.write_pj
+    assert found["fitact"].buffers["bound"] == pytest.approx(expected / 1e6)
+    assert found["fitact"].macs == found["unprotected"].macs
+    assert found["ranger"].lanes > found["unprotected"].lanes
+    assert found["fitact"].dram == pytest.approx(traffic["fitact"].dma_total * 162.5 / 1e6)
+    assert found["fitact"].total == pytest.approx(found["fitact"].chip + found["fitact"].dram)

@@ -1,0 +1,1 @@
+"""Tests of fault maps, the fast evaluator, and the experiments over bit error rates."""

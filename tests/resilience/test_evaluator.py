@@ -1,0 +1,178 @@
+"""The fast evaluator equals the reference, bit for bit, whatever is hit."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from golden import reference
+from golden.data import sample_images
+from golden.errors import GoldenError
+from golden.qnetwork import QNetwork
+from golden.quantise import quantise_images
+from golden.resilience import kernels
+from golden.resilience.evaluator import Evaluator
+from golden.resilience.faults import Memory, corrupt, draw
+from golden.schemes import SCHEMES
+from golden.zoo import load_qnetwork
+from tests.resilience.networks import inputs, network
+
+CPU = torch.device("cpu")
+
+
+def assert_exact(
+    qnet: QNetwork, faulty: list[QNetwork], images: np.ndarray, memory_bytes: int | None = None
+) -> None:
+    """All logits equal; the fault-free ones also after the corrupted networks."""
+    evaluator = Evaluator(qnet, CPU, memory_bytes)
+    patches = [evaluator.patch(net) for net in faulty]
+    found = evaluator.logits(images, patches)
+    for number, net in enumerate([qnet, *faulty]):
+        np.testing.assert_array_equal(
+            found[number], reference.logits(net, images), err_msg=f"network {number}"
+        )
+    np.testing.assert_array_equal(evaluator.logits(images, [])[0], found[0])
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    seed=st.integers(0, 1 << 20),
+    word_bits=st.sampled_from([8, 16, 32]),
+    activation=st.sampled_from(["relu", "clip", "saturate"]),
+    neuron_bounds=st.booleans(),
+    rate=st.sampled_from([1e-6, 3e-5, 3e-4, 1e-2]),
+    reach=st.sampled_from([None, 31]),
+    shifts=st.booleans(),
+)
+def test_random_networks_under_random_maps(
+    seed: int,
+    word_bits: int,
+    activation: str,
+    neuron_bounds: bool,
+    rate: float,
+    reach: int | None,
+    shifts: bool,
+) -> None:
+    qnet = network(seed, word_bits, activation, neuron_bounds)  # type: ignore[arg-type]
+    memory = Memory(shifts=shifts)
+    faulty = [corrupt(qnet, draw(qnet, rate, seed, index, memory)) for index in range(3)]
+    images = inputs(seed, word_bits, 3, min(reach or word_bits * 3 // 4, word_bits - 1))
+    images[1] //= 64  # so that images of one batch need different ways
+    assert_exact(qnet, faulty, images, memory_bytes=1 << 17)
+
+
+@settings(max_examples=6, deadline=None)
+@given(
+    seed=st.integers(0, 1 << 20),
+    word_bits=st.sampled_from([8, 32]),
+    activation=st.sampled_from(["relu", "clip"]),
+)
+def test_weights_and_inputs_of_full_range(seed: int, word_bits: int, activation: str) -> None:
+    qnet = network(seed, word_bits, activation, full_range=True)  # type: ignore[arg-type]
+    faulty = [corrupt(qnet, draw(qnet, 1e-3, seed, index)) for index in range(2)]
+    assert_exact(qnet, faulty, inputs(seed, word_bits, 2, word_bits - 1))
+
+
+@pytest.mark.parametrize("word_bits", [8, 32])
+@pytest.mark.parametrize("layer", ["stem", "quick", "narrow", "join", "strided", "fc2"])
+@pytest.mark.parametrize("bit", [0, 7, -2, -1])
+def test_every_way_for_one_flipped_weight(word_bits: int, layer: str, bit: int) -> None:
+    """One flip takes the shortest ways: touched channels, then differences, then the dense product."""
+    qnet = network(1, word_bits)
+    place = word_bits + bit if bit < 0 else bit
+    hit = qnet.layer(layer)
+    assert hit.weight is not None
+    weight = hit.weight.copy()
+    flipped = weight.flat[5] ^ (1 << place)
+    weight.flat[5] = (flipped + (1 << (word_bits - 1))) % (1 << word_bits) - (1 << (word_bits - 1))
+    layers = tuple(replace(x, weight=weight) if x is hit else x for x in qnet.layers)
+    assert_exact(qnet, [replace(qnet, layers=layers)], inputs(2, word_bits, 3))
+
+
+@pytest.mark.parametrize("word_bits", [8, 32])
+def test_extreme_bounds_and_biases(word_bits: int) -> None:
+    qnet = network(3, word_bits, "saturate")
+    top = 1 << (word_bits - 1)
+    largest = 1 << (qnet.acc_bits - 1)
+    faulty = []
+    for bound, bias in ((-top, 0), (top - 1, largest - 1), (0, -largest)):
+        layer = qnet.layer("quick")
+        bounds, biases = np.array(layer.bound), layer.bias.copy()
+        bounds[3, 2, 1] = bound
+        biases[5] = bias
+        changed = replace(layer, bound=bounds, bias=biases)
+        faulty.append(replace(qnet, layers=tuple(changed if x is layer else x for x in qnet.layers)))
+    assert_exact(qnet, faulty, inputs(4, word_bits, 2))
+
+
+@pytest.mark.parametrize(("word_bits", "rate"), [(32, 1e-6), (32, 1e-5), (8, 1e-3)])
+def test_alexnet_of_every_scheme(word_bits: int, rate: float) -> None:
+    photographs = sample_images().images[:2]
+    for index, scheme in enumerate(SCHEMES):
+        qnet = load_qnetwork("alexnet", scheme, word_bits)
+        assert_exact(qnet, [corrupt(qnet, draw(qnet, rate, 5, index))], quantise_images(qnet, photographs))
+
+
+def test_saturating_bounds_limit_and_clipping_bounds_zero() -> None:
+    """A huge value comes out as the bound (Ranger) or as zero (Clip-Act): neither becomes the other."""
+    results = {}
+    for activation in ("saturate", "clip"):
+        qnet = network(6, 32, activation, neuron_bounds=False)  # type: ignore[arg-type]
+        layer = qnet.layer("stem")
+        bias = layer.bias.copy()
+        bias[:] = 1 << 50
+        hit = replace(layer, bias=bias)
+        only = replace(qnet, layers=(layer,))
+        evaluator = Evaluator(only, CPU)
+        patch = evaluator.patch(replace(only, layers=(hit,)))
+        results[activation] = evaluator.logits(inputs(6, 32, 2), [patch])[1]
+        assert isinstance(layer.bound, int)
+        assert layer.bound > 0
+        expected = layer.bound if activation == "saturate" else 0
+        assert (results[activation] == expected).all()
+
+
+def test_counts_correct_images_and_reports_progress() -> None:
+    qnet = network(7, 16)
+    images = inputs(7, 16, 6)
+    labels = reference.logits(qnet, images).argmax(axis=1)
+    labels[0] = (labels[0] + 1) % 10
+    evaluator = Evaluator(qnet, CPU, memory_bytes=1)
+    seen: list[int] = []
+    patch = evaluator.patch(corrupt(qnet, draw(qnet, 1e-2, 1, 0)))
+    correct = evaluator.correct(images, labels, [patch], seen.append)
+    faulty = reference.logits(corrupt(qnet, draw(qnet, 1e-2, 1, 0)), images).argmax(axis=1)
+    assert correct.tolist() == [5, int((faulty == labels).sum())]
+    assert sum(seen) == 12
+
+
+def test_refuses_another_network_and_other_images() -> None:
+    qnet = network(8, 8)
+    with pytest.raises(GoldenError, match="more than its parameters"):
+        Evaluator(qnet, CPU).patch(network(8, 8, "saturate"))
+    with pytest.raises(GoldenError, match="expected images"):
+        Evaluator(qnet, CPU).logits(np.zeros((1, 3, 4, 4), np.int64), [])
+
+
+def test_wide_product_against_python_integers() -> None:
+    rng = np.random.default_rng(9)
+    qnet = network(9, 32, full_range=True)
+    layer = qnet.layer("quick")
+    geometry = kernels.Geometry.of(layer)
+    matrix = kernels.Weights(layer, CPU, int8=False).matrix
+    x = torch.from_numpy(rng.integers(-(1 << 31), 1 << 31, (1, 8, 8, 16)))
+    found = kernels.wide(x, matrix, geometry)
+    rows = [
+        [int(v) for v in row] for row in kernels.unfold(x.double(), geometry)[:5].to(torch.int64).tolist()
+    ]
+    columns = [[int(v) for v in column] for column in matrix.T.tolist()]
+    for pixel, row in enumerate(rows):
+        for channel, column in enumerate(columns):
+            exact = sum(a * b for a, b in zip(row, column, strict=True))
+            wrapped = (exact + (1 << 63)) % (1 << 64) - (1 << 63)
+            assert int(found.reshape(-1, 16)[pixel, channel]) == wrapped

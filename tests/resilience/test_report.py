@@ -1,0 +1,146 @@
+"""Tables, files and charts, and the commands that make them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import typer
+from PIL import Image
+from pyarrow import parquet  # type: ignore[import-untyped]
+from rich.console import Console
+from typer.testing import CliRunner
+
+from fitact_hw.cli import resilience_commands
+from golden.errors import GoldenError
+from golden.resilience import report
+from golden.resilience.bench import throughput
+from golden.resilience.statistics import mean_interval
+from golden.resilience.store import Row
+from golden.resilience.study import FAULTY, PROTECTED
+from tests.resilience import tiny_study
+
+
+def row(scheme: str, rate: float, index: int, correct: int, memory: str = FAULTY) -> Row:
+    """A row of 100 images."""
+    return Row(scheme, 32, memory, rate, index, 100, correct, 1, 0, 0, 28)
+
+
+ROWS = [
+    *(row("fitact", 1e-6, i, c) for i, c in enumerate((80, 70, 90, 85))),
+    *(row("fitact", 1e-6, i, c, PROTECTED) for i, c in enumerate((81, 72, 90, 86))),
+    *(row("ranger", 1e-6, i, c) for i, c in ((3, 60), (1, 40), (0, 50), (9, 0))),  # map 9 is not paired
+    row("fitact", 0.0, 0, 91),
+]
+
+
+def test_summaries_pair_the_maps_that_both_have() -> None:
+    summaries = {(s.scheme, s.memory, s.rate): s for s in report.summarise(ROWS)}
+    fitact, ranger = summaries["fitact", FAULTY, 1e-6], summaries["ranger", FAULTY, 1e-6]
+    assert (fitact.mean, fitact.maps, fitact.difference) == (81.25, 4, None)
+    assert ranger.maps == 4
+    assert ranger.difference == pytest.approx(np.mean([80 - 50, 70 - 40, 85 - 60]))
+    expected = mean_interval(np.array([30.0, 30.0, 25.0]))
+    assert (ranger.difference_low, ranger.difference_high) == (expected.low, expected.high)
+    assert summaries["fitact", FAULTY, 0.0].low == 91
+
+
+def test_cost_of_faulty_bounds_is_paired() -> None:
+    (cost,) = report.bounds_cost(ROWS)
+    assert (cost.scheme, cost.rate, cost.maps, cost.lost) == ("fitact", 1e-6, 4, 1.0)
+    assert 0 <= cost.low <= 1 <= cost.high <= 2
+
+
+def test_csv_and_parquet_hold_the_same(tmp_path: Path) -> None:
+    summaries = report.summarise(ROWS)
+    paths = report.write_tables(ROWS, summaries, tmp_path, "out")
+    assert {path.name for path in paths} == {
+        f"out{part}.{form}" for part in ("", "_maps", "_bounds") for form in ("csv", "parquet")
+    }
+    for stem, count in (("out", len(summaries)), ("out_maps", len(ROWS)), ("out_bounds", 1)):
+        lines = report.read_csv(tmp_path / f"{stem}.csv")
+        table = parquet.read_table(tmp_path / f"{stem}.parquet").to_pylist()
+        assert len(lines) == len(table) == count
+        for line, record in zip(lines, table, strict=True):
+            assert line.keys() == record.keys()
+            for name, value in record.items():
+                if isinstance(value, float):
+                    assert float(line[name]) == pytest.approx(value, rel=1e-5)
+                else:
+                    assert line[name] == ("" if value is None else str(value))
+    assert not list(tmp_path.glob("*.part"))
+
+
+def test_charts_and_tables_show_every_scheme(tmp_path: Path) -> None:
+    summaries = report.summarise(ROWS)
+    report.plot_accuracy(summaries, "title", tmp_path / "a.png")
+    grouped = report.summarise(
+        [row("layer-clip-code4", 1e-6, 0, 50), row("neuron-saturate-word", 1e-6, 0, 60)]
+    )
+    report.plot_storage(grouped, "title", tmp_path / "b.png")
+    for name in ("a.png", "b.png"):
+        with Image.open(tmp_path / name) as picture:
+            assert picture.width > 500
+            assert len(set(picture.convert("RGB").resize((60, 40)).get_flattened_data())) > 10
+    console = Console(record=True, width=200, file=(tmp_path / "log").open("w"))
+    report.print_summaries(console, summaries)
+    report.print_costs(console, report.bounds_cost(ROWS))
+    text = console.export_text()
+    for part in ("fitact (protected bounds)", "ranger", "81.2 (", "+28.3 (", "+1.0 ("):
+        assert part in text
+
+
+def test_results_of_a_real_study_can_be_summarised(tmp_path: Path) -> None:
+    rows = tiny_study.run(tmp_path)
+    summaries = report.summarise(rows)
+    assert len(summaries) == 4 * 3
+    assert all(s.low <= s.mean <= s.high for s in summaries)
+
+
+def app() -> typer.Typer:
+    """An application of only these commands."""
+    application = typer.Typer()
+    resilience_commands.register(application)
+    return application
+
+
+@pytest.mark.parametrize("command", ["resilience", "granularity"])
+def test_commands_run_alexnet_on_the_sample_images(
+    command: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FITACT_CIFAR10", "")
+    monkeypatch.chdir(tmp_path)
+    options = ["--images", "1", "--maps", "1", "--rates", "1e-6", "--word", "8", "--threads", "1"]
+    if command == "resilience":
+        options += ["--schemes", "ranger,fitact", "--bounds", "faulty,protected"]
+    outcome = CliRunner().invoke(app(), [command, "alexnet", *options])
+    assert outcome.exit_code == 0, outcome.output
+    folder = tmp_path / "build" / "alexnet" / command
+    assert len(report.read_csv(folder / f"{command}.csv")) == (8 if command == "resilience" else 32)
+    assert (folder / f"{command}.png").stat().st_size > 10_000
+    assert "20 sample images are used instead" in outcome.output
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [(["--rates", "often"], "numbers separated by commas"), (["--schemes", "magic"], "unknown scheme")],
+)
+def test_commands_refuse_bad_options(options: list[str], message: str) -> None:
+    outcome = CliRunner().invoke(app(), ["resilience", "alexnet", *options])
+    assert outcome.exit_code != 0
+    assert message in str(outcome.exception)
+
+
+def test_unknown_model_is_a_clear_line(tmp_path: Path) -> None:
+    outcome = CliRunner().invoke(app(), ["resilience", "lenet", "--images", "1", "--out", str(tmp_path)])
+    assert isinstance(outcome.exception, GoldenError)
+    assert "unknown model 'lenet'" in str(outcome.exception)
+
+
+def test_throughput_measures_both_in_one_run() -> None:
+    ticks = iter(range(1000))
+    (speed,) = throughput(
+        "alexnet", "fitact", 8, (1e-4,), maps=3, images=2, repeats=1, clock=lambda: next(ticks)
+    )
+    assert (speed.faulty, speed.plain, speed.ratio) == (6.0, 2.0, 3.0)  # one tick each: 3 x 2 and 2 images

@@ -1,0 +1,169 @@
+"""Experiments: same maps for all, resumable after a kill, and never mixed."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from rich.console import Console
+
+from golden import reference
+from golden.data import sample_images
+from golden.errors import GoldenError
+from golden.quantise import quantise_images
+from golden.resilience import study
+from golden.resilience.faults import Memory, corrupt, draw
+from golden.resilience.store import DATABASE, Row, open_store
+from golden.resilience.study import FAULTY, PROTECTED, Settings
+from golden.schemes import SCHEMES
+from golden.zoo import load_qnetwork
+from tests.resilience import tiny_study
+
+ROOT = Path(__file__).parents[2]
+
+
+def count_rows(folder: Path) -> int:
+    """Rows committed so far, read beside the writer."""
+    try:
+        with sqlite3.connect(f"file:{folder / DATABASE}?mode=ro", uri=True) as connection:
+            return int(connection.execute("SELECT COUNT(*) FROM results").fetchone()[0])
+    except sqlite3.OperationalError:
+        return 0
+
+
+def test_rows_are_what_the_reference_says(tmp_path: Path) -> None:
+    rows = tiny_study.run(tmp_path)
+    assert len(rows) == 4 * (1 + 2 * 6)
+    images, _ = tiny_study.pictures()
+    by_key = {(row.scheme, row.memory, row.rate, row.map): row for row in rows}
+    for subject in tiny_study.subjects():
+        qnet, _ = subject.load()
+        words = quantise_images(qnet, images.images)[:, :, :8, :8]
+        for rate, index in ((1e-3, 5), (1e-4, 0)):
+            faults = draw(qnet, rate, 1, index, Memory(bounds=subject.memory == FAULTY))
+            row = by_key[subject.scheme, subject.memory, rate, index]
+            top = reference.logits(corrupt(qnet, faults), words).argmax(axis=1)
+            assert row.correct == int((top == images.labels).sum())
+            assert (row.weight_flips, row.bias_flips) == (faults.count("weight"), faults.count("bias"))
+            assert row.bound_flips == (faults.count("bound") if subject.memory == FAULTY else 0)
+
+
+def test_all_schemes_see_the_same_flips(tmp_path: Path) -> None:
+    flips: dict[tuple[float, int], set[tuple[int, int]]] = {}
+    for row in tiny_study.run(tmp_path):
+        flips.setdefault((row.rate, row.map), set()).add((row.weight_flips, row.bias_flips))
+    assert all(len(values) == 1 for values in flips.values())
+    assert any(values != {(0, 0)} for values in flips.values())
+
+
+def test_killed_run_resumes_to_the_same_rows(tmp_path: Path) -> None:
+    whole = tiny_study.run(tmp_path / "whole")
+    folder = tmp_path / "killed"
+    command = [sys.executable, "-m", "tests.resilience.tiny_study", str(folder), "700"]
+    process = subprocess.Popen(command, cwd=ROOT)
+    try:
+        deadline = time.monotonic() + 50
+        while count_rows(folder) == 0 and time.monotonic() < deadline and process.poll() is None:
+            time.sleep(0.02)
+        os.kill(process.pid, signal.SIGKILL)
+    finally:
+        process.wait()
+    kept = count_rows(folder)
+    assert 0 < kept < len(whole)
+    assert tiny_study.run(folder) == whole
+    assert tiny_study.run(folder) == whole  # nothing left to do
+
+
+def test_more_maps_and_rates_extend_a_study(tmp_path: Path) -> None:
+    small = tiny_study.run(tmp_path, replace(tiny_study.SETTINGS, maps=2, rates=(1e-3,)))
+    large = tiny_study.run(tmp_path)
+    assert len(small) == 4 * 3
+    assert set(small) <= set(large)
+
+
+def test_refuses_other_settings_and_other_networks(tmp_path: Path) -> None:
+    tiny_study.run(tmp_path, replace(tiny_study.SETTINGS, maps=1))
+    with pytest.raises(GoldenError, match=r"another study \(seed 1 there, 2 here\): choose another folder"):
+        tiny_study.run(tmp_path, replace(tiny_study.SETTINGS, maps=2, seed=2))
+    with pytest.raises(GoldenError, match="another ranger 32 bits"):
+        tiny_study.run(tmp_path, seed=2)
+
+
+def test_refuses_a_second_run_and_a_damaged_database(tmp_path: Path) -> None:
+    with open_store(tmp_path), pytest.raises(GoldenError, match="another run"), open_store(tmp_path):
+        pass
+    (tmp_path / DATABASE).write_bytes(b"no database, but long enough to be read as one" * 100)
+    with pytest.raises(GoldenError, match="no result database"), open_store(tmp_path):
+        pass
+
+
+def test_a_row_never_changes(tmp_path: Path) -> None:
+    row = Row("fitact", 32, FAULTY, 1e-6, 0, 10, 5, 1, 0, 0, 4)
+    with open_store(tmp_path) as store:
+        store.add([row])
+        store.add([row])
+        with pytest.raises(GoldenError, match="was"):
+            store.add([replace(row, map=1), replace(row, correct=6)])
+        assert store.rows() == [row]  # all or none
+
+
+def test_schemes_come_from_the_registry() -> None:
+    subjects = study.scheme_subjects(Settings("alexnet", words=(8, 32), memories=(FAULTY, PROTECTED)))
+    assert {subject.scheme for subject in subjects} == set(SCHEMES)
+    memories = [s.memory for s in subjects if s.scheme == "unprotected" and s.word_bits == 8]
+    assert memories == [FAULTY]
+    assert [s.memory for s in subjects if s.scheme == "fitact" and s.word_bits == 8] == [FAULTY, PROTECTED]
+
+
+def test_granularity_subjects_of_alexnet() -> None:
+    subjects = study.granularity_subjects(Settings("alexnet"))
+    assert len(subjects) == 16
+    sizes = {}
+    for subject in subjects:
+        if subject.scheme in ("layer-clip-word", "neuron-clip-word", "neuron-saturate-code4"):
+            _, stored = subject.load()
+            assert stored is not None
+            sizes[subject.scheme] = sum(s.storage_bits for s in stored.values())
+    bounded = load_qnetwork("alexnet", "fitact", 32)
+    neurons = sum(int(np.prod(x.out_shape)) for x in bounded.layers if x.bound is not None)
+    assert sizes == {
+        "layer-clip-word": 7 * 32,
+        "neuron-clip-word": neurons * 32,
+        "neuron-saturate-code4": neurons * 4,
+    }
+    with pytest.raises(GoldenError, match="no neuron bounds"):
+        study.granularity_subjects(Settings("alexnet"), "ranger")
+
+
+def test_sample_images_stand_in_with_a_note(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FITACT_CIFAR10", "")
+    monkeypatch.chdir(tmp_path)
+    console = Console(record=True, width=200, quiet=False, file=(tmp_path / "log").open("w"))
+    images, source = study.evaluation_images(1000, console)
+    assert np.array_equal(images.images, sample_images().images)
+    assert "sample images" in source
+    assert "20 sample images are used instead" in console.export_text()
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"maps": 0}, "must be positive"),
+        ({"rates": (0.0,)}, "between 0 and 1"),
+        ({"schemes": ("fitact", "magic")}, "unknown scheme 'magic'"),
+        ({"words": (12,)}, "12 bits is not supported"),
+        ({"memories": ("stone",)}, "must be faulty or protected"),
+    ],
+)
+def test_bad_settings_are_one_clear_line(values: dict[str, object], message: str) -> None:
+    with pytest.raises(GoldenError, match=message) as caught:
+        Settings("alexnet", **values)  # type: ignore[arg-type]
+    assert "\n" not in str(caught.value)
