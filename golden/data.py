@@ -54,8 +54,7 @@ class Images:
     def __post_init__(self) -> None:
         if self.images.shape != (len(self.labels), _SIDE, _SIDE, 3) or self.images.dtype != np.uint8:
             raise DataError(
-                f"expected uint8 images ({len(self.labels)}, 32, 32, 3), "
-                f"found {self.images.dtype} {self.images.shape}"
+                f"expected uint8 images ({len(self.labels)}, 32, 32, 3), found {self.images.dtype} {self.images.shape}"
             )
 
     def __len__(self) -> int:

@@ -170,9 +170,7 @@ class _Lowering:
         self.counts[prefix] = self.counts.get(prefix, 0) + 1
         source = self.value[self._operand(node)]
         name = f"{prefix}{self.counts[prefix]}"
-        self.layers.append(
-            FloatLayer(name=name, source=source, in_shape=self._shape(source), node=node.name, **layer)
-        )
+        self.layers.append(FloatLayer(name=name, source=source, in_shape=self._shape(source), node=node.name, **layer))
         self.value[node] = name
 
     def _conv(self, node: fx.Node, conv: nn.Conv2d) -> None:

@@ -84,9 +84,7 @@ class Vgg16(CifarNetwork):
                 channels = width
             layers.append(nn.MaxPool2d(2))
         self.features = nn.Sequential(*layers)
-        self.classifier = nn.Sequential(
-            *linear_block(512, 512), *linear_block(512, 512), nn.Linear(512, CLASS_COUNT)
-        )
+        self.classifier = nn.Sequential(*linear_block(512, 512), *linear_block(512, 512), nn.Linear(512, CLASS_COUNT))
 
 
 class Bottleneck(nn.Module):

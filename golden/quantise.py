@@ -143,9 +143,7 @@ def quantise(
 def normalise_images(images: np.ndarray) -> np.ndarray:
     """uint8 (count, rows, columns, 3) to float64 (count, 3, rows, columns) as in training."""
     if images.ndim != 4 or images.shape[3] != 3 or images.dtype != np.uint8:
-        raise GoldenError(
-            f"expected uint8 images (count, rows, columns, 3), found {images.dtype} {images.shape}"
-        )
+        raise GoldenError(f"expected uint8 images (count, rows, columns, 3), found {images.dtype} {images.shape}")
     return ((images / 255.0 - np.array(MEAN)) / np.array(STD)).transpose(0, 3, 1, 2)
 
 
@@ -182,9 +180,7 @@ def _quantise_layer(layer: FloatLayer, points: BinaryPoints) -> QLayer:
         frac_acc = frac_in + fracs
         shift = frac_acc - frac_out
     if shift.min() < 0 or shift.max() > MAX_SHIFT:
-        raise GoldenError(
-            f"layer {layer.name} needs a shift of {shift.min()}..{shift.max()}, not 0..{MAX_SHIFT}"
-        )
+        raise GoldenError(f"layer {layer.name} needs a shift of {shift.min()}..{shift.max()}, not 0..{MAX_SHIFT}")
     scaled = np.floor(layer.bias * np.exp2(frac_acc) + 0.5)
     if np.abs(scaled).max() >= 2.0 ** (acc_bits - 1):
         raise GoldenError(f"layer {layer.name} has a bias that does not fit {acc_bits} bits")

@@ -191,8 +191,7 @@ def _convolve(x: np.ndarray, weight: np.ndarray, stride: int, padding: int) -> n
     peaks = _peaks(x)
     classes = np.array([0 if p * gain < _EXACT32 else 1 if p * gain < _EXACT64 else 2 for p in peaks])
     parts = [
-        (np.flatnonzero(classes == c), _product(x[classes == c], weight, stride, padding))
-        for c in np.unique(classes)
+        (np.flatnonzero(classes == c), _product(x[classes == c], weight, stride, padding)) for c in np.unique(classes)
     ]
     if len(parts) == 1:
         return parts[0][1]
@@ -237,9 +236,7 @@ def _product(x: np.ndarray, weight: np.ndarray, stride: int, padding: int) -> np
     return low + (high << _LIMB_BITS)
 
 
-def _float_product(
-    x: np.ndarray, weight: np.ndarray, stride: int, padding: int, dtype: torch.dtype
-) -> np.ndarray:
+def _float_product(x: np.ndarray, weight: np.ndarray, stride: int, padding: int, dtype: torch.dtype) -> np.ndarray:
     """The same in floating point; all partial sums are exact integers, in whatever order they form.
 
     As a plain matrix product, because convolution libraries may use Winograd's fractions.

@@ -42,15 +42,24 @@ def export(model: str, checkpoint: Path, training: Images, folder: Path = WEIGHT
     recipe = state["recipe"]
     if len(state["log"]) < recipe["epochs"]:
         raise GoldenError(f"training of {model} stands at epoch {len(state['log'])} of {recipe['epochs']}")
-    save_weights(model, load_trained(checkpoint), {"recipe": recipe, "seed": recipe["seed"]}, folder)
+    facts = {"recipe": recipe, "seed": recipe["seed"], "schedule": schedule(state["log"])}
+    save_weights(model, load_trained(checkpoint), facts, folder)
     write_text(folder / f"{model}_{LOG}", (checkpoint.parent / LOG).read_text())
     stored = load_model(model, folder=folder)  # calibrated as committed, rounding to float16 included
-    images = subset(
-        training.part(0, len(training) - recipe["validation"]), CALIBRATION_IMAGES, recipe["seed"]
-    )
+    images = subset(training.part(0, len(training) - recipe["validation"]), CALIBRATION_IMAGES, recipe["seed"])
     points = {word: calibrate(stored, images.images, word) for word in WORDS}
-    facts = {"images": CALIBRATION_IMAGES, "seed": recipe["seed"], "of": "training set"}
-    save_points(model, points, facts, folder)
+    calibration = {"images": CALIBRATION_IMAGES, "seed": recipe["seed"], "of": "training set"}
+    save_points(model, points, calibration, folder)
+
+
+def schedule(log: list[dict[str, Any]]) -> str:
+    """Which epochs followed a schedule of how many: more than one if a run was shortened or stretched."""
+    runs: list[list[int]] = []
+    for row in log:
+        if not runs or runs[-1][2] != row["of"]:
+            runs.append([row["epoch"], row["epoch"], row["of"]])
+        runs[-1][1] = row["epoch"]
+    return ", ".join(f"epochs {first}-{last} of {total}" for first, last, total in runs)
 
 
 def find_bounds(
@@ -103,12 +112,7 @@ def measure(
     fault-free test activations above their bound. Several single-threaded processes do the work.
     """
     formats = ["float", *(str(word) for word in WORDS)]
-    jobs = [
-        (model, str(folder), kind, scheme, form)
-        for form in formats
-        for kind in test_sets
-        for scheme in SCHEMES
-    ]
+    jobs = [(model, str(folder), kind, scheme, form) for form in formats for kind in test_sets for scheme in SCHEMES]
     result: dict[str, Any] = {
         "command": command,
         "images": {kind: len(data) for kind, data in test_sets.items()},
@@ -118,18 +122,14 @@ def measure(
     arrays = {kind: (data.images, data.labels) for kind, data in test_sets.items()}
     with ProcessPoolExecutor(processes or os.cpu_count(), context, _prepare, (arrays,)) as pool:
         done = pool.map(_measure_one, jobs)
-        for job, value in zip(
-            jobs, track(done, "accuracy", len(jobs), console=Console(stderr=True)), strict=True
-        ):
+        for job, value in zip(jobs, track(done, "accuracy", len(jobs), console=Console(stderr=True)), strict=True):
             _, _, kind, scheme, form = job
             result.setdefault(kind, {}).setdefault(scheme, {})[names[form]] = round(100 * value, 2)
             _store(model, result, folder)  # it takes minutes: what is known is kept
     first = next(iter(test_sets.values()))
     network = load_model(model, folder=folder)
     result["share_of_activations_above_bound"] = {
-        scheme: _share_above(network, model, scheme, first, folder)
-        for scheme in SCHEMES
-        if scheme != "unprotected"
+        scheme: _share_above(network, model, scheme, first, folder) for scheme in SCHEMES if scheme != "unprotected"
     }
     _store(model, result, folder)
     facts = {kind: result[kind]["unprotected"]["float32"] for kind in test_sets}

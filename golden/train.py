@@ -89,10 +89,8 @@ def forward(model: CifarNetwork, images: Tensor) -> Tensor:
     if images.shape[-1] == 32:
         return model(images)
     for module in model.features:
-        if isinstance(module, nn.MaxPool2d):
-            images = F.max_pool2d(images, 2, ceil_mode=True)
-        else:
-            images = module(images)
+        pool = isinstance(module, nn.MaxPool2d)
+        images = F.max_pool2d(images, 2, ceil_mode=True) if pool else module(images)
     side = model.feature_side
     if images.shape[-1] != side:
         images = F.interpolate(images, size=(side, side), mode="bilinear", align_corners=False)

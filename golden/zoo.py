@@ -86,9 +86,7 @@ def load_qnetwork(name: str, scheme: str, word_bits: int, folder: Path = WEIGHTS
     return quantise(model, load_points(name, word_bits, folder), name, scheme)
 
 
-def save_weights(
-    name: str, model: nn.Module, facts: Mapping[str, Any], folder: Path = WEIGHTS_FOLDER
-) -> None:
+def save_weights(name: str, model: nn.Module, facts: Mapping[str, Any], folder: Path = WEIGHTS_FOLDER) -> None:
     """Store a network: matrices as float16, vectors (BatchNorm, biases) as float32."""
     arrays = {}
     for key, value in model.state_dict().items():

@@ -305,5 +305,6 @@ def run_environment(build: Build, module: str, extra: Mapping[str, str]) -> dict
     runner.env = dict(extra)
     runner.sim_hdl_toplevel, runner.test_module, runner.hdl_toplevel_lang = build.top, module, "verilog"
     runner._set_env_test()
+    runner.env["PYTHONPATH"] = os.pathsep.join([str(ROOT), runner.env["PYTHONPATH"]])
     return runner.env
 

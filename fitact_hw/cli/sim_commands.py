@@ -21,7 +21,7 @@ def sim(
         int,
         typer.Option(min=1, help="test images: up to 20 ship with the packages, more need FITACT_CIFAR10"),
     ] = 20,
-    faults: Annotated[int, typer.Option(min=0, help="single-event upsets per protection scheme")] = 16,
+    faults: Annotated[int, typer.Option(min=0, help="single-event upsets per protection scheme")] = 21,
     seed: SeedOption = 1,
     scheme: Annotated[str, typer.Option(help="scheme of the fault-free part")] = "fitact",
     batch: Annotated[int, typer.Option(min=1, help="images per program in the fault-free part")] = 4,

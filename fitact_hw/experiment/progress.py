@@ -1,7 +1,8 @@
-"""Progress bars of long work."""
+"""The terminal: tables and progress bars."""
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
@@ -14,6 +15,14 @@ from rich.progress import (
     TimeElapsedColumn,
     TimeRemainingColumn,
 )
+
+FILE_WIDTH = 120
+"""Columns of a table that goes to a file or a pipe."""
+
+
+def terminal() -> Console:
+    """Standard output; as wide as the terminal, or wide enough for every table when it is none."""
+    return Console(highlight=False, width=None if sys.stdout.isatty() else FILE_WIDTH)
 
 
 @contextmanager

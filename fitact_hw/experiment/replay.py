@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from rich.console import Console
-
 from fitact_hw.config import AcceleratorConfig
 from fitact_hw.errors import FitActError
 from fitact_hw.experiment import sim, upsets
 from fitact_hw.experiment.inputs import load_images, load_networks
+from fitact_hw.experiment.progress import terminal
 from fitact_hw.experiment.store import RESULTS, ROWS, locked, read_json, read_rows
 from fitact_hw.faults import FaultEvent
 from sim.bench import Simulator
@@ -31,7 +30,7 @@ def run_replay(fault: str, folder: Path, waves: bool, before: int, after: int) -
     config = AcceleratorConfig.create(**record["config"])
     networks = load_networks(options["model"], config.word_bits, (row["scheme"],))
     images, _, _ = load_images(options["images"])
-    console = Console(highlight=False)
+    console = terminal()
     with locked(folder):
         simulator = Simulator(config, note=lambda text: console.print(f"[dim]{text}[/]"))
         reference = sim.build_references(simulator, networks, config, images, row["image"] + 1)[0]

@@ -33,14 +33,14 @@ ALL = "all structures"
 
 def print_layers(console: Console, rows: Sequence[LayerRow], images: int, batch: int) -> None:
     """The layer table: shape, MACs, cycles, utilisation, bit-exact."""
-    table = Table(title=f"Layers (cycles of one program of {batch} images; comparison over {images} images)")
+    table = Table(title=f"Layers (MACs of one image, cycles of one program of {batch}, comparison over all {images})")
     for name, justify in (
         ("layer", "left"),
         ("output", "left"),
-        ("MACs/image", "right"),
+        ("M MAC", "right"),
         ("cycles", "right"),
         ("array used", "right"),
-        ("elements compared", "right"),
+        ("compared", "right"),
         ("bit-exact", "left"),
     ):
         table.add_column(name, justify=justify)  # type: ignore[arg-type]
@@ -48,7 +48,15 @@ def print_layers(console: Console, rows: Sequence[LayerRow], images: int, batch:
         exact = "yes" if row.exact else f"[red]NO ({row.differing} differ)[/]"
         used = f"{row.utilisation:.1%}" if row.macs else "-"
         shape = "x".join(str(size) for size in row.shape)
-        table.add_row(row.name, shape, f"{row.macs:,}", f"{row.cycles:,}", used, f"{row.elements:,}", exact)
+        table.add_row(
+            row.name,
+            shape,
+            f"{row.macs / 1e6:.2f}" if row.macs else "-",
+            f"{row.cycles:,}",
+            used,
+            f"{row.elements:,}",
+            exact,
+        )
     console.print(table)
 
 
@@ -78,27 +86,33 @@ def outcome_counts(rows: Sequence[dict[str, Any]]) -> dict[str, dict[str, Counte
 
 
 def print_upsets(console: Console, rows: Sequence[dict[str, Any]]) -> None:
-    """Outcome counts by scheme and structure, with the 95 % Wilson interval of the SDC probability."""
+    """Outcome counts by structure and scheme, with the 95 % Wilson interval of the SDC probability."""
     counts = outcome_counts(rows)
-    table = Table(
-        title="Single-event upsets, full RTL runs (the same upsets for every scheme; equal number per structure)"
-    )
-    table.add_column("scheme")
+    table = Table(title="Single-event upsets: full RTL runs, the same bits and moments for every scheme")
     table.add_column("structure")
+    table.add_column("scheme")
     for outcome in Outcome:
-        table.add_column(outcome.value, justify="right")
+        table.add_column(outcome.value.replace("_", " "), justify="right")
     table.add_column("SDC, 95 % interval", justify="right")
-    for scheme in (name for name in SCHEMES if name in counts):
-        structures = counts[scheme]
-        for structure in [*sorted(set(structures) - {ALL}), ALL]:
-            total = sum(structures[structure].values())
-            sdc = structures[structure][Outcome.SDC.value]
+    for structure in ordered_structures(counts):
+        schemes = [name for name in SCHEMES if structure in counts.get(name, {})]
+        for scheme in schemes:
+            tally = counts[scheme][structure]
+            total = sum(tally.values())
+            sdc = tally[Outcome.SDC.value]
             low, high = wilson_interval(sdc, total)
-            numbers = [str(structures[structure][outcome.value]) for outcome in Outcome]
-            style = "bold" if structure == ALL else ""
+            numbers = [str(tally[outcome.value] or "-") for outcome in Outcome]
             text = f"{sdc}/{total} = {sdc / total:.0%} [{low:.0%}, {high:.0%}]"
-            table.add_row(scheme, structure, *numbers, text, style=style, end_section=structure == ALL)
+            name = structure.replace("_", " ") if scheme == schemes[0] else ""
+            style = "bold" if structure == ALL else ""
+            table.add_row(name, scheme, *numbers, text, style=style, end_section=scheme == schemes[-1])
     console.print(table)
+    console.print("Every structure gets the same number of upsets, so the last rows are not weighted by its size.")
+
+
+def ordered_structures(counts: dict[str, dict[str, Counter[str]]]) -> list[str]:
+    """Structures in alphabetical order, the sum last."""
+    return [*sorted({key for scheme in counts.values() for key in scheme} - {ALL}), ALL]
 
 
 def plot_upsets(rows: Sequence[dict[str, Any]], title: str, path: Path) -> None:
@@ -110,7 +124,7 @@ def plot_upsets(rows: Sequence[dict[str, Any]], title: str, path: Path) -> None:
 
     counts = outcome_counts(rows)
     schemes = [name for name in SCHEMES if name in counts]
-    structures = [*sorted({key for scheme in counts.values() for key in scheme} - {ALL}), ALL]
+    structures = ordered_structures(counts)
     figure, axes = plt.subplots(
         1,
         len(schemes) + 1,

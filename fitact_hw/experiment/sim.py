@@ -15,7 +15,7 @@ from fitact_hw.config import AcceleratorConfig
 from fitact_hw.errors import FitActError
 from fitact_hw.experiment import faultfree, report, upsets
 from fitact_hw.experiment.inputs import SCHEMES, load_images, load_networks
-from fitact_hw.experiment.progress import bar
+from fitact_hw.experiment.progress import bar, terminal
 from fitact_hw.experiment.store import RESULTS, ROWS, RowWriter, locked, write_json
 from fitact_hw.faults import wilson_interval
 from fitact_hw.program import Program
@@ -36,7 +36,7 @@ class SimOptions:
     model: str = "alexnet"
     config: AcceleratorConfig = field(default_factory=AcceleratorConfig.create)
     images: int = 20
-    faults: int = 16
+    faults: int = 21
     seed: int = 1
     scheme: str = "fitact"
     batch: int = 4
@@ -65,7 +65,7 @@ def run_sim(options: SimOptions) -> None:
     images, labels, source = load_images(options.images)
     if len(images) < options.images:
         raise FitActError(f"only {len(images)} images are at hand: set IMAGES={len(images)} or FITACT_CIFAR10")
-    console = Console(highlight=False)
+    console = terminal()
     with locked(options.folder) as folder:
         simulator = Simulator(config, workers=options.workers, note=lambda text: console.print(f"[dim]{text}[/]"))
         simulator.build()

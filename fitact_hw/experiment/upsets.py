@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 
 from fitact_hw.compiler import with_images
-from fitact_hw.faults import HANG_FACTOR, FaultEvent, Outcome, classify, sample
+from fitact_hw.faults import HANG_FACTOR, FaultEvent, Outcome, Storage, classify, sample
 from fitact_hw.program import Program
-from fitact_hw.sites import FaultSite, list_sites
+from fitact_hw.sites import list_sites
 from golden.qnetwork import QNetwork
 from sim.bench import Simulator
 from sim.job import Job, RunResult, Status
@@ -55,7 +55,7 @@ def fault_images(images: int, faults: int) -> int:
     return min(images, max(FEWEST_IMAGES, -(-faults // FAULTS_PER_IMAGE)))
 
 
-def structure_sites(program: Program) -> dict[str, Sequence[FaultSite]]:
+def structure_sites(program: Program) -> dict[str, Sequence[Storage]]:
     """Sites of each row of the outcome table that this machine has."""
     sites = list_sites(program.config)
     groups = {name: [site for site in sites if site.structure in members] for name, members in STRUCTURES.items()}

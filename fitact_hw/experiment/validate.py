@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,9 +16,8 @@ from fitact_hw.errors import FitActError
 from fitact_hw.experiment import upsets
 from fitact_hw.experiment.express import Expressed, Expressor
 from fitact_hw.experiment.inputs import load_images, load_networks
-from fitact_hw.experiment.progress import bar
-from fitact_hw.faults import FaultEvent, Outcome, classify, sample
-from fitact_hw.sites import FaultSite
+from fitact_hw.experiment.progress import bar, terminal
+from fitact_hw.faults import FaultEvent, Outcome, Storage, classify, sample
 from sim.bench import Simulator
 from sim.job import Job
 from sim.trace import instruction_times
@@ -46,11 +45,11 @@ class Comparison:
 
 
 def choose(
-    expressor: Expressor, sites: Mapping[str, Sequence[FaultSite]], cycles: int, wanted: int, seed: int
+    expressor: Expressor, sites: dict[str, Sequence[Storage]], cycles: int, wanted: int, seed: int
 ) -> list[tuple[FaultEvent, Expressed]]:
     """``wanted`` upsets that change at least one tensor that is read, and the golden model's answer to each."""
     found: list[tuple[FaultEvent, Expressed]] = []
-    for event in sample(dict(sites), wanted * DRAWS_PER_INJECTION, cycles, seed):
+    for event in sample(sites, wanted * DRAWS_PER_INJECTION, cycles, seed):
         expressed = expressor.express(event.structure, event.upsets[0])
         if expressed is not None and expressed.kind != "none":
             found.append((event, expressed))
@@ -118,7 +117,7 @@ def check(console: Console, comparisons: Sequence[Comparison], golden_logits: np
 
 def run_validate(model: str, config: AcceleratorConfig, scheme: str, injections: int, seed: int, workers: int) -> None:
     """The command: build, compare, print."""
-    console = Console(highlight=False)
+    console = terminal()
     simulator = Simulator(config, workers=workers, note=lambda text: console.print(f"[dim]{text}[/]"))
     simulator.build()
     compare(simulator, config, model, scheme, injections, seed, console)

@@ -1,9 +1,10 @@
 """SRAM macros: area, energy, leakage and access time from a fitted, cited model, never from synthesis.
 
-At 130 nm the coefficients are fitted to ten single-port macros of 1 to 131 kbit of the open IHP SG13G2
+At 130 nm the coefficients are fitted to ten single-port macros of 4 to 131 kbit of the open IHP SG13G2
 library (RM_IHPSG13_1P_*, IHP-Open-PDK, Apache-2.0): largest error of area 3.2 %, read energy 11 %, write
-energy 5 %. Other nodes scale area with the published size of the six-transistor cell and energy with node
-times supply squared.
+energy 5 %, access time 7 % (more than 2048 words are folded into more columns, not slower). Other nodes
+scale area with the published size of the six-transistor cell, energy with node times supply squared and
+access time with the node.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ BASE_NODE_NM = 130
 MAX_MACRO_BITS = 72
 """Widest macro (bits): 64 and the check bits of SECDED; wider buffers are several macros side by side."""
 
-MAX_MACRO_KBIT = 131_072
+MAX_MACRO_CAPACITY = 131_072
 """Largest macro (bits), as in the fitted set; deeper buffers are several macros."""
 
 SECDED_CHECK_BITS = {8: 5, 16: 6, 32: 7, 64: 8}
@@ -39,8 +40,8 @@ class Node:
 
 
 NODES: dict[int, Node] = {
-    180: Node(4.65, 1.8, "TSMC 180 nm, IEDM 1998"),
-    130: Node(2.43, 1.2, "130 nm foundry cells, 2.0 to 2.5 um2"),
+    180: Node(4.65, 1.8, "TSMC 180 nm embedded 6T"),
+    130: Node(2.43, 1.2, "TSMC 130 nm embedded 6T"),
     65: Node(0.57, 1.1, "Intel 65 nm, IEDM 2004"),
     45: Node(0.346, 1.0, "Intel 45 nm, IEDM 2007"),
     28: Node(0.127, 0.9, "TSMC 28 nm, IEDM 2009"),
@@ -105,8 +106,6 @@ class SramModel:
     def macro(self, width: int, depth: int) -> SramFigures:
         """One macro of ``depth`` words of ``width`` bits."""
         bits = width * depth
-        # longest access of the fitted set: 5.4 ns at 131 kbit, shortest 3.1 ns at 4 kbit
-        access = 3.1 + 2.3 * max(0.0, min(1.0, math.log2(max(bits, 1) / 4096) / 5))
         return SramFigures(
             area=(13_854 + 344.5 * width + 3.3825 * bits + 4.64 * depth)
             * self._area_scale
@@ -114,7 +113,7 @@ class SramModel:
             read_pj=(5.95 + 0.502 * width + 0.00071 * bits) * self.energy_scale,
             write_pj=(7.82 + 0.639 * width + 0.00086 * bits) * self.energy_scale,
             leakage_nw=0.0121 * bits * self._area_scale * self.port_factor,
-            access_ns=access * self.node_nm / BASE_NODE_NM,
+            access_ns=(2.98 + 0.00118 * min(depth, 2048)) * self.node_nm / BASE_NODE_NM,
             macros=1,
         )
 
@@ -122,7 +121,7 @@ class SramModel:
         """A buffer of any size, cut into equal macros; an access reads all columns of one row of macros."""
         columns = math.ceil(width / MAX_MACRO_BITS)
         macro_width = math.ceil(width / columns)
-        rows = math.ceil(macro_width * depth / MAX_MACRO_KBIT)
+        rows = math.ceil(macro_width * depth / MAX_MACRO_CAPACITY)
         one = self.macro(macro_width, math.ceil(depth / rows))
         return SramFigures(
             area=one.area * columns * rows,

@@ -58,9 +58,7 @@ def layers(draw: st.DrawFn) -> tuple[QLayer, np.ndarray, np.ndarray | None, int]
         residual = Residual("other", draw(st.integers(0, 63)))
         operand = draw(integers((batch, *out_shape), word_bits))
     shift = draw(
-        st.lists(
-            st.one_of(st.sampled_from([0, 1, 63]), st.integers(0, 63)), min_size=channels, max_size=channels
-        )
+        st.lists(st.one_of(st.sampled_from([0, 1, 63]), st.integers(0, 63)), min_size=channels, max_size=channels)
     )
     layer = QLayer(
         name="layer",

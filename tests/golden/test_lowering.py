@@ -70,9 +70,7 @@ def test_bounds_reach_their_layers(tiny_net: TinyNet) -> None:
     x = torch.randn(1, 3, 8, 8)
     names = activation_names(tiny_net)
     assert len(names) == 3
-    bounds = {
-        name: torch.rand(shape) for name, shape in zip(names, [(8, 8, 8), (8, 8, 8), (16,)], strict=True)
-    }
+    bounds = {name: torch.rand(shape) for name, shape in zip(names, [(8, 8, 8), (8, 8, 8), (16,)], strict=True)}
     bounded = apply_bounds(copy.deepcopy(tiny_net), bounds, "clip")
     layers = {layer.name: layer for layer in lower(bounded, (3, 8, 8))}
     assert layers["conv1"].activation == layers["conv2"].activation == layers["fc1"].activation == "clip"

@@ -74,9 +74,7 @@ def small_network(word_bits: int = 8, seed: int = 0) -> QNetwork:
     """conv -> conv -> conv + residual -> pool -> fc, with neuron bounds on the first."""
     rng = np.random.default_rng(seed)
 
-    def conv(
-        name: str, source: str, shape: tuple[int, int], kernel: int, side: int, **more: object
-    ) -> QLayer:
+    def conv(name: str, source: str, shape: tuple[int, int], kernel: int, side: int, **more: object) -> QLayer:
         out, cin = shape
         fields = {
             "kind": "conv",
@@ -113,9 +111,7 @@ def small_network(word_bits: int = 8, seed: int = 0) -> QNetwork:
         residual=None,
     )
     last = conv("d", "p", (5, 4), 2, 2, activation="linear")
-    return QNetwork(
-        "small", "test", word_bits, ACC_BITS[word_bits], (3, 4, 4), 5, (first, second, third, pool, last)
-    )
+    return QNetwork("small", "test", word_bits, ACC_BITS[word_bits], (3, 4, 4), 5, (first, second, third, pool, last))
 
 
 @pytest.mark.parametrize("word_bits", [8, 16, 32])

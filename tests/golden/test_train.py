@@ -164,9 +164,7 @@ def test_parameters_are_split_once() -> None:
 
 
 def test_command_line_reports_errors_without_a_trace(tmp_path: Path) -> None:
-    result = CliRunner().invoke(
-        app, ["train", "--model", "alexnet", "--root", str(tmp_path), "--cifar10", ""]
-    )
+    result = CliRunner().invoke(app, ["train", "--model", "alexnet", "--root", str(tmp_path), "--cifar10", ""])
     assert result.exit_code != 0
     assert isinstance(result.exception, GoldenError)
     assert "not found" in str(result.exception)

@@ -98,9 +98,26 @@ endmodule
 """
 
 
-@pytest.mark.parametrize(("data", "check"), [(8, 5), (16, 6), (38, 7)])
+@pytest.mark.parametrize(("data", "check"), [(8, 5), (13, 6)])
 def test_secded_corrects_one_and_detects_two(cells_verilog: dict[str, str], data: int, check: int) -> None:
     bench = SECDED.format(w=data, c=check, double="(detected && !corrected)")
+    assert prove(cells_verilog, bench, stages=0)
+
+
+def test_secded_columns_of_the_widest_word(cells_verilog: dict[str, str]) -> None:
+    """Different columns with an odd number of ones, three or more: that corrects one and detects two."""
+    bench = """
+module bench(input wire [5:0] i, input wire [5:0] j);
+    wire [7:0] first, second;
+    fitact_secded_encode #(.DATA_W(64), .CHECK_W(8)) u_first (.data(64'd1 << i), .check(first));
+    fitact_secded_encode #(.DATA_W(64), .CHECK_W(8)) u_second (.data(64'd1 << j), .check(second));
+    always @* begin
+        assert (^first);
+        assert ((first & (first - 1'b1)) != 0);
+        assert (i == j || first != second);
+    end
+endmodule
+"""
     assert prove(cells_verilog, bench, stages=0)
 
 

@@ -34,6 +34,14 @@ def test_areas_of_real_macros(shape: tuple[int, int], area: float) -> None:
     assert SramModel().macro(bits, words).area == pytest.approx(area, rel=0.033)
 
 
+@pytest.mark.parametrize(
+    ("words", "access"), [(64, 3.13), (256, 3.18), (512, 3.88), (1024, 4.40), (2048, 5.45), (4096, 5.39)]
+)
+def test_access_times_of_real_macros(words: int, access: float) -> None:
+    """Clock to output of the same macros, typical corner, middle of the table (ns)."""
+    assert SramModel().macro(64, words).access_ns == pytest.approx(access, rel=0.08)
+
+
 @pytest.mark.parametrize(("data", "check"), SECDED_CHECK_BITS.items())
 def test_secded_check_bits(data: int, check: int) -> None:
     assert secded_check_bits(data) == check

@@ -170,7 +170,7 @@ def test_fresh_mapping_forgets_writes(library: ctypes.CDLL, image: np.ndarray, t
 def test_reorder_answers_ids_out_of_order_but_each_in_order(
     library: ctypes.CDLL, image: np.ndarray, tmp_path: Path
 ) -> None:
-    bus = start(library, tmp_path, MemoryModel(read_latency=12, reorder=True, seed=3))
+    bus = start(library, tmp_path, MemoryModel(read_latency=2, read_interval=4, reorder=True, seed=3))
     bus.cycle()
     asked = [(number % 2, 16 * number) for number in range(6)]
     answers = []
