@@ -37,7 +37,7 @@ sim: $(READY)  ## run MODEL through the RTL: bit-exact check, classification, up
 	  $(call option,SEED,seed) $(call option,SCHEME,scheme) $(call option,OUT,out) $(if $(filter 1,$(WAVES)),--waves)
 
 train: $(READY)  ## train MODEL and learn its bounds (needs CIFAR-10: see README)
-	@$(FITACT) train $(MODEL) $(call option,SEED,seed)
+	@$(FITACT) train $(MODEL) $(call option,SEED,seed) $(call option,EPOCHS,epochs)
 
 rtl: $(READY)  ## generate the Verilog (default machine: rtl/generated; others: build/)
 	@$(FITACT) rtl $(MACHINE)

@@ -9,7 +9,7 @@ until the word is overwritten.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from typing import Any, Protocol
@@ -170,7 +170,7 @@ def _cells(storage: Storage, shape: Shape, cell: int, interleave: int) -> dict[i
 
 
 def sample(
-    structures: dict[str, Sequence[Storage]],
+    structures: Mapping[str, Sequence[Storage]],
     count: int,
     cycles: int,
     seed: int,

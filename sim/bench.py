@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shutil
@@ -16,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from fitact_hw.config import AcceleratorConfig
-from sim.build import Build, Note, build, build_root, in_use, log_tail, run_environment
+from sim.build import Build, Note, build, in_use, log_tail, run_environment
 from sim.errors import SimulationError
 from sim.job import TRACE_DTYPE, Job, RunResult, Status
 from sim.jobfile import job_file, wave_path
@@ -138,7 +139,9 @@ class Simulator:
             for line in whole.splitlines():
                 record = json.loads(line)
                 if "crash" in record:
-                    raise SimulationError(f"simulator failed in run {record['index']}: {record['crash']}: {log_tail(log)}")
+                    raise SimulationError(
+                        f"simulator failed in run {record['index']}: {record['crash']}: {log_tail(log)}"
+                    )
                 records[record["index"]] = record
             if whole:
                 heard = time.monotonic()
@@ -147,7 +150,9 @@ class Simulator:
             if len(records) == total:
                 return
             if ended is not None:
-                raise SimulationError(f"simulator ended ({ended}) after {len(records)} of {total} runs: {log_tail(log)}")
+                raise SimulationError(
+                    f"simulator ended ({ended}) after {len(records)} of {total} runs: {log_tail(log)}"
+                )
             if time.monotonic() - heard > patience:
                 raise SimulationError(f"simulator gave no result for {patience:.0f} s, ended it: {log_tail(log)}")
             time.sleep(POLL_SECONDS)
@@ -155,10 +160,8 @@ class Simulator:
 
 def _end(process: subprocess.Popen[bytes]) -> None:
     """End the simulator and every run forked from it."""
-    try:
+    with contextlib.suppress(ProcessLookupError, PermissionError):
         os.killpg(process.pid, signal.SIGKILL)
-    except (ProcessLookupError, PermissionError):
-        pass
     process.wait()
 
 

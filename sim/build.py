@@ -93,7 +93,12 @@ class _Runner(Verilator):
     def _execute_cmds(self, cmds: Sequence[list[str]], cwd: Any, stdout: Any = None) -> None:
         for command in cmds:
             process = subprocess.Popen(
-                command, cwd=cwd, env=self.env, stdout=stdout, stderr=subprocess.STDOUT, preexec_fn=_end_with_parent
+                command,
+                cwd=cwd,
+                env=self.env,
+                stdout=stdout,
+                stderr=subprocess.STDOUT,
+                preexec_fn=_end_with_parent,
             )
             try:
                 status = process.wait()
@@ -111,15 +116,28 @@ class _Runner(Verilator):
         place = kept.index("-LDFLAGS") + 1
         kept[place] = " ".join([kept[place], *LINK_FLAGS])
         extra = [self._wave_flag] if self._wave_flag else []
-        make = ["make", "-j", str(JOBS), *make[make.index("-C") : -1], f"VM_TRACE={int(bool(self._wave_flag))}"]
+        make = [
+            "make",
+            "-j",
+            str(JOBS),
+            *make[make.index("-C") : -1],
+            f"VM_TRACE={int(bool(self._wave_flag))}",
+        ]
         # Copies are newer than what they are made from: make takes them as they are.
-        reuse = [["cp", *map(str, sorted(self._runtime.glob("*.o"))), str(self.build_dir)]] if self._runtime.is_dir() else []
+        reuse = (
+            [["cp", *map(str, sorted(self._runtime.glob("*.o"))), str(self.build_dir)]]
+            if self._runtime.is_dir()
+            else []
+        )
         return [kept + extra + self._cpp, *reuse, make]
 
 
 def machine_files(config: AcceleratorConfig) -> dict[str, str]:
     """Texts of the generated machine, its leaf cells, and the control file that makes its fault sites public."""
-    from fitact_hw.sites import list_sites, verilator_control  # heavy (pyverilog): only when a build is checked
+    from fitact_hw.sites import (
+        list_sites,
+        verilator_control,
+    )  # heavy (pyverilog): only when a build is checked
     from fitact_hw.verilog import generate, rtl_sources
 
     files = {path.name: path.read_text() for path in rtl_sources()} | generate(config)
@@ -131,7 +149,9 @@ def machine_sources(config: AcceleratorConfig) -> Sources:
     from fitact_hw.verilog.csr_block import ADDRESS_BITS
 
     bench = {name: (TB / name).read_text() for name in ("fitact_tb.sv", "memory.cpp", "main.cpp")}
-    return Sources("fitact_tb", machine_files(config) | bench, {"BUS_BITS": config.bus_bits, "CSR_ADDR_W": ADDRESS_BITS})
+    return Sources(
+        "fitact_tb", machine_files(config) | bench, {"BUS_BITS": config.bus_bits, "CSR_ADDR_W": ADDRESS_BITS}
+    )
 
 
 def _cpu() -> str:
@@ -215,19 +235,23 @@ def _keep_runtime(folder: Path, runtime: Path) -> None:
 def _compile(sources: Sources, folder: Path, toolchain: Toolchain, wave_flag: str | None) -> None:
     """Write the sources and run Verilator and make in ``folder`` (emptied first)."""
     if any(character.isspace() for character in str(folder)):
-        raise SimulationError(f"make cannot build in a path with spaces: set FITACT_BUILD to a folder without ({folder})")
+        raise SimulationError(
+            f"make cannot build in a path with spaces: set FITACT_BUILD to a folder without ({folder})"
+        )
     shutil.rmtree(folder, ignore_errors=True)
     (folder / "src").mkdir(parents=True)
     for name, text in sources.files.items():
         (folder / "src" / name).write_text(text)
     paths = [str(folder / "src" / name) for name in sources.files]
+    control = [path for path in paths if path.endswith(".vlt")]
+    verilog = [path for path in paths if path.endswith((".v", ".sv"))]
     runtime = _runtime_folder(toolchain, [*FLAGS, str(wave_flag)])
     runner = _Runner(toolchain, wave_flag, paths, runtime)
     runner.log.setLevel("ERROR")
     log = folder / "build.log"
     try:
         runner.build(
-            sources=sorted((p for p in paths if not p.endswith(".cpp")), key=lambda p: not p.endswith(".vlt")),
+            sources=[*control, *verilog],
             hdl_toplevel=sources.top,
             parameters=sources.parameters,
             build_args=[*FLAGS, "-CFLAGS", " ".join(CXX_FLAGS)],
@@ -307,4 +331,3 @@ def run_environment(build: Build, module: str, extra: Mapping[str, str]) -> dict
     runner._set_env_test()
     runner.env["PYTHONPATH"] = os.pathsep.join([str(ROOT), runner.env["PYTHONPATH"]])
     return runner.env
-

@@ -228,7 +228,12 @@ class Slots:
                 continue
             self.release()
             for index in indices:
-                report({"index": index, "crash": f"the simulator ended with status {os.waitstatus_to_exitcode(status)}"})
+                report(
+                    {
+                        "index": index,
+                        "crash": f"the simulator ended with status {os.waitstatus_to_exitcode(status)}",
+                    }
+                )
 
     def fork(self, indices: list[int], library: Library) -> bool:
         """Fork; True in the child, which takes over the token and knows no children."""
@@ -263,7 +268,7 @@ class Session:
             self.slots.acquire(self.report)
             indices = [run["index"] for run in group["runs"]]
             if self.slots.fork(indices, self.bench.library):
-                await self._guarded(self._lead(group), indices)
+                await self._guarded(self._lead(group, indices), indices)
         self.slots.bury(self.report, wait=True)
 
     async def _guarded(self, work: Any, indices: list[int]) -> None:
@@ -283,8 +288,11 @@ class Session:
         sys.stderr.flush()
         os._exit(status)
 
-    async def _lead(self, group: dict[str, Any]) -> None:
-        """The fault-free run of a group, and at the first upset of each run a fork that finishes it."""
+    async def _lead(self, group: dict[str, Any], indices: list[int]) -> None:
+        """The fault-free run of a group, and at the first upset of each run a fork that finishes it.
+
+        ``indices``: the runs that this process answers for; a forked run answers for itself.
+        """
         bench, runs = self.bench, group["runs"]
         began = now()
         await bench.start(group)
@@ -294,6 +302,7 @@ class Session:
             finished = finished or await bench.advance(run["fork_cycle"])
             if self.slots.fork([run["index"]], bench.library):
                 await self._guarded(self._finish(run, now(), bench.cycle()), [run["index"]])
+            indices.remove(run["index"])
             self.slots.acquire(self.report)
         await self._finish(runs[-1], began, first)
 

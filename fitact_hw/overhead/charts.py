@@ -54,7 +54,7 @@ def _added(axis: Any, results: Results) -> None:
     axis.margins(x=0.2)
     axis.invert_yaxis()
     axis.set_xlabel("area added, % of unprotected total")
-    axis.legend(loc="lower right")
+    axis.legend(loc="upper center", bbox_to_anchor=(0.5, -0.13), ncols=2, fontsize=8)
 
 
 def _parts(axis: Any, results: Results) -> None:
@@ -67,7 +67,7 @@ def _parts(axis: Any, results: Results) -> None:
         left = [a + b for a, b in zip(left, values, strict=True)]
     axis.invert_yaxis()
     axis.set_xlabel("mm2")
-    axis.legend(loc="lower right", fontsize=8)
+    axis.legend(loc="upper center", bbox_to_anchor=(0.5, -0.13), ncols=5, fontsize=8)
     axis.set_title("machine by part")
 
 
@@ -104,4 +104,4 @@ def _energy(axis: Any, results: Results) -> None:
     axis.invert_yaxis()
     axis.set_xlabel("uJ per inference, on chip")
     axis.set_title(f"energy of {name} (model, no switching activity)")
-    axis.legend(loc="lower right", fontsize=8)
+    axis.legend(loc="upper center", bbox_to_anchor=(0.5, -0.13), ncols=5, fontsize=8)

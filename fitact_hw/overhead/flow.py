@@ -20,7 +20,7 @@ from fitact_hw.overhead.mapping import PERTURBATIONS
 from fitact_hw.overhead.metrics import Results, all_metrics
 from fitact_hw.overhead.schemes import SCHEMES
 from fitact_hw.overhead.sram import NODES, SramModel
-from fitact_hw.overhead.technology import Technology
+from fitact_hw.overhead.technology import Technology, TechnologyError
 from fitact_hw.overhead.traffic import BATCH, LayerShape, Traffic, measure
 
 FULL_TOP_SCHEMES = ("unprotected", "ranger", "fitact")
@@ -51,6 +51,10 @@ def run_overhead(options: Options, networks: Networks, console: Console) -> Resu
 
     Raises FitActError subclasses: TechnologyError, SynthesisError, GeneratorError, CompileError, SramError.
     """
+    if options.full_top:
+        ecp5.check_fits(options.config)
+    if (options.fpga or options.full_top) and not ecp5.available():
+        raise TechnologyError(f"{ecp5.PACKAGE} is not installed: run `make setup`, or say --no-fpga")
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with Progress(*columns, console=console, transient=True) as progress:
         steps = progress.add_task("reading the library", total=None)
@@ -113,7 +117,12 @@ def make_header(options: Options, tech: Technology, model: SramModel) -> report.
             ("tools", f"pyosys {yosys_version()} with its ABC; {ecp5.PACKAGE} {ecp5.nextpnr_version()}"),
             ("scripts", f"{len(PERTURBATIONS)} for the lanes' blocks, half of them for others; mean values"),
             ("SRAM", f"model at {model.node_nm} nm, {ports} (sram.py names the sources)"),
-            ("FPGA", f"{ecp5.DEVICE}; {len(ecp5.SEEDS)} seeds" if options.fpga else "not asked for"),
+            (
+                "FPGA",
+                f"{ecp5.DEVICE}; {len(ecp5.RUNS)} runs (seed, LUT mapping)"
+                if options.fpga
+                else "not asked for",
+            ),
             ("energy", f"model at {model.node_nm} nm: {energy.SOURCE}"),
             (
                 "networks",
@@ -126,12 +135,6 @@ def make_header(options: Options, tech: Technology, model: SramModel) -> report.
 def _route(
     options: Options, show: Callable[[str, int, int], None]
 ) -> tuple[dict[str, ecp5.Routed], dict[str, ecp5.Routed]]:
-    if not (options.fpga or options.full_top):
-        return {}, {}
-    if not ecp5.available():
-        raise technology.TechnologyError(
-            f"{ecp5.PACKAGE} is not installed: run `make setup`, or say --no-fpga"
-        )
     lanes = [scheme for scheme in SCHEMES if scheme.protection == "none" and scheme.copies == 1]
     done = -1
 

@@ -86,14 +86,11 @@ def run_job(job: dict[str, Any], files: dict[str, str] | None = None) -> dict[st
 
 
 def _last_error(stderr: str, folder: Path) -> str:
-    log = folder / "yosys.log"
-    lines = stderr.splitlines() + (log.read_text(errors="replace").splitlines() if log.exists() else [])
-    errors = [line for line in lines if "ERROR" in line or "Error" in line]
-    return (
-        errors[-1].strip()
-        if errors
-        else (stderr.strip().splitlines() or ["Yosys stopped without a message"])[-1]
-    )
+    """The last line with an error in what Yosys wrote anywhere."""
+    logs = [folder / name for name in ("yosys.log", "out.txt")]
+    texts = [stderr, *(log.read_text(errors="replace") for log in logs if log.exists())]
+    errors = [line for text in texts for line in text.splitlines() if "ERROR" in line or "Error" in line]
+    return errors[-1].strip() if errors else "Yosys stopped without a message"
 
 
 def cached(folder: Path, key: str, make: Callable[[], dict[str, Any]]) -> dict[str, Any]:

@@ -113,6 +113,8 @@ def _lane(results: Results) -> list[Metric]:
         values = {key: getattr(lane, what) for key, lane in lanes.items()}
         noise = {key: _pair_noise(lane, base, what) for key, lane in lanes.items()}
         rows.append(Metric("one lane", name, unit, values, noise, digits))
+    clamp = {key: lane.clamp_path for key, lane in lanes.items()}
+    rows.append(Metric("one lane", "clamp stage", "ns", clamp, digits=2))
     return rows
 
 
@@ -124,7 +126,7 @@ def _timing(results: Results) -> list[Metric]:
     period = {key: path.delay for key, path in paths.items()}
     rates = {key: 1000 / value for key, value in period.items()}
     return [
-        Metric("timing", "longest path of any block", "ns", period, noise, 2),
+        Metric("timing", f"longest path of any block ({base.name})", "ns", period, noise, 2),
         Metric(
             "timing", "Fmax from it", "MHz", rates, {k: v / period[k] * rates[k] for k, v in noise.items()}, 1
         ),
@@ -144,10 +146,11 @@ def _fpga(group: str, routed: Mapping[str, Routed]) -> list[Metric]:
     if BASELINE.key not in machines:
         return []
     base = machines[BASELINE.key]
-    rows = [
-        Metric(group, title, "", {key: getattr(value, kind) for key, value in machines.items()})
-        for title, kind in (("LUT", "lut"), ("FF", "ff"), ("DSP", "dsp"), ("RAM blocks", "ram"))
-    ]
+    rows = []
+    for title, kind in (("LUT", "lut"), ("FF", "ff"), ("DSP", "dsp"), ("RAM blocks", "ram")):
+        used = {key: getattr(value, kind) for key, value in machines.items()}
+        luts = {key: value.lut_spread + base.lut_spread for key, value in machines.items()}
+        rows.append(Metric(group, title, "", used, luts if kind == "lut" else {}))
     rates = {key: value.fmax_mhz for key, value in machines.items()}
     noise = {k: (v.spread * v.fmax_mhz + base.spread * base.fmax_mhz) for k, v in machines.items()}
     return [*rows, Metric(group, "routed Fmax", "MHz", rates, noise, 1)]

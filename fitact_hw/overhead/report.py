@@ -46,8 +46,7 @@ def cell(metric: Metric, key: str) -> str:
     if key == BASELINE.key:
         return text
     if metric.within_noise(key):
-        change = metric.change(key)
-        return f"{text} (within noise{'' if change is None else f', {change:+.1%}'})"
+        return f"{text} (within noise)"
     change = metric.change(key)
     if change is None:
         return f"{text} (new)" if value else "0"

@@ -19,8 +19,8 @@ BASE_NODE_NM = 130
 MAX_MACRO_BITS = 72
 """Widest macro (bits): 64 and the check bits of SECDED; wider buffers are several macros side by side."""
 
-MAX_MACRO_CAPACITY = 131_072
-"""Largest macro (bits), as in the fitted set; deeper buffers are several macros."""
+MAX_MACRO_CAPACITY = 72 * 2048
+"""Largest macro (bits): the largest fitted one, 64 x 2048, with check bits. Deeper buffers are several."""
 
 SECDED_CHECK_BITS = {8: 5, 16: 6, 32: 7, 64: 8}
 """Check bits of a code that corrects one and detects two errors, by data bits."""

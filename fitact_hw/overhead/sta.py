@@ -163,11 +163,13 @@ def analyse(
     ports: dict[str, list[Any]],
     technology: Technology,
     start: Collection[str] | None = None,
+    end: Collection[str] | None = None,
 ) -> Timing:
     """Timing of a netlist as `worker` returns it: ``cells`` are [type, {pin: [net]}], nets are numbers.
 
-    ``start``: only paths from these input ports, for a port whose signal comes late (from an SRAM). Raises
-    SynthesisError for a combinational loop.
+    ``start``: only paths from these input ports, for a port whose signal comes late (from an SRAM). ``end``:
+    only paths into the flip-flops that drive these output ports. Raises SynthesisError for a combinational
+    loop.
     """
     outputs = [bit for direction, bits in ports.values() if direction == "output" for bit in bits]
     inputs = [
@@ -216,7 +218,23 @@ def analyse(
                 at = driver.delay[edge].at(slew0, load[bit])
                 state[bit, edge] = (at, driver.slew[edge].at(slew0, load[bit]), None, technology.driver)
     _propagate(timed, sinks, waiting, load, starts, driven, state)
-    return _worst(timed, [*outputs, *boxes], clocks, slew0, state, technology)
+    if end is None:
+        return _worst(timed, [*outputs, *boxes], clocks, slew0, state, technology)
+    wanted = _behind(timed, [bit for name in end for bit in ports[name][1]])
+    flops = [cell for cell in timed if any(cell[1].get(pin) in wanted for pin in cell[2].outputs)]
+    return _worst(flops, [], clocks, slew0, state, technology)
+
+
+def _behind(timed: list[Any], nets: list[Any]) -> set[Any]:
+    """The nets, and those behind the inverters and buffers that drive them."""
+    driver = {pins[pin]: (pins, timing) for _, pins, timing in timed for pin in timing.outputs if pin in pins}
+    result = set(nets)
+    for net in nets:
+        while net in driver and not driver[net][1].clocked and len(driver[net][1].capacitance) == 1:
+            pins, timing = driver[net]
+            net = pins[next(iter(timing.capacitance))]
+            result.add(net)
+    return result
 
 
 def _propagate(

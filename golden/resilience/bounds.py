@@ -131,8 +131,6 @@ def regroup(
         activation: Activation = "saturate" if saturate else "clip"
         layers.append(replace(layer, activation=activation, bound=kept.values()))
     if not stored:
-        raise GoldenError(
-            f"{qnet.name} ({qnet.scheme}) has no bounds to regroup: choose a scheme with bounds"
-        )
+        raise GoldenError(f"{qnet.name} ({qnet.scheme}) has no bounds to regroup: choose a scheme with bounds")
     name = f"{granularity.value}-{'saturate' if saturate else 'clip'}-{form.value}"
     return replace(qnet, scheme=name, layers=tuple(layers)), stored

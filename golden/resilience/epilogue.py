@@ -43,9 +43,7 @@ class Parameters:
     def select(self, channels: Tensor) -> Parameters:
         """The same for some channels only."""
         bound = self.bound.index_select(-1, channels) if isinstance(self.bound, Tensor) else self.bound
-        return Parameters(
-            self.bias[channels], self.shift[channels], self.activation, bound, self.acc_bits, self.top
-        )
+        return Parameters(self.bias[channels], self.shift[channels], self.activation, bound, self.acc_bits, self.top)
 
     @property
     def is_identity(self) -> bool:

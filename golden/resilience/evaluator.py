@@ -32,9 +32,7 @@ def default_device() -> torch.device:
 class Evaluator:
     """Evaluates corrupted versions of ``qnet``. ``memory_bytes`` limits the kept results of a chunk."""
 
-    def __init__(
-        self, qnet: QNetwork, device: torch.device | None = None, memory_bytes: int | None = None
-    ) -> None:
+    def __init__(self, qnet: QNetwork, device: torch.device | None = None, memory_bytes: int | None = None) -> None:
         self.qnet = qnet
         self.device = default_device() if device is None else device
         on_cpu = self.device.type == "cpu"

@@ -24,9 +24,7 @@ def run_resilience(settings: Settings, folder: Path, console: Console) -> list[S
     return summaries
 
 
-def run_granularity(
-    settings: Settings, folder: Path, console: Console, source: str = "fitact"
-) -> list[Summary]:
+def run_granularity(settings: Settings, folder: Path, console: Console, source: str = "fitact") -> list[Summary]:
     """Accuracy against bytes of bound storage for every granularity, form and activation."""
     subjects = granularity_subjects(settings, source)
     summaries = _run(settings, subjects, folder, console, GRANULARITY, "neuron-clip-word")

@@ -130,9 +130,7 @@ def corrupt(qnet: QNetwork, faults: FaultMap, stored: Mapping[str, StoredBounds]
     return replace(qnet, layers=tuple(changed.get(layer.name, layer) for layer in qnet.layers))
 
 
-def overrides(
-    qnet: QNetwork, faults: FaultMap, stored: Mapping[str, StoredBounds] | None = None
-) -> dict[str, QLayer]:
+def overrides(qnet: QNetwork, faults: FaultMap, stored: Mapping[str, StoredBounds] | None = None) -> dict[str, QLayer]:
     """The touched layers by name, in the form that :func:`golden.reference.run` takes."""
     stored = stored_bounds(qnet) if stored is None else stored
     known = {*shared_segments(qnet, Memory(shifts=True)), *bound_segments(stored)}
@@ -181,11 +179,7 @@ def _draw(segments: tuple[Segment, ...], rate: float, generator: np.random.Gener
     ends = np.cumsum([segment.size for segment in segments], dtype=np.int64)
     total = int(ends[-1]) if len(ends) else 0
     count = int(generator.binomial(total, rate))
-    place = (
-        np.sort(generator.choice(total, count, replace=False, shuffle=False))
-        if count
-        else np.empty(0, np.int64)
-    )
+    place = np.sort(generator.choice(total, count, replace=False, shuffle=False)) if count else np.empty(0, np.int64)
     owner = np.searchsorted(ends, place, side="right")
     flips = []
     for number in np.unique(owner):

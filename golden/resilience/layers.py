@@ -265,9 +265,7 @@ class Convolution:
             return narrow, torch.zeros_like(narrow)
         return narrow, narrow & (peaks * margin < EXACT)
 
-    def _dense(
-        self, source: Words, residual: Words | None, hit: _Hit, keep: Tensor | None
-    ) -> tuple[Tensor, bool]:
+    def _dense(self, source: Words, residual: Words | None, hit: _Hit, keep: Tensor | None) -> tuple[Tensor, bool]:
         """Output, and whether every image stayed in the exact range of the float product."""
         g, x = self.geometry, source.data
         narrow, quick = self._ways(source, residual, hit)
@@ -316,9 +314,7 @@ class Convolution:
         if hit.large is not None:
             everywhere = torch.arange(self.geometry.outputs, device=acc.device)
             acc = acc + self._sparse(source, hit.large, everywhere, torch.int64)
-        return finish_wide(
-            self._with_residual(acc, None if residual is None else residual.data), hit.parameters
-        )
+        return finish_wide(self._with_residual(acc, None if residual is None else residual.data), hit.parameters)
 
 
 def _part(words: Words | None, block: slice) -> Words | None:

@@ -84,10 +84,7 @@ def _layer_patch(old: QLayer, new: QLayer, device: torch.device) -> LayerPatch |
         delta = (new.weight - old.weight)[output, inputs, row, column]
         if len(delta):
             weights = WeightChanges(
-                *(
-                    torch.from_numpy(a.astype(np.int64)).to(device)
-                    for a in (row, column, inputs, output, delta)
-                )
+                *(torch.from_numpy(a.astype(np.int64)).to(device) for a in (row, column, inputs, output, delta))
             )
             touched.append(output)
     vectors: dict[str, Tensor | None] = {"bias": None, "shift": None}

@@ -77,9 +77,7 @@ def summarise(rows: Sequence[Row], reference: str = REFERENCE) -> list[Summary]:
         ends = (None, None, None) if gain is None else (gain.mean, gain.low, gain.high)
         spread = (whole.mean, whole.low, whole.high)
         summaries.append(
-            Summary(
-                scheme, word_bits, memory, rate, len(values), first.images, first.bound_bytes, *spread, *ends
-            )
+            Summary(scheme, word_bits, memory, rate, len(values), first.images, first.bound_bytes, *spread, *ends)
         )
     return summaries
 
@@ -108,9 +106,7 @@ def bounds_cost(rows: Sequence[Row]) -> list[BoundsCost]:
     for (scheme, word_bits, rate), kinds in groups.items():
         common = sorted(kinds.get(FAULTY, {}).keys() & kinds.get(PROTECTED, {}).keys())
         if rate > 0 and common:
-            faulty, kept = (
-                np.array([kinds[kind][index] for index in common]) for kind in (FAULTY, PROTECTED)
-            )
+            faulty, kept = (np.array([kinds[kind][index] for index in common]) for kind in (FAULTY, PROTECTED))
             loss = paired_interval(kept, faulty)
             costs.append(BoundsCost(scheme, word_bits, rate, loss.count, loss.mean, loss.low, loss.high))
     return costs
@@ -137,9 +133,7 @@ def write_tables(rows: Sequence[Row], summaries: Sequence[Summary], folder: Path
 def _write_csv(path: Path, columns: list[str], lines: Sequence[tuple[object, ...]]) -> Path:
     text = [",".join(columns)]
     for line in lines:
-        text.append(
-            ",".join("" if v is None else f"{v:.6g}" if isinstance(v, float) else str(v) for v in line)
-        )
+        text.append(",".join("" if v is None else f"{v:.6g}" if isinstance(v, float) else str(v) for v in line))
     write_text(path, "\n".join(text) + "\n")
     return path
 
@@ -168,9 +162,7 @@ def print_summaries(console: Console, summaries: Sequence[Summary], reference: s
         rates = sorted({summary.rate for summary in part})
         some = part[0]
         cell = {(s.label, s.rate): f"{s.mean:.1f} ({s.low:.1f}-{s.high:.1f})" for s in part}
-        title = (
-            f"Top-1 accuracy in %, mean and 95 % interval over maps ({word_bits} bits, {some.images} images)"
-        )
+        title = f"Top-1 accuracy in %, mean and 95 % interval over maps ({word_bits} bits, {some.images} images)"
         _print(console, title, list(dict.fromkeys(s.label for s in part)), rates, cell)
         gains = {
             (s.label, s.rate): f"{s.difference:+.1f} ({s.difference_low:+.1f} {s.difference_high:+.1f})"
@@ -188,9 +180,7 @@ def print_costs(console: Console, costs: Sequence[BoundsCost]) -> None:
         part = [cost for cost in costs if cost.word_bits == word_bits]
         cell = {(c.scheme, c.rate): f"{c.lost:+.1f} ({c.low:+.1f} {c.high:+.1f})" for c in part}
         title = f"Points lost because the bounds are hit too, same maps, 95 % interval ({word_bits} bits)"
-        _print(
-            console, title, list(dict.fromkeys(c.scheme for c in part)), sorted({c.rate for c in part}), cell
-        )
+        _print(console, title, list(dict.fromkeys(c.scheme for c in part)), sorted({c.rate for c in part}), cell)
 
 
 def _print(
@@ -221,9 +211,7 @@ def plot_accuracy(summaries: Sequence[Summary], title: str, path: Path) -> None:
             (drawn,) = axis.plot(
                 rates, [s.mean for s in line], marker="o", markersize=4, label=label, color=colour, **style
             )
-            axis.fill_between(
-                rates, [s.low for s in line], [s.high for s in line], alpha=0.15, color=drawn.get_color()
-            )
+            axis.fill_between(rates, [s.low for s in line], [s.high for s in line], alpha=0.15, color=drawn.get_color())
         clean = [s.mean for s in part if s.rate == 0]
         if clean:
             axis.axhline(max(clean), color="#999999", linewidth=0.8, linestyle=":", label="no fault (best)")

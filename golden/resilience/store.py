@@ -63,9 +63,7 @@ class ResultStore:
             self._connection.execute("PRAGMA synchronous=NORMAL")
             self._connection.executescript(_SCHEMA)
         except sqlite3.DatabaseError as error:
-            raise GoldenError(
-                f"{path} is no result database ({error}): remove it or choose another folder"
-            ) from None
+            raise GoldenError(f"{path} is no result database ({error}): remove it or choose another folder") from None
 
     def claim(self, name: str, settings: Mapping[str, Any]) -> None:
         """Bind the store to settings called ``name``; the first claim decides.
@@ -84,8 +82,7 @@ class ResultStore:
             if old.get(key) != settings.get(key)
         ]
         raise GoldenError(
-            f"{self.path} holds results of another {name} ({'; '.join(differing)}): "
-            "choose another folder or remove it"
+            f"{self.path} holds results of another {name} ({'; '.join(differing)}): choose another folder or remove it"
         )
 
     def add(self, rows: Iterable[Row]) -> None:
@@ -99,9 +96,7 @@ class ResultStore:
                     astuple(row)[:5],
                 ).fetchone()
                 if tuple(kept) != astuple(row):
-                    raise GoldenError(
-                        f"{self.path}: {row.scheme} map {row.map} was {kept}, is now {astuple(row)}"
-                    )
+                    raise GoldenError(f"{self.path}: {row.scheme} map {row.map} was {kept}, is now {astuple(row)}")
 
     def keys(self) -> set[Key]:
         """(scheme, word_bits, memory, rate, map) of every row."""

@@ -157,9 +157,7 @@ def fingerprint(qnet: QNetwork, stored: Mapping[str, StoredBounds] | None) -> st
     for layer in qnet.layers:
         shape = (layer.kind, layer.kernel, layer.stride, layer.padding, layer.activation, layer.source)
         digest.update(
-            repr(
-                (layer.name, shape, layer.residual and (layer.residual.source, layer.residual.lshift))
-            ).encode()
+            repr((layer.name, shape, layer.residual and (layer.residual.source, layer.residual.lshift))).encode()
         )
         for array in (layer.weight, layer.bias, layer.shift, layer.bound):
             digest.update(b"-" if array is None else np.ascontiguousarray(array).tobytes())
@@ -198,21 +196,13 @@ def run(
         with _progress(console) as progress:
             task = progress.add_task("fault maps", total=len(missing) * len(chosen))
             for subject in subjects:
-                progress.update(
-                    task, description=f"{settings.model} {subject.scheme} {subject.word_bits} bits"
-                )
-                jobs = [
-                    job for job in _jobs(settings, subject.word_bits) if (*_head(subject), *job) in missing
-                ]
+                progress.update(task, description=f"{settings.model} {subject.scheme} {subject.word_bits} bits")
+                jobs = [job for job in _jobs(settings, subject.word_bits) if (*_head(subject), *job) in missing]
                 clean_missing = (*_head(subject), 0.0, 0) in missing
                 if jobs or clean_missing:
                     done = partial(progress.advance, task)
                     _run_subject(settings, subject, jobs, clean_missing, chosen, store, done)
-        return [
-            row
-            for row in store.rows()
-            if (row.scheme, row.word_bits, row.memory, row.rate, row.map) in wanted
-        ]
+        return [row for row in store.rows() if (row.scheme, row.word_bits, row.memory, row.rate, row.map) in wanted]
 
 
 def _head(subject: Subject) -> tuple[str, int, str]:

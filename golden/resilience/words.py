@@ -23,9 +23,7 @@ class Words:
     whole is put together only when it is asked for.
     """
 
-    def __init__(
-        self, data: Tensor, peak: float, channels: Tensor | None = None, part: Tensor | None = None
-    ) -> None:
+    def __init__(self, data: Tensor, peak: float, channels: Tensor | None = None, part: Tensor | None = None) -> None:
         self.peak, self.channels, self.part = peak, channels, part
         self._data = data
 

@@ -64,7 +64,12 @@ def run_bare(built: Build, cycles: int) -> float:
 
 
 def bench(
-    job: Job, *, repeats: int = REPEATS, cycles: int = BARE_CYCLES, note: Note = print, progress: Progress | None = None
+    job: Job,
+    *,
+    repeats: int = REPEATS,
+    cycles: int = BARE_CYCLES,
+    note: Note = print,
+    progress: Progress | None = None,
 ) -> dict[str, Any]:
     """Run bare array and machine in turn, ``repeats`` times, and compare the medians.
 

@@ -100,10 +100,11 @@ int main(int argc, char** argv) {
     VerilatedVpi::callCbs(cbStartOfSimulation);
     settle();
 
+    bool awake = true;  // Python ran since the last evaluation, and may have scheduled writes
     while (!context->gotFinish()) {
         g_top->eval_step();
         const bool called = settle();
-        if (called || VerilatedVpi::evalNeeded() || python_waits()) finish_time_step();
+        if (awake || called || VerilatedVpi::evalNeeded() || python_waits()) finish_time_step();
         g_top->eval_end_step();
 #if VM_TRACE
         if (g_dumping) g_waves->dump(context->time());
@@ -112,6 +113,7 @@ int main(int argc, char** argv) {
         const uint64_t next = std::min(deadline, g_top->eventsPending() ? g_top->nextTimeSlot() : UINT64_MAX);
         if (next == UINT64_MAX) break;
         context->time(next);
+        awake = next == deadline || VerilatedVpi::hasCbs(cbNextSimTime);
         if (VerilatedVpi::hasCbs(cbNextSimTime)) {
             VerilatedVpi::callCbs(cbNextSimTime);
             settle();

@@ -39,6 +39,7 @@ def test_lists_libraries(app: typer.Typer, monkeypatch: pytest.MonkeyPatch, tmp_
         (["--rows", "1", "--cols", "1"], "2 to 32"),
         (["--liberty", "nosuch.lib"], "no such file"),
         (["--node", "3"], "3 nm"),
+        (["--full-top", "--rows", "16", "--cols", "16"], "256 multipliers"),
     ],
 )
 def test_bad_input_is_one_clear_line(

@@ -63,6 +63,18 @@ def test_paths_from_chosen_inputs_only(tech: Technology) -> None:
     assert 0.0 < analyse(cells, ports, tech, ("d",)).period_ns < everything
 
 
+def test_paths_into_chosen_registers_only(tech: Technology) -> None:
+    """The second register ends a short path; an inverter between it and its port does not hide it."""
+    short = [[FLOP, {"CLK": [1], "D": [10], "Q": [60]}], [INVERTER, {"A": [60], "Y": [61]}]]
+    ports = {**PORTS, "fast": ["output", [61]]}
+    cells = [*chain(20), *short]
+    everything = analyse(cells, ports, tech).period_ns
+    assert analyse(cells, ports, tech, end=("q",)).period_ns == everything
+    fast = analyse(cells, ports, tech, end=("fast",))
+    assert 0.0 < fast.period_ns < everything / 2
+    assert fast.path == ("clock", FLOP)
+
+
 def test_a_loop_is_an_error(tech: Technology) -> None:
     loop = [[INVERTER, {"A": [5], "Y": [6]}], [INVERTER, {"A": [6], "Y": [5]}]]
     with pytest.raises(SynthesisError, match="loop"):

@@ -86,7 +86,7 @@ def pool(
         shift,
         "linear",
         None,
-        0,  # type: ignore[arg-type]
+        0,
     )
 
 
@@ -124,9 +124,7 @@ def network(
         conv(rng, word_bits, "fc1", "mean", (CHANNELS, 1, 1), 12, 1, activation, **common),
         conv(rng, word_bits, "fc2", "join", big, 10, SIDE // 2, "linear", full_range=full_range),
     )
-    return QNetwork(
-        "random", activation, word_bits, ACC_BITS[word_bits], (3, SIDE, SIDE), word_bits // 2, layers
-    )
+    return QNetwork("random", activation, word_bits, ACC_BITS[word_bits], (3, SIDE, SIDE), word_bits // 2, layers)
 
 
 def inputs(seed: int, word_bits: int, count: int, reach_bits: int | None = None) -> np.ndarray:

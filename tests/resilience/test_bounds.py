@@ -43,9 +43,7 @@ def test_negative_bounds_have_no_code() -> None:
         encode(np.array([-1]))
 
 
-@pytest.mark.parametrize(
-    ("granularity", "count"), [("layer", 1), ("channel", 3), ("patch", 27), ("neuron", 75)]
-)
+@pytest.mark.parametrize(("granularity", "count"), [("layer", 1), ("channel", 3), ("patch", 27), ("neuron", 75)])
 def test_groups_of_an_odd_map(granularity: str, count: int) -> None:
     group = groups((3, 5, 5), Granularity(granularity))
     assert sorted(set(group.ravel().tolist())) == list(range(count))
@@ -58,9 +56,7 @@ def test_groups_of_an_odd_map(granularity: str, count: int) -> None:
 @pytest.mark.parametrize("granularity", list(Granularity))
 @pytest.mark.parametrize("form", list(Format))
 @pytest.mark.parametrize("saturate", [False, True])
-def test_regrouped_bounds_are_maxima_of_their_group(
-    granularity: Granularity, form: Format, saturate: bool
-) -> None:
+def test_regrouped_bounds_are_maxima_of_their_group(granularity: Granularity, form: Format, saturate: bool) -> None:
     qnet = network(1, 32)
     coarse, stored = regroup(qnet, granularity, saturate, form)
     assert stored.keys() == {layer.name for layer in qnet.layers if layer.bound is not None}

@@ -18,28 +18,26 @@ from golden.quantise import quantise_images
 from golden.resilience import kernels
 from golden.resilience.evaluator import Evaluator
 from golden.resilience.faults import Memory, corrupt, draw
+from golden.resilience.layers import Convolution
+from golden.resilience.words import Words
 from golden.schemes import SCHEMES
 from golden.zoo import load_qnetwork
-from tests.resilience.networks import inputs, network
+from tests.resilience.networks import CHANNELS, SIDE, inputs, network
 
 CPU = torch.device("cpu")
 
 
-def assert_exact(
-    qnet: QNetwork, faulty: list[QNetwork], images: np.ndarray, memory_bytes: int | None = None
-) -> None:
+def assert_exact(qnet: QNetwork, faulty: list[QNetwork], images: np.ndarray, memory_bytes: int | None = None) -> None:
     """All logits equal; the fault-free ones also after the corrupted networks."""
     evaluator = Evaluator(qnet, CPU, memory_bytes)
     patches = [evaluator.patch(net) for net in faulty]
     found = evaluator.logits(images, patches)
     for number, net in enumerate([qnet, *faulty]):
-        np.testing.assert_array_equal(
-            found[number], reference.logits(net, images), err_msg=f"network {number}"
-        )
+        np.testing.assert_array_equal(found[number], reference.logits(net, images), err_msg=f"network {number}")
     np.testing.assert_array_equal(evaluator.logits(images, [])[0], found[0])
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(
     seed=st.integers(0, 1 << 20),
     word_bits=st.sampled_from([8, 16, 32]),
@@ -122,7 +120,7 @@ def test_saturating_bounds_limit_and_clipping_bounds_zero() -> None:
     """A huge value comes out as the bound (Ranger) or as zero (Clip-Act): neither becomes the other."""
     results = {}
     for activation in ("saturate", "clip"):
-        qnet = network(6, 32, activation, neuron_bounds=False)  # type: ignore[arg-type]
+        qnet = network(6, 32, activation, neuron_bounds=False)
         layer = qnet.layer("stem")
         bias = layer.bias.copy()
         bias[:] = 1 << 50
@@ -167,12 +165,50 @@ def test_wide_product_against_python_integers() -> None:
     matrix = kernels.Weights(layer, CPU, int8=False).matrix
     x = torch.from_numpy(rng.integers(-(1 << 31), 1 << 31, (1, 8, 8, 16)))
     found = kernels.wide(x, matrix, geometry)
-    rows = [
-        [int(v) for v in row] for row in kernels.unfold(x.double(), geometry)[:5].to(torch.int64).tolist()
-    ]
+    rows = [[int(v) for v in row] for row in kernels.unfold(x.double(), geometry)[:5].to(torch.int64).tolist()]
     columns = [[int(v) for v in column] for column in matrix.T.tolist()]
     for pixel, row in enumerate(rows):
         for channel, column in enumerate(columns):
             exact = sum(a * b for a, b in zip(row, column, strict=True))
             wrapped = (exact + (1 << 63)) % (1 << 64) - (1 << 63)
             assert int(found.reshape(-1, 16)[pixel, channel]) == wrapped
+
+
+@pytest.mark.parametrize("positive", [True, False])
+@pytest.mark.parametrize("total_bits", range(38, 62, 2))
+def test_float_sums_are_kept_only_where_they_are_exact(positive: bool, total_bits: int) -> None:
+    """Around every limit of float64 and of the Winograd product, against the product in limbs."""
+    rng = np.random.default_rng(total_bits)
+    weight_bits = total_bits // 2 - 1
+    input_bits = total_bits - weight_bits
+    qnet = network(1, 32)
+    low = 0 if positive else -(1 << weight_bits)
+    weight = rng.integers(low, 1 << weight_bits, (CHANNELS, CHANNELS, 3, 3))
+    layer = replace(qnet.layer("quick"), weight=weight)
+    x = torch.from_numpy(rng.integers(1 << (input_bits - 1), 1 << input_bits, (2, SIDE, SIDE, CHANNELS)))
+    if not positive:
+        x[:, ::2] *= -1
+    convolution = Convolution(layer, qnet, CPU, int8=False)
+    acc = convolution.run_clean(Words(x.double(), float(1 << 31)), None).acc
+    expected = kernels.wide(x, convolution.weights.matrix, convolution.geometry)
+    if acc is not None:
+        assert torch.equal(acc.to(torch.int64), expected)
+    assert (acc is not None) == (int(x.abs().max()) * convolution.weights.gain < (1 << 53) - (1 << 33))
+
+
+def test_huge_differences_that_cancel() -> None:
+    """Two channels hit alike, with opposite weights downstream: their large sums must leave no residue."""
+    qnet = network(2, 32, "relu")
+    stem, quick = qnet.layer("stem"), qnet.layer("quick")
+    assert quick.weight is not None
+    weight = quick.weight // 16
+    weight[:, 3] = np.random.default_rng(3).integers(1 << 24, 1 << 25, weight[:, 3].shape) | 1
+    weight[:, 11] = -weight[:, 3]
+    quick = replace(quick, weight=weight, shift=np.zeros_like(quick.shift))
+    small = replace(qnet, layers=(stem, quick, qnet.layer("pool")))
+    bias = stem.bias.copy()
+    bias[[3, 11]] = 1 << 60
+    hit = replace(small, layers=(replace(stem, bias=bias), *small.layers[1:]))
+    images = inputs(2, 32, 2, 8)
+    assert 0 < np.count_nonzero(reference.logits(hit, images)) < reference.logits(hit, images).size
+    assert_exact(small, [hit], images)

@@ -30,18 +30,14 @@ def bits_of(qnet: QNetwork) -> dict[tuple[str, str], list[int]]:
             words[layer.name, "weight"] = [int(v) % (1 << qnet.word_bits) for v in layer.weight.ravel()]
             words[layer.name, "bias"] = [int(v) % (1 << qnet.acc_bits) for v in layer.bias.ravel()]
         if layer.bound is not None:
-            words[layer.name, "bound"] = [
-                int(v) % (1 << qnet.word_bits) for v in np.asarray(layer.bound).ravel()
-            ]
+            words[layer.name, "bound"] = [int(v) % (1 << qnet.word_bits) for v in np.asarray(layer.bound).ravel()]
     return words
 
 
 def key(faults: FaultMap, *kinds: str) -> list[tuple[str, str, tuple[int, ...], tuple[int, ...]]]:
     """A comparable form of a map's flips of some kinds."""
     chosen = [f for f in faults.flips if f.segment.kind in kinds]
-    return [
-        (f.segment.layer, f.segment.kind, tuple(f.element.tolist()), tuple(f.bit.tolist())) for f in chosen
-    ]
+    return [(f.segment.layer, f.segment.kind, tuple(f.element.tolist()), tuple(f.bit.tolist())) for f in chosen]
 
 
 @settings(max_examples=25, deadline=None)
@@ -51,9 +47,7 @@ def key(faults: FaultMap, *kinds: str) -> list[tuple[str, str, tuple[int, ...], 
     rate=st.sampled_from([1e-4, 1e-2, 0.5, 1.0]),
     neuron_bounds=st.booleans(),
 )
-def test_flips_exactly_the_bits_of_the_map(
-    seed: int, word_bits: int, rate: float, neuron_bounds: bool
-) -> None:
+def test_flips_exactly_the_bits_of_the_map(seed: int, word_bits: int, rate: float, neuron_bounds: bool) -> None:
     """Against words held as Python integers; a pair of flips that cancels would leave fewer bits changed."""
     qnet = network(seed % 5, word_bits, "clip", neuron_bounds)
     faults = draw(qnet, rate, seed, 0)
@@ -64,9 +58,7 @@ def test_flips_exactly_the_bits_of_the_map(
         for element, bit in zip(flips.element.tolist(), flips.bit.tolist(), strict=True):
             words[element] ^= 1 << bit
     assert after == expected
-    changed = sum(
-        (a ^ b).bit_count() for name in before for a, b in zip(before[name], after[name], strict=True)
-    )
+    changed = sum((a ^ b).bit_count() for name in before for a, b in zip(before[name], after[name], strict=True))
     assert changed == faults.count()
     if rate == 1.0:
         segments = shared_segments(qnet)
@@ -149,9 +141,7 @@ def test_alexnet_hits_every_layer_and_its_folded_batchnorm() -> None:
 
 def test_words_are_hit_uniformly_in_every_bit() -> None:
     qnet = network(5, 32)
-    bits = np.concatenate(
-        [f.bit for i in range(40) for f in draw(qnet, 1e-3, 3, i).flips if f.segment.bits == 32]
-    )
+    bits = np.concatenate([f.bit for i in range(40) for f in draw(qnet, 1e-3, 3, i).flips if f.segment.bits == 32])
     counts = np.bincount(bits, minlength=32)
     expected = counts.sum() / 32
     assert ((counts - expected) ** 2 / expected).sum() < 70  # 99.99 % of chi squared with 31 degrees

@@ -75,9 +75,7 @@ def test_csv_and_parquet_hold_the_same(tmp_path: Path) -> None:
 def test_charts_and_tables_show_every_scheme(tmp_path: Path) -> None:
     summaries = report.summarise(ROWS)
     report.plot_accuracy(summaries, "title", tmp_path / "a.png")
-    grouped = report.summarise(
-        [row("layer-clip-code4", 1e-6, 0, 50), row("neuron-saturate-word", 1e-6, 0, 60)]
-    )
+    grouped = report.summarise([row("layer-clip-code4", 1e-6, 0, 50), row("neuron-saturate-word", 1e-6, 0, 60)])
     report.plot_storage(grouped, "title", tmp_path / "b.png")
     for name in ("a.png", "b.png"):
         with Image.open(tmp_path / name) as picture:
@@ -140,7 +138,5 @@ def test_unknown_model_is_a_clear_line(tmp_path: Path) -> None:
 
 def test_throughput_measures_both_in_one_run() -> None:
     ticks = iter(range(1000))
-    (speed,) = throughput(
-        "alexnet", "fitact", 8, (1e-4,), maps=3, images=2, repeats=1, clock=lambda: next(ticks)
-    )
+    (speed,) = throughput("alexnet", "fitact", 8, (1e-4,), maps=3, images=2, repeats=1, clock=lambda: next(ticks))
     assert (speed.faulty, speed.plain, speed.ratio) == (6.0, 2.0, 3.0)  # one tick each: 3 x 2 and 2 images

@@ -70,7 +70,7 @@ def test_killed_run_resumes_to_the_same_rows(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "tests.resilience.tiny_study", str(folder), "700"]
     process = subprocess.Popen(command, cwd=ROOT)
     try:
-        deadline = time.monotonic() + 50
+        deadline = time.monotonic() + 200
         while count_rows(folder) == 0 and time.monotonic() < deadline and process.poll() is None:
             time.sleep(0.02)
         os.kill(process.pid, signal.SIGKILL)

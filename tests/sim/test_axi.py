@@ -31,7 +31,13 @@ def test_program_between_cocotbext_axi_models(tmp_path: Path, pause: str) -> Non
     with in_use(built), (tmp_path / "sim.log").open("w") as log:
         environment = run_environment(built, "tests.sim.axi_bench", extra)
         subprocess.run(
-            [built.executable], cwd=tmp_path, env=environment, stdout=log, stderr=subprocess.STDOUT, timeout=300, check=False
+            [built.executable],
+            cwd=tmp_path,
+            env=environment,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            timeout=60,
+            check=False,
         )
     text = (tmp_path / "sim.log").read_text()
     assert get_results(tmp_path / "results.xml") == (1, 0), text[-2000:]

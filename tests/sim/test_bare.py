@@ -11,7 +11,10 @@ def test_bench_compares_machine_and_bare_array() -> None:
     compiled, memory = program()
     counts: list[int] = []
     result = bench(
-        Job(compiled, memory, limit_cycles=20_000), repeats=1, cycles=20_000, progress=lambda done, _: counts.append(done)
+        Job(compiled, memory, limit_cycles=20_000),
+        repeats=1,
+        cycles=20_000,
+        progress=lambda done, _: counts.append(done),
     )
     assert counts == [1]
     assert 0 < result["utilisation"] < 1

@@ -55,21 +55,24 @@ def built(notes: list[str]) -> int:
 def test_cache(root: Path) -> None:
     notes: list[str] = []
     first = make(notes)
-    assert built(notes) == 1 and first.executable.is_file()
+    assert built(notes) == 1
+    assert first.executable.is_file()
     assert make(notes) == first and built(notes) == 1, "unchanged inputs were built again"
 
     (first.folder / "stamp.json").unlink()  # interrupted before the end
     make(notes)
     assert built(notes) == 2
     first.executable.write_bytes(first.executable.read_bytes()[:1000])  # cut off
-    assert make(notes).executable.stat().st_size > 1000 and built(notes) == 3
+    assert make(notes).executable.stat().st_size > 1000
+    assert built(notes) == 3
     (first.folder / "stamp.json").write_text("{")
     make(notes)
     assert built(notes) == 4
 
     with in_use(first):
         second = make(notes, step=3)
-        assert second.folder != first.folder and built(notes) == 5
+        assert second.folder != first.folder
+        assert built(notes) == 5
         assert first.executable.is_file(), "removed while in use"
     make(notes, step=5)
     assert not first.folder.exists() and not second.folder.exists(), "old builds stay for ever"
@@ -86,7 +89,9 @@ print(build(TINY, sources=sources(7), variant="counter", note=lambda text: print
 
 def test_two_processes_build_once(root: Path) -> None:
     children = [
-        subprocess.Popen([sys.executable, "-c", CHILD], cwd=ROOT, stdout=subprocess.PIPE, text=True, env=dict(os.environ))
+        subprocess.Popen(
+            [sys.executable, "-c", CHILD], cwd=ROOT, stdout=subprocess.PIPE, text=True, env=dict(os.environ)
+        )
         for _ in range(2)
     ]
     texts = [child.communicate(timeout=300)[0] for child in children]
@@ -97,7 +102,9 @@ def test_two_processes_build_once(root: Path) -> None:
 
 
 def test_killed_build_leaves_no_compiler_and_is_not_taken_for_whole(root: Path) -> None:
-    child = subprocess.Popen([sys.executable, "-c", CHILD], cwd=ROOT, stdout=subprocess.PIPE, text=True, env=dict(os.environ))
+    child = subprocess.Popen(
+        [sys.executable, "-c", CHILD], cwd=ROOT, stdout=subprocess.PIPE, text=True, env=dict(os.environ)
+    )
     deadline = time.monotonic() + 120
     while not list(root.glob("*/counter-*/Vtop.mk")) and time.monotonic() < deadline:
         time.sleep(0.05)
@@ -138,7 +145,9 @@ def test_path_with_spaces_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyP
         build(TINY, sources=sources(), variant="counter", note=lambda _: None)
 
 
-@pytest.mark.parametrize(("missing", "message"), [("g++", "C.. compiler not found.*apt install g"), ("make", "install GNU make")])
+@pytest.mark.parametrize(
+    ("missing", "message"), [("g++", "C.. compiler not found.*apt install g"), ("make", "install GNU make")]
+)
 def test_missing_tool_is_named(missing: str, message: str, monkeypatch: pytest.MonkeyPatch) -> None:
     found = toolchain.shutil.which
     hidden = {"g++", "c++", "clang++"} if missing == "g++" else {missing}

@@ -16,7 +16,7 @@ from sim.build import ROOT, Build
 from sim.errors import SimulationError
 from sim.job import Job
 from tests.sim.machines import TINY, assembled
-from tests.sim.test_runs import FINISH, load
+from tests.sim.test_runs import FINISH
 
 
 def fake(folder: Path, script: str) -> Simulator:
@@ -32,7 +32,9 @@ def fake(folder: Path, script: str) -> Simulator:
 
 def test_crash_reports_the_log(tmp_path: Path) -> None:
     simulator = fake(tmp_path, "echo something went wrong; exit 3\n")
-    with pytest.raises(SimulationError, match=r"ended \(3\) after 0 of 1 runs: something went wrong \[.*sim\.log\]") as error:
+    with pytest.raises(
+        SimulationError, match=r"ended \(3\) after 0 of 1 runs: something went wrong \[.*sim\.log\]"
+    ) as error:
         simulator.run([Job(assembled((FINISH,)), keep=(), limit_cycles=100)])
     log = Path(str(error.value).rsplit("[", 1)[1].rstrip("]"))
     assert "something went wrong" in log.read_text()
@@ -42,8 +44,15 @@ def test_hanging_simulator_is_ended(tmp_path: Path) -> None:
     simulator = fake(tmp_path, f"sleep 300 & echo $! > {tmp_path}/pid; wait\n")
     with pytest.raises(SimulationError, match="no result"):
         simulator.run([Job(assembled((FINISH,)), keep=(), limit_cycles=100)])
-    time.sleep(0.1)
-    assert not Path(f"/proc/{int((tmp_path / 'pid').read_text())}").exists()
+    assert not _runs(int((tmp_path / "pid").read_text()))
+
+
+def _runs(pid: int) -> bool:
+    """Whether a process exists and is more than a zombie."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
 
 
 def test_crash_of_one_run_is_reported(simulator: Simulator, tmp_path: Path) -> None:
@@ -68,7 +77,9 @@ Simulator(TINY, workers=2).run([Job(assembled((load(4096, pop_next=1), FINISH)),
 def test_interrupt_leaves_nothing_running(simulator: Simulator, number: int) -> None:
     runs = simulator.build().folder.parent / "runs"
     before = set(runs.glob("*")) if runs.exists() else set()
-    child = subprocess.Popen([sys.executable, "-c", INTERRUPTED], cwd=ROOT, stderr=subprocess.PIPE, env=dict(os.environ))
+    child = subprocess.Popen(
+        [sys.executable, "-c", INTERRUPTED], cwd=ROOT, stderr=subprocess.PIPE, env=dict(os.environ)
+    )
     deadline = time.monotonic() + 60
     while len(_simulators(runs, child.pid)) < 3 and time.monotonic() < deadline:  # the first process and two runs
         time.sleep(0.1)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ctypes
 import subprocess
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -32,6 +31,7 @@ class Bus:
 
     def cycle(self, ar: dict[str, int] | None = None, aw: dict[str, int] | None = None, **w: int) -> dict[str, int]:
         """Signals that the master shows in this cycle (others are 0); returns what the memory shows in the next."""
+
         def address(values: dict[str, int] | None) -> list[object]:
             shown = ADDRESS | ({"valid": 1} | values if values else {})
             return [_FLAG(shown["valid"])] + [_WORD(shown[name]) for name in ("addr", "id", "len", "size", "burst")]
@@ -106,11 +106,11 @@ def library(tmp_path_factory: pytest.TempPathFactory) -> ctypes.CDLL:
 
 
 @pytest.fixture
-def image(tmp_path: Path) -> Iterator[np.ndarray]:
+def image(tmp_path: Path) -> np.ndarray:
     """The content of the memory file: random bytes."""
     values = np.random.default_rng(4).integers(0, 256, MEMORY_BYTES).astype(np.uint8)
     values.tofile(tmp_path / "memory.bin")
-    yield values
+    return values
 
 
 @pytest.fixture
@@ -122,7 +122,9 @@ def start(library: ctypes.CDLL, folder: Path, model: MemoryModel) -> Bus:
     """A fresh memory."""
     options = model.options()
     assert library.fitact_memory_options_bytes() == 8 * len(options)
-    assert library.fitact_memory_map(str(folder / "memory.bin").encode(), (ctypes.c_uint64 * len(options))(*options)) == 0
+    assert (
+        library.fitact_memory_map(str(folder / "memory.bin").encode(), (ctypes.c_uint64 * len(options))(*options)) == 0
+    )
     return Bus(library)
 
 
@@ -179,7 +181,8 @@ def test_reorder_answers_ids_out_of_order_but_each_in_order(
         if out["r_valid"]:
             answers.append((out["r_id"], out["r_data"]))
     expected = [(i, int.from_bytes(image[a : a + 16].tobytes(), "little")) for i, a in asked]
-    assert sorted(answers) == sorted(expected) and answers != expected
+    assert sorted(answers) == sorted(expected)
+    assert answers != expected
     for identity in (0, 1):
         assert [a for a in answers if a[0] == identity] == [a for a in expected if a[0] == identity]
 

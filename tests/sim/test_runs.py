@@ -36,7 +36,8 @@ def test_memory_equals_functional_simulator(simulator: Simulator, bound: str) ->
 def test_stalls_change_cycles_but_no_result(simulator: Simulator) -> None:
     compiled, memory = program()
     models = [MemoryModel(), HOSTILE, replace(HOSTILE, seed=6)]
-    models += [replace(MemoryModel(), seed=9, **{f"stall_{channel}": 230}) for channel in STALL_CHANNELS]
+    for channel in STALL_CHANNELS:
+        models.append(replace(MemoryModel(), seed=9, **{f"stall_{channel}": 230}))  # type: ignore[arg-type]
     jobs = [Job(compiled, memory, keep=(EVERYTHING,), model=model, limit_cycles=LIMIT_CYCLES) for model in models]
     results = simulator.run(jobs)
     expected = run(compiled, memory)

@@ -96,8 +96,10 @@ def test_two_flips_cancel_and_late_ones_are_not_applied(simulator: Simulator) ->
     site = next(site for site in list_sites(TINY) if site.structure == "weight_buffer")
     upset = Upset(site.path, 3, 0b101, 400)
     clean, twice, late = simulator.run([job(), job(upset, upset), job(Upset(site.path, 3, 1, 15_000))])
-    assert twice.applied == 2 and np.array_equal(twice.regions[EVERYTHING], clean.regions[EVERYTHING])
-    assert late.applied == 0 and same(late, clean)
+    assert twice.applied == 2
+    assert np.array_equal(twice.regions[EVERYTHING], clean.regions[EVERYTHING])
+    assert late.applied == 0
+    assert same(late, clean)
 
 
 def test_machine_counts_the_cycles_of_the_bench(simulator: Simulator) -> None:
@@ -137,7 +139,8 @@ def test_waves_show_only_the_window(tmp_path: Path, simulator: Simulator) -> Non
     [plain] = simulator.run([job(upset)])
     [dumped] = Simulator(TINY, waves=True).run([job(upset, waves=window)])
     assert same(plain, dumped)
-    assert dumped.waves is not None and dumped.waves.stat().st_size > 1000
+    assert dumped.waves is not None
+    assert dumped.waves.stat().st_size > 1000
     if dumped.waves.suffix == ".vcd":
         stamps = [int(line[1:]) for line in dumped.waves.read_text().splitlines() if line.startswith("#")]
         assert 380 <= stamps[-1] - stamps[0] <= 420  # 10 time steps a cycle

