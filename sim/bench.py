@@ -35,8 +35,8 @@ POLL_SECONDS = 0.02
 class Simulator:
     """The simulator of one configuration.
 
-    ``waves``: a build that can dump waves (slower). ``workers``: processes that simulate at the same time. Neither changes a
-    result. Built on first use; building raises SimulationError.
+    ``waves``: a build that can dump waves (slower). ``workers``: processes that simulate at the same time. Neither
+    changes a result. Built on first use; building raises SimulationError.
     """
 
     def __init__(
@@ -177,7 +177,8 @@ def _result(job: Job, index: int, record: dict[str, Any], folder: Path) -> RunRe
         instructions = registers["INSTRUCTIONS"]
         if not job.upsets and record["end_cycle"] != cycles:
             raise SimulationError(
-                f"the machine counts {cycles} cycles, the test bench {record['end_cycle']}: correct START_LATENCY in sim/jobfile.py"
+                f"the machine counts {cycles} cycles, the test bench {record['end_cycle']}: "
+                "correct START_LATENCY in sim/jobfile.py"
             )
     regions = {}
     wanted = job.regions()

@@ -131,7 +131,8 @@ class RunResult:
     ``code``: error code of the status register. ``cycles``: the machine's counter (start to done or error), for a
     timeout the cycle in which the test bench gave up. ``applied``: upsets that were reached before the end.
     ``violation``: first breach of the AXI protocol, "" if none. ``regions``: name -> uint8 bytes at the end.
-    ``seconds`` (wall), ``cpu_seconds`` and ``simulated_cycles``: of this run's own process (without the shared way to its first upset).
+    ``seconds`` (wall), ``cpu_seconds`` and ``simulated_cycles``: of this run's own process,
+    without the shared way to its first upset.
     """
 
     job: Job

@@ -6,6 +6,7 @@ import errno
 import os
 import signal
 import sys
+from typing import NoReturn
 
 import typer
 from rich.console import Console
@@ -28,13 +29,17 @@ EXIT_INTERRUPTED = 130
 
 
 def _register() -> None:
-    from fitact_hw.cli import golden_commands, hardware_commands, sim_commands
+    from fitact_hw.cli import golden_commands, hardware_commands, resilience_commands, sim_commands
 
-    for module in (sim_commands, hardware_commands, golden_commands):
+    for module in (sim_commands, hardware_commands, golden_commands, resilience_commands):
         module.register(app)
 
 
-def _fail(message: str, code: int) -> None:
+def _terminate(*_: object) -> NoReturn:
+    raise KeyboardInterrupt
+
+
+def _fail(message: str, code: int) -> NoReturn:
     Console(stderr=True, highlight=False, soft_wrap=True).print(f"[bold red]error:[/] {message}", markup=True)
     sys.exit(code)
 
@@ -42,7 +47,7 @@ def _fail(message: str, code: int) -> None:
 def main() -> None:
     """Entry point. Prints expected failures as one line and exits with code 2; Ctrl-C exits with 130."""
     _register()
-    signal.signal(signal.SIGTERM, lambda *_: (_ for _ in ()).throw(KeyboardInterrupt()))
+    signal.signal(signal.SIGTERM, _terminate)
     from golden.errors import GoldenError
 
     try:
@@ -50,12 +55,18 @@ def main() -> None:
     except (FitActError, GoldenError) as error:
         _fail(" ".join(str(error).split()), EXIT_ERROR)
     except KeyboardInterrupt:
-        _fail("interrupted; what had finished is kept, nothing half-written is used later", EXIT_INTERRUPTED)
+        _interrupted()
+    except SystemExit as stop:
+        if stop.code == EXIT_INTERRUPTED:  # typer turns Ctrl-C inside a command into this, without a word
+            _interrupted()
+        raise
     except OSError as error:
         if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EROFS):
             raise
         place = f" ({error.filename})" if error.filename else ""
-        _fail(
-            f"{os.strerror(error.errno or 0)}{place}: free some space or choose another folder with OUT=",
-            EXIT_ERROR,
-        )
+        reason = os.strerror(error.errno or 0)
+        _fail(f"{reason}{place}: free some space or choose another folder with OUT=", EXIT_ERROR)
+
+
+def _interrupted() -> NoReturn:
+    _fail("interrupted; what had finished is kept, nothing half-written is used later", EXIT_INTERRUPTED)

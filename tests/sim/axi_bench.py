@@ -35,8 +35,8 @@ async def runs_a_program(dut: Any) -> None:
     ram.write(0, image)
     if os.environ["FITACT_PAUSE"] == "1":
         channels = (
-            ram.read_if.ar_channel, ram.read_if.r_channel, ram.write_if.aw_channel, ram.write_if.w_channel, ram.write_if.b_channel,
-            host.write_if.b_channel, host.read_if.r_channel,
+            ram.read_if.ar_channel, ram.read_if.r_channel, ram.write_if.aw_channel, ram.write_if.w_channel,
+            ram.write_if.b_channel, host.write_if.b_channel, host.read_if.r_channel,
         )  # fmt: skip
         for seed, channel in enumerate(channels):
             channel.set_pause_generator(pauses(seed))

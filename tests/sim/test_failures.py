@@ -44,7 +44,10 @@ def test_hanging_simulator_is_ended(tmp_path: Path) -> None:
     simulator = fake(tmp_path, f"sleep 300 & echo $! > {tmp_path}/pid; wait\n")
     with pytest.raises(SimulationError, match="no result"):
         simulator.run([Job(assembled((FINISH,)), keep=(), limit_cycles=100)])
-    assert not _runs(int((tmp_path / "pid").read_text()))
+    pid, deadline = int((tmp_path / "pid").read_text()), time.monotonic() + 10
+    while _runs(pid) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert not _runs(pid)
 
 
 def _runs(pid: int) -> bool:
