@@ -31,9 +31,7 @@ def overhead(
     list_pdks: Annotated[
         bool, typer.Option("--list-pdks", help="show the libraries that are installed, and stop")
     ] = False,
-    node: Annotated[
-        int | None, typer.Option("--node", help="nm of the SRAM and energy model [the library's]")
-    ] = None,
+    node: Annotated[int | None, typer.Option("--node", help="nm of the SRAM and energy model [the library's]")] = None,
     port_factor: Annotated[
         float, typer.Option("--port-factor", min=1.0, help="SRAM area factor for the second port")
     ] = 1.0,
@@ -116,9 +114,7 @@ def _list_pdks(console: Any) -> None:
         table.add_row(item.origin, item.path)
     console.print(table)
     if len(found) == 1:
-        console.print(
-            "no PDK found; `pip install ciel`, then e.g. `ciel enable --pdk-family ihp-sg13g2 <version>`"
-        )
+        console.print("no PDK found; `pip install ciel`, then e.g. `ciel enable --pdk-family ihp-sg13g2 <version>`")
 
 
 def register(app: typer.Typer) -> None:

@@ -61,9 +61,7 @@ def _check_shapes(layer: QLayer, shapes: dict[str, tuple[int, int, int]]) -> Non
     operands = [(layer.source, layer.in_shape)]
     if layer.residual is not None:
         if layer.kind == "maxpool":
-            raise CompileError(
-                f"{where}a maxpool cannot have a residual operand; add it in a layer of its own"
-            )
+            raise CompileError(f"{where}a maxpool cannot have a residual operand; add it in a layer of its own")
         operands.append((layer.residual.source, layer.out_shape))
         if not 0 <= layer.residual.lshift < 1 << SHIFT_BITS:
             raise CompileError(f"{where}residual lshift {layer.residual.lshift} must be 0 to 63")
@@ -73,17 +71,13 @@ def _check_shapes(layer: QLayer, shapes: dict[str, tuple[int, int, int]]) -> Non
         if shapes[source] != shape:
             raise CompileError(f"{where}expects {shape} from {source!r}, which makes {shapes[source]}")
     if not 1 <= layer.kernel <= MAX_KERNEL or not 1 <= layer.stride <= MAX_KERNEL:
-        raise CompileError(
-            f"{where}kernel {layer.kernel} and stride {layer.stride} must be 1 to {MAX_KERNEL}"
-        )
+        raise CompileError(f"{where}kernel {layer.kernel} and stride {layer.stride} must be 1 to {MAX_KERNEL}")
     if not 0 <= layer.padding <= MAX_KERNEL:
         raise CompileError(f"{where}padding {layer.padding} must be 0 to {MAX_KERNEL}")
     channels, rows, cols = layer.out_shape
     expected = (_out_side(layer, layer.in_shape[1]), _out_side(layer, layer.in_shape[2]))
     if (rows, cols) != expected or min(channels, rows, cols) < 1:
-        raise CompileError(
-            f"{where}output {layer.out_shape} does not follow from its input; expected {expected}"
-        )
+        raise CompileError(f"{where}output {layer.out_shape} does not follow from its input; expected {expected}")
     if layer.weight is not None:
         wanted = (channels, layer.in_shape[0], layer.kernel, layer.kernel)
         if layer.weight.shape != wanted:
@@ -105,9 +99,7 @@ def _check_numbers(layer: QLayer, config: AcceleratorConfig) -> None:
             "or a wider acc_bits"
         )
     if int(layer.shift.min()) < 0 or int(layer.shift.max()) >= 1 << SHIFT_BITS:
-        raise CompileError(
-            f"{where}every shift must be 0 to 63, found {layer.shift.min()} to {layer.shift.max()}"
-        )
+        raise CompileError(f"{where}every shift must be 0 to 63, found {layer.shift.min()} to {layer.shift.max()}")
     if layer.weight is not None and not _fits(layer.weight, config.word_bits):
         raise CompileError(f"{where}a weight does not fit {config.word_bits} bits; requantise the layer")
 
@@ -115,9 +107,7 @@ def _check_numbers(layer: QLayer, config: AcceleratorConfig) -> None:
 def _check_bound(layer: QLayer, config: AcceleratorConfig) -> None:
     where = f"layer {layer.name!r}: "
     if layer.activation not in ("linear", "relu", *BOUNDED):
-        raise CompileError(
-            f"{where}activation {layer.activation!r} is not supported; use linear, relu or a bound"
-        )
+        raise CompileError(f"{where}activation {layer.activation!r} is not supported; use linear, relu or a bound")
     if layer.activation not in BOUNDED:
         if layer.bound is not None:
             raise CompileError(f"{where}activation {layer.activation!r} takes no bound; use clip or saturate")

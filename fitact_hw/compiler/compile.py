@@ -80,6 +80,4 @@ def _spans(qnet: QNetwork, operations: list[Operation], images: int) -> tuple[La
         if item.opcode in (Opcode.GEMM, Opcode.STORE):
             ends[item.layer] = position + 1
     starts = [0, *ends]
-    return tuple(
-        LayerSpan(layer.name, starts[i], ends[i], layer.macs * images) for i, layer in enumerate(qnet.layers)
-    )
+    return tuple(LayerSpan(layer.name, starts[i], ends[i], layer.macs * images) for i, layer in enumerate(qnet.layers))

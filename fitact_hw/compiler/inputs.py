@@ -57,14 +57,10 @@ def with_images(program: Program, qimages: np.ndarray) -> np.ndarray:
     """
     wanted = (program.images, *json.loads(program.meta[INPUT_SHAPE]))
     if qimages.shape != wanted:
-        raise CompileError(
-            f"the program takes images of shape {wanted}, not {qimages.shape}; compile for these"
-        )
+        raise CompileError(f"the program takes images of shape {wanted}, not {qimages.shape}; compile for these")
     limit = 1 << (program.config.word_bits - 1)
     if qimages.size and (int(qimages.min()) < -limit or int(qimages.max()) >= limit):
-        raise CompileError(
-            f"an input value does not fit {program.config.word_bits} bits; quantise the images"
-        )
+        raise CompileError(f"an input value does not fit {program.config.word_bits} bits; quantise the images")
     if UNFOLD in program.meta:
         qimages = unfold(qimages, *json.loads(program.meta[UNFOLD]))
     memory = program.memory.copy()

@@ -91,9 +91,7 @@ def weight_index(geometry: Geometry, tiling: Tiling) -> np.ndarray:
     outs, ins, kernel = geometry.out_tiles, geometry.in_tiles, layer.kernel
     index = np.full((outs * side, ins * side, kernel, kernel), -1, np.int64)
     assert layer.weight is not None
-    index[: layer.out_shape[0], : layer.in_shape[0]] = np.arange(layer.weight.size).reshape(
-        layer.weight.shape
-    )
+    index[: layer.out_shape[0], : layer.in_shape[0]] = np.arange(layer.weight.size).reshape(layer.weight.shape)
     index = index.reshape(outs, side, ins, side, kernel, kernel)
     parts = []
     for chunk in tiling.chunks:
@@ -117,18 +115,14 @@ def bias_bytes(bias: np.ndarray, shift: np.ndarray, tiles: int, config: Accelera
         lanes[:count, 1] = shift.astype(np.uint64)
     lanes[:count, 0] = low
     words = np.zeros((tiles, pow2_ceil(config.side), config.bias_lane_bytes), np.uint8)
-    words[:, : config.side] = lanes.view(np.uint8).reshape(tiles, config.side, -1)[
-        ..., : config.bias_lane_bytes
-    ]
+    words[:, : config.side] = lanes.view(np.uint8).reshape(tiles, config.side, -1)[..., : config.bias_lane_bytes]
     return words.reshape(tiles, -1)
 
 
 def place_identity(memory: MemoryMap) -> int:
     """Place the identity weight tile: row r is 1 in lane r."""
     side = memory.config.side
-    address = memory.add_words(
-        "weight", IDENTITY, np.ones(1, np.int64), np.where(np.eye(side, dtype=bool), 0, -1)
-    )
+    address = memory.add_words("weight", IDENTITY, np.ones(1, np.int64), np.where(np.eye(side, dtype=bool), 0, -1))
     last = memory.parameters.pop()
     none = np.full((side, side), -1, np.int64)
     memory.parameters.append(ParameterBlock(IDENTITY, "weight", last.address, last.word_bytes, none))
@@ -153,8 +147,6 @@ def place_layer(memory: MemoryMap, geometry: Geometry, tiling: Tiling) -> LayerA
         index = index.reshape(tiles, side, -1).transpose(0, 2, 1).reshape(-1, side)
         bound = memory.add_words("bound", layer.name, layer.bound, index)
     output = Placement(layer.name, 0, layer.out_shape, geometry.images, config)
-    output = Placement(
-        layer.name, memory.reserve(output.size_bytes), layer.out_shape, geometry.images, config
-    )
+    output = Placement(layer.name, memory.reserve(output.size_bytes), layer.out_shape, geometry.images, config)
     first = tuple(sum(sizes[:i]) for i in range(len(sizes)))
     return LayerAddresses(weight, first, sum(sizes), bias, bound, output)

@@ -60,11 +60,7 @@ class Produced:
         for parts, span in zip(
             (self.tiling.images, self.tiling.rows, self.tiling.cols), (images, rows, cols), strict=True
         ):
-            hit = [
-                i
-                for i, p in enumerate(parts)
-                if p.start < span.start + span.size and span.start < p.start + p.size
-            ]
+            hit = [i for i, p in enumerate(parts) if p.start < span.start + span.size and span.start < p.start + p.size]
             cut.append(slice(hit[0], hit[-1] + 1))
         return int(self.piece[tuple(cut)].max())
 
@@ -82,9 +78,7 @@ class Lowering:
 
     def __post_init__(self) -> None:
         config = self.config
-        acts, weights = (
-            np.full(depth, -1, np.int64) for depth in (config.activation_words, config.weight_words)
-        )
+        acts, weights = (np.full(depth, -1, np.int64) for depth in (config.activation_words, config.weight_words))
         self.acts, self.residuals = Ring(acts), Ring(acts)
         self.weights, self.identities = Ring(weights), Ring(weights)
         self.biases = Ring(np.full(config.bias_words, -1, np.int64))
@@ -199,9 +193,7 @@ class LayerLowering:
         }
         return gemm, [*weights.transfers, *acts.transfers]
 
-    def _residual(
-        self, index: tuple[int, int, int], tile: Tile, out_tile: int
-    ) -> tuple[dict[str, int], list[int]]:
+    def _residual(self, index: tuple[int, int, int], tile: Tile, out_tile: int) -> tuple[dict[str, int], list[int]]:
         """The residual operand as a GEMM with identity weights and a left shift."""
         layer, context = self.geometry.layer, self.context
         assert layer.residual is not None
@@ -209,9 +201,7 @@ class LayerLowering:
         name, rows, cols = layer.residual.source, exact_window(tile.rows), exact_window(tile.cols)
         load = window_load(context.tensors[name], Span(out_tile, 1), tile.images, rows, cols, 1)
         source = self._source(name, Span(out_tile, 1), tile.images, tile.rows, tile.cols)
-        acts = context.fill(
-            context.residuals, Buffer.ACTIVATION, (self.number, index, out_tile), load, source
-        )
+        acts = context.fill(context.residuals, Buffer.ACTIVATION, (self.number, index, out_tile), load, source)
         gemm = {
             "act_base": acts.start,
             "image_stride": load.image_stride if tile.images.size > 1 else 0,
@@ -267,9 +257,7 @@ class LayerLowering:
         group = max(1, config.bias_words // 2)
         first = out_tile // group * group
         count = min(group, self.geometry.out_tiles - first)
-        load = WindowLoad(
-            (linear_load(addresses.bias + first * config.bias_word_bytes, count),), (count,), 0, 0
-        )
+        load = WindowLoad((linear_load(addresses.bias + first * config.bias_word_bytes, count),), (count,), 0, 0)
         bias = context.fill(context.biases, Buffer.BIAS, (self.number, first), load)
         piece.needs.extend(bias.transfers)
         output, piece.out_after = context.outputs.allocate((self.number, index, out_tile), tile.pixels)
@@ -289,11 +277,7 @@ class LayerLowering:
         piece.store = {"buffer_base": output.start, **tile_store(addresses.output, out_tile, tile)}
 
     def _bounds(self, index: tuple[int, int, int], tile: Tile, out_tile: int) -> Region:
-        tensor = Placement(
-            "bound", self.addresses.bound, self.geometry.layer.out_shape, 1, self.context.config
-        )
-        load = window_load(
-            tensor, Span(out_tile, 1), Span(0, 1), exact_window(tile.rows), exact_window(tile.cols), 1
-        )
+        tensor = Placement("bound", self.addresses.bound, self.geometry.layer.out_shape, 1, self.context.config)
+        load = window_load(tensor, Span(out_tile, 1), Span(0, 1), exact_window(tile.rows), exact_window(tile.cols), 1)
         key = (self.number, index[1:], out_tile)
         return self.context.fill(self.context.bounds, Buffer.BOUND, key, load)

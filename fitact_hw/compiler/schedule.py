@@ -73,9 +73,7 @@ class Scheduler:
                     slot = next_sync(self._syncs, item.source)
                     assert slot is not None
                     waits[COMPUTE] = max(waits.get(COMPUTE, -1), sync_op[slot])
-                load_op[number] = self._put(
-                    LOAD, Opcode.LOAD, item.fields, self.pieces[item.piece].layer, waits
-                )
+                load_op[number] = self._put(LOAD, Opcode.LOAD, item.fields, self.pieces[item.piece].layer, waits)
 
         for j, piece in enumerate(self.pieces):
             put_loads(early[j])
@@ -91,9 +89,7 @@ class Scheduler:
                 store_op[j] = self._put(STORE, Opcode.STORE, piece.store, piece.layer, waits)
         return self.operations
 
-    def _put(
-        self, unit: int, opcode: Opcode, fields: dict[str, int], layer: int, waits: dict[int, int]
-    ) -> int:
+    def _put(self, unit: int, opcode: Opcode, fields: dict[str, int], layer: int, waits: dict[int, int]) -> int:
         self.operations.append(Operation(unit, opcode, dict(fields), layer, waits))
         self._count[unit] += 1
         return self._count[unit] - 1

@@ -174,9 +174,7 @@ class Tiling:
             yield index, Tile(self.images[index[0]], self.rows[index[1]], self.cols[index[2]])
 
 
-def _chunks(
-    geometry: Geometry, row_words: list[int], act_words: int, weight_words: int
-) -> tuple[Chunk, ...] | None:
+def _chunks(geometry: Geometry, row_words: list[int], act_words: int, weight_words: int) -> tuple[Chunk, ...] | None:
     """The contraction in chunks that fit; ``row_words[r]``: words of r kernel rows of one channel tile."""
     layer, tiles = geometry.layer, geometry.in_tiles
     per_row = layer.kernel * geometry.side if layer.weight is not None else 0
@@ -202,9 +200,7 @@ def _row_words(geometry: Geometry, rows: tuple[Span, ...], cols: tuple[Span, ...
     for size in range(1, kernel + 1):
         starts = range(kernel - size + 1)
         result.append(
-            images
-            * width
-            * max(geometry.row_window(r, Span(s, size)).total for r in edge_rows for s in starts)
+            images * width * max(geometry.row_window(r, Span(s, size)).total for r in edge_rows for s in starts)
         )
     return result
 
@@ -219,9 +215,7 @@ def _cost(geometry: Geometry, plan: Tiling) -> int:
     residual = 1 if layer.residual is not None else 0
     pieces = passes * (len(plan.chunks) + residual)
     positions = layer.kernel**2 * geometry.in_tiles
-    compute = (
-        passes * (positions + residual) * max(tile.pixels, geometry.side, RMW_CYCLES) + pieces * PIECE_CYCLES
-    )
+    compute = passes * (positions + residual) * max(tile.pixels, geometry.side, RMW_CYCLES) + pieces * PIECE_CYCLES
     reloaded = passes if layer.weight is None or not plan.resident else tile_count
     words = reloaded * plan.act_words + passes * residual * tile.pixels
     if layer.weight is not None:
@@ -231,9 +225,7 @@ def _cost(geometry: Geometry, plan: Tiling) -> int:
         words += passes * tile.rows.size * tile.cols.size
     load = words * beats + LOAD_LATENCY * pieces
     store = passes * (tile.pixels * beats + LOAD_LATENCY)
-    exposed = (
-        tile.pixels + plan.act_pitch
-    ) * beats  # the layer after waits for the last store, then for its load
+    exposed = (tile.pixels + plan.act_pitch) * beats  # the layer after waits for the last store, then for its load
     capacity = config.activation_words - plan.residual_words
     if plan.resident and 2 * plan.act_words > capacity:
         exposed += (tile_count - 1) * plan.act_pitch * beats
@@ -265,13 +257,9 @@ def _plan(geometry: Geometry, parts: tuple[int, int, int]) -> Tiling | None:
                 continue
             words = [chunk.tiles.size * row_words[chunk.rows.size] for chunk in chunks]
             per_row = layer.kernel * geometry.side
-            weights = (
-                max(c.tiles.size * c.rows.size * per_row for c in chunks) if layer.weight is not None else 1
-            )
+            weights = max(c.tiles.size * c.rows.size * per_row for c in chunks) if layer.weight is not None else 1
             resident = max(words) * len(chunks) <= capacity
-            plan = Tiling(
-                images, rows, cols, chunks, sum(words), max(words), weights, resident, slots * pixels
-            )
+            plan = Tiling(images, rows, cols, chunks, sum(words), max(words), weights, resident, slots * pixels)
             plan = replace(plan, cycles=_cost(geometry, plan))
             if best is None or plan.cycles < best.cycles:
                 best = plan
@@ -310,12 +298,9 @@ def _check_least(geometry: Geometry) -> None:
     pixel = _row_words(geometry, ones[1], split(layer.out_shape[2], layer.out_shape[2]), 1)[1]
     needs = {
         "activation_words": pixel + (1 if layer.residual is not None else 0),
-        "weight_words": geometry.side
-        * ((layer.kernel if layer.weight is not None else 0) + geometry.uses_identity),
+        "weight_words": geometry.side * ((layer.kernel if layer.weight is not None else 0) + geometry.uses_identity),
     }
     for name, least in needs.items():
         depth = getattr(config, name)
         if depth < least:
-            raise CompileError(
-                f"layer {layer.name!r} cannot be tiled: {name}={depth} must be at least {least}"
-            )
+            raise CompileError(f"layer {layer.name!r} cannot be tiled: {name}={depth} must be at least {least}")

@@ -37,9 +37,7 @@ def _address(tensor: Placement, tile: int, image: int, row: int, col: int) -> in
     return tensor.address + word * tensor.config.word_bytes
 
 
-def _plane_groups(
-    tensor: Placement, tiles: Span, images: Span
-) -> tuple[list[tuple[int, int, int]], bool, int]:
+def _plane_groups(tensor: Placement, tiles: Span, images: Span) -> tuple[list[tuple[int, int, int]], bool, int]:
     """(first tile, first image, planes) of each LOAD; images outermost?; planes from one to the next."""
     if images.size == tensor.images or tiles.size == 1:
         return [(tiles.start, images.start, tiles.size * images.size)], False, 1
@@ -50,9 +48,7 @@ def _plane_groups(
     return [(tiles.start, images.start + i, tiles.size) for i in range(images.size)], True, tensor.images
 
 
-def window_load(
-    tensor: Placement, tiles: Span, images: Span, rows: Window, cols: Window, step: int
-) -> WindowLoad:
+def window_load(tensor: Placement, tiles: Span, images: Span, rows: Window, cols: Window, step: int) -> WindowLoad:
     """Loads of a window of ``tensor``; rows lie ``step`` rows apart in memory."""
     _, height, width = tensor.shape
     word = tensor.config.word_bytes

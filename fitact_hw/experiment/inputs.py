@@ -48,11 +48,9 @@ def model_summary() -> list[str]:
     for name in MODELS:
         parameters = sum(parameter.numel() for parameter in build_model(name).parameters())
         entry = manifest.get(f"{name}.npz")
-        accuracy = entry.get("accuracy", entry.get("note", "")) if entry else ""
-        state = (
-            f"weights committed {entry['date']}, {accuracy}"
-            if entry
-            else f"no committed weights yet: make train MODEL={name}"
-        )
+        state = f"no committed weights yet: make train MODEL={name}"
+        if entry:
+            top1 = entry.get("accuracy_percent", {}).get("test_jpeg")
+            state = f"weights of {entry['date']}" + (f", {top1} % on the 10 000 test images (JPEG)" if top1 else "")
         lines.append(f"{name:9s} {parameters / 1e6:6.2f} M parameters, {state}")
     return lines

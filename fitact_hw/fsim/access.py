@@ -111,9 +111,7 @@ class Access:
         """The words as ``[start, stop)`` ranges."""
         breaks = np.flatnonzero(np.diff(self.words) != 1) + 1
         starts, stops = np.append(0, breaks), np.append(breaks, len(self.words))
-        return tuple(
-            (int(self.words[a]), int(self.words[b - 1]) + 1) for a, b in zip(starts, stops, strict=True)
-        )
+        return tuple((int(self.words[a]), int(self.words[b - 1]) + 1) for a, b in zip(starts, stops, strict=True))
 
 
 @dataclass(frozen=True)
@@ -160,8 +158,7 @@ def instruction_accesses(
         found.extend(_gemm_accesses(instruction, config.side))
     limits = {MEMORY: memory_bytes // config.word_bytes, **{name: depth(config, name) for name in BUFFERS}}
     return tuple(
-        Access(space, _used(words, limits[space], f"{where}, {space}"), write)
-        for space, words, write in found
+        Access(space, _used(words, limits[space], f"{where}, {space}"), write) for space, words, write in found
     )
 
 

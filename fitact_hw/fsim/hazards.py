@@ -16,9 +16,7 @@ class _Space:
     """Last writing and reading operation of each unit, per word."""
 
     def __init__(self, words: int) -> None:
-        self.last = {
-            (unit, write): np.full(words, NEVER, np.int32) for unit in range(3) for write in (False, True)
-        }
+        self.last = {(unit, write): np.full(words, NEVER, np.int32) for unit in range(3) for write in (False, True)}
 
 
 def check_hazards(program: Program) -> None:
@@ -32,9 +30,7 @@ def check_hazards(program: Program) -> None:
     config = program.config
     spaces = {name: _Space(depth(config, name)) for name in BUFFERS}
     spaces[MEMORY] = _Space(program.memory_bytes // config.word_bytes)
-    known = np.full(
-        (3, 3), NEVER, np.int64
-    )  # known[u][v]: last operation of v finished when u starts its next one
+    known = np.full((3, 3), NEVER, np.int64)  # known[u][v]: last operation of v finished when u starts its next one
     count = [0, 0, 0]
     tokens: dict[tuple[int, int], deque[np.ndarray]] = {c: deque() for c in ((0, 1), (1, 0), (1, 2), (2, 1))}
     for item in layer_schedule(program):
@@ -56,9 +52,7 @@ def check_hazards(program: Program) -> None:
                 if access.write:
                     before = max(before, int(space.last[(other, False)][access.words].max()))
                 if before > known[unit][other]:
-                    raise SimulationError(
-                        f"{where}: no token orders its {access.space} access after unit {other}'s"
-                    )
+                    raise SimulationError(f"{where}: no token orders its {access.space} access after unit {other}'s")
             space.last[(unit, access.write)][access.words] = count[unit]
         finished = known[unit].copy()
         finished[unit] = count[unit]

@@ -61,9 +61,7 @@ class Machine:
     def _within(self, buffer: str, words: np.ndarray) -> np.ndarray:
         limit = depth(self.config, buffer)
         if words.size == 0 or int(words.max()) >= limit:
-            raise SimulationError(
-                f"{self.where}: {buffer} word {words.max(initial=0)} is beyond its {limit} words"
-            )
+            raise SimulationError(f"{self.where}: {buffer} word {words.max(initial=0)} is beyond its {limit} words")
         return words
 
     def _read(self, buffer: str, words: np.ndarray) -> np.ndarray:
@@ -152,9 +150,7 @@ class Machine:
             bound = self._read("bound", words)
         else:
             bound = wrap(np.array(instruction["layer_bound"], np.int64), config.word_bits)
-        result = epilogue(
-            total, bias, self.shifts[bias_word], act_mode, bound, config.word_bits, config.acc_bits
-        )
+        result = epilogue(total, bias, self.shifts[bias_word], act_mode, bound, config.word_bits, config.acc_bits)
         out = np.arange(instruction["out_base"], instruction["out_base"] + len(total))
         self._write("output", out, wrap(result, config.word_bits))
 

@@ -54,9 +54,7 @@ class _Clock:
         self.busy = [0, 0, 0]
         depth = self.config.queue_depth
         self.started: list[deque[int]] = [deque([0] * depth, maxlen=depth) for _ in range(3)]
-        self.tokens: dict[tuple[int, int], deque[int]] = {
-            c: deque() for c in ((0, 1), (1, 0), (1, 2), (2, 1))
-        }
+        self.tokens: dict[tuple[int, int], deque[int]] = {c: deque() for c in ((0, 1), (1, 0), (1, 2), (2, 1))}
 
     def step(self, instruction: Instruction) -> int:
         """Time at which the instruction has finished."""

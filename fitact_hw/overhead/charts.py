@@ -48,9 +48,7 @@ def _added(axis: Any, results: Results) -> None:
         ecolor="black",
     )
     for index, row in enumerate(rows):
-        axis.annotate(
-            f" {row[3]:+.2%}", (100 * row[3], index), va="center", xytext=(8, 0), textcoords="offset points"
-        )
+        axis.annotate(f" {row[3]:+.2%}", (100 * row[3], index), va="center", xytext=(8, 0), textcoords="offset points")
     axis.margins(x=0.2)
     axis.invert_yaxis()
     axis.set_xlabel("area added, % of unprotected total")
@@ -77,9 +75,7 @@ def _lanes(axis: Any, results: Results) -> None:
     lanes = [lane_of(results.costs[key]) for key in keys]
     error = base.mean_error(base.area_sd)
     added = [100 * (lane.area / base.area - 1) for lane in lanes]
-    noise = [
-        100 * SIGMAS * (lane.mean_error(lane.area_sd) ** 2 + error**2) ** 0.5 / base.area for lane in lanes
-    ]
+    noise = [100 * SIGMAS * (lane.mean_error(lane.area_sd) ** 2 + error**2) ** 0.5 / base.area for lane in lanes]
     axis.bar([SHORT[key] for key in keys], added, yerr=noise, color=LOGIC, capsize=5)
     axis.set_ylabel("area of one lane over plain ReLU, %")
     axis.set_title("one lane (bars: noise of the tools)")

@@ -77,9 +77,7 @@ HOLD_NS = -0.05
 def _plane_group(kind: str, plane: Plane, drive: int) -> str:
     loads = (0.0, _MAX_LOAD_PF * drive)
     rows = ", ".join(
-        '"'
-        + ", ".join(f"{max(plane[0] + plane[1] * slew + plane[2] * load, 0.0):.4f}" for load in loads)
-        + '"'
+        '"' + ", ".join(f"{max(plane[0] + plane[1] * slew + plane[2] * load, 0.0):.4f}" for load in loads) + '"'
         for slew in _SLEWS_NS
     )
     index = ", ".join(f"{load:g}" for load in loads)
@@ -93,9 +91,7 @@ def _sense(cell: Cell, pin: str) -> str:
     assert table is not None, f"{cell.name}: function {cell.function!r} is not understood"
     value = dict(zip(itertools.product((0, 1), repeat=len(pins)), map(int, table), strict=True))
     place = pins.index(pin)
-    steps = {value[(*low[:place], 1, *low[place + 1 :])] - value[low] for low in value if low[place] == 0} - {
-        0
-    }
+    steps = {value[(*low[:place], 1, *low[place + 1 :])] - value[low] for low in value if low[place] == 0} - {0}
     senses: dict[tuple[int, ...], str] = {(1,): "positive_unate", (-1,): "negative_unate"}
     return senses.get(tuple(sorted(steps)), "non_unate")
 
@@ -123,9 +119,7 @@ def _cell_lines(cell: Cell) -> list[str]:
         elif clocked:
             lines.append(head)
             for kind, value in (("setup_rising", SETUP_NS), ("hold_rising", HOLD_NS)):
-                tables = " ".join(
-                    f'{edge}_constraint (scalar) {{ values ("{value}"); }}' for edge in ("rise", "fall")
-                )
+                tables = " ".join(f'{edge}_constraint (scalar) {{ values ("{value}"); }}' for edge in ("rise", "fall"))
                 lines.append(f'      timing () {{ related_pin : "CLK"; timing_type : {kind}; {tables} }}')
             lines.append("    }")
         else:
@@ -144,9 +138,7 @@ def _cell_lines(cell: Cell) -> list[str]:
 def liberty_text() -> str:
     """The whole library as Liberty text."""
     thresholds = [
-        f"  {direction}_threshold_pct_{edge} : 50;"
-        for direction in ("input", "output")
-        for edge in ("rise", "fall")
+        f"  {direction}_threshold_pct_{edge} : 50;" for direction in ("input", "output") for edge in ("rise", "fall")
     ] + [
         f"  slew_{side}_threshold_pct_{edge} : {percent};"
         for side, percent in (("lower", 20), ("upper", 80))

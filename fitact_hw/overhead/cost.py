@@ -21,9 +21,7 @@ PROPOSED = Path(__file__).parent / "rtl"
 LANE = "fitact_lane"
 
 ARRAY_MODULES = frozenset({"fitact_array", "fitact_pe", "fitact_skew"})
-LANE_MODULES = frozenset(
-    {"fitact_lanes", "fitact_lane", "fitact_lane_mode", "fitact_epilogue", "fitact_delay"}
-)
+LANE_MODULES = frozenset({"fitact_lanes", "fitact_lane", "fitact_lane_mode", "fitact_epilogue", "fitact_delay"})
 UNITS = ("array", "lanes", "control", "protection")
 
 
@@ -71,11 +69,7 @@ class Cost:
 
     def logic(self, unit: str | None = None) -> float:
         """Cell area (um2) of one unit or of all logic."""
-        return sum(
-            use.count * self.mapped[use.block.key].area
-            for use in self.machine.uses
-            if unit in (None, use.unit)
-        )
+        return sum(use.count * self.mapped[use.block.key].area for use in self.machine.uses if unit in (None, use.unit))
 
     @property
     def memory(self) -> float:
@@ -166,14 +160,10 @@ def _leaf(files: dict[str, str], name: str, parameters: dict[str, int], folder: 
     return elaborate(wanted, name, folder, parameters, flatten=True).blocks[0]
 
 
-_LEAF_FILES = frozenset(
-    {"fitact_lane.v", "fitact_lane_mode.v", "fitact_parity.v", "fitact_secded.v", "fitact_voter.v"}
-)
+_LEAF_FILES = frozenset({"fitact_lane.v", "fitact_lane_mode.v", "fitact_parity.v", "fitact_secded.v", "fitact_voter.v"})
 
 
-def _lanes(
-    config: AcceleratorConfig, scheme: Scheme, block: Block, files: dict[str, str], folder: Path
-) -> list[Use]:
+def _lanes(config: AcceleratorConfig, scheme: Scheme, block: Block, files: dict[str, str], folder: Path) -> list[Use]:
     lane = block
     if scheme.mode is not None:
         lane = _leaf(files, "fitact_lane_mode", lane_parameters(config, scheme), folder)
@@ -230,9 +220,7 @@ def evaluate(
             blocks[use.block.key] = use.block
             counts.setdefault(use.block.key, [0] * len(machines))[index] += use.count
     work = [(blocks[key], _scripts(blocks[key], len(set(per)) > 1)) for key, per in counts.items()]
-    work.sort(
-        key=lambda item: -len(item[0].rtlil) * len(item[1])
-    )  # long ones first: both workers end together
+    work.sort(key=lambda item: -len(item[0].rtlil) * len(item[1]))  # long ones first: both workers end together
     done = 0
 
     def step(name: str) -> None:

@@ -113,9 +113,7 @@ def elaborate(
                 for _, width, depth in shapes
             ]
             continue
-        flops += [
-            Memory(base, memory, path, *size) for path in paths.get(name, ()) for memory, *size in shapes
-        ]
+        flops += [Memory(base, memory, path, *size) for path in paths.get(name, ()) for memory, *size in shapes]
         ports = {port: (direction, width) for port, (direction, width) in modules[name]["ports"].items()}
         stubs = "".join(_stub(child, modules[child]["ports"]) for child in sorted(modules[name]["children"]))
         blocks.append(Block(base, count, _normal(bodies[name], name) + stubs, ports))

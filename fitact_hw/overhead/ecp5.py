@@ -83,9 +83,7 @@ def nextpnr_version() -> str:
     return version(PACKAGE) if available() else "not installed"
 
 
-def _synthesise(
-    files: Mapping[str, str], top: str, parameters: Mapping[str, int], before: Sequence[str]
-) -> str:
+def _synthesise(files: Mapping[str, str], top: str, parameters: Mapping[str, int], before: Sequence[str]) -> str:
     values = " ".join(f"-chparam {name} {value}" for name, value in parameters.items())
     commands = [
         *(f"read_verilog {name}" for name in sorted(files)),
@@ -148,9 +146,7 @@ def place(netlist: str, seed: int, isolated: bool) -> dict[str, Any]:
             raise SynthesisError(f"place and route: no result after {PLACE_LIMIT_S} s") from None
         if done.returncode or not (folder / "report.json").exists():
             errors = [line for line in done.stdout.splitlines() if "ERROR" in line or "rror:" in line]
-            raise SynthesisError(
-                f"place and route: {(errors or done.stdout.splitlines() or ['no message'])[-1]}"
-            )
+            raise SynthesisError(f"place and route: {(errors or done.stdout.splitlines() or ['no message'])[-1]}")
         report = json.loads((folder / "report.json").read_text())
     clocks = [clock["achieved"] for clock in report["fmax"].values()]
     used = {name: report["utilization"].get(cell, {}).get("used", 0) for name, cell in _COUNTED.items()}
@@ -191,9 +187,7 @@ def route(
 def lane_files() -> dict[str, str]:
     """Verilog of the lane alone."""
     paths = [*rtl_sources(), PROPOSED / "fitact_lane_mode.v"]
-    return {
-        path.name: path.read_text() for path in paths if re.match(r"fitact_(lane|lane_mode|pe)\.v", path.name)
-    }
+    return {path.name: path.read_text() for path in paths if re.match(r"fitact_(lane|lane_mode|pe)\.v", path.name)}
 
 
 def route_lanes(
@@ -236,9 +230,7 @@ def check_fits(config: AcceleratorConfig) -> None:
         )
 
 
-def route_top(
-    config: AcceleratorConfig, scheme: Scheme, folder: Path, runs: Sequence[Run] = RUNS[:1]
-) -> Routed:
+def route_top(config: AcceleratorConfig, scheme: Scheme, folder: Path, runs: Sequence[Run] = RUNS[:1]) -> Routed:
     """The whole machine of a scheme. Raises SynthesisError if it does not fit the device."""
     own = machine(config, scheme.bounds)
     return route(f"{TOP} {scheme.key}", sources(own), TOP, {}, folder, isolated=True, runs=runs)

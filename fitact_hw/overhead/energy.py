@@ -74,10 +74,7 @@ def estimate(config: AcceleratorConfig, machine: Machine, traffic: Traffic, mode
 
 def _buffer_pj(buffer: BufferCost, traffic: Traffic) -> float:
     """Picojoules of one buffer; its name must be one that the traffic counts."""
-    return (
-        _of(traffic.reads, buffer) * buffer.figures.read_pj
-        + _of(traffic.writes, buffer) * buffer.figures.write_pj
-    )
+    return _of(traffic.reads, buffer) * buffer.figures.read_pj + _of(traffic.writes, buffer) * buffer.figures.write_pj
 
 
 def _of(words: Mapping[str, float], buffer: BufferCost) -> float:

@@ -71,9 +71,7 @@ def run_overhead(options: Options, networks: Networks, console: Console) -> Resu
     metrics, header = all_metrics(results), make_header(options, tech, model)
     report.print_report(console, header, metrics, results)
     folder = options.out / options.config.fingerprint
-    write_whole(
-        folder / "overhead.json", json.dumps(report.to_json(header, metrics, results), indent=1) + "\n"
-    )
+    write_whole(folder / "overhead.json", json.dumps(report.to_json(header, metrics, results), indent=1) + "\n")
     write_whole(folder / "overhead.md", report.markdown(header, metrics, results, options.command) + "\n")
     charts.draw(results, f"{_size(options.config)}, {tech.name}, before layout", folder / "overhead.png")
     console.print(f"wrote overhead.json, overhead.md and overhead.png to {folder}")
@@ -86,9 +84,7 @@ def _nearest(node_nm: int) -> int:
 
 
 def _size(config: AcceleratorConfig) -> str:
-    return (
-        f"{config.rows}x{config.cols} array, {config.word_bits}-bit words, {config.acc_bits}-bit accumulators"
-    )
+    return f"{config.rows}x{config.cols} array, {config.word_bits}-bit words, {config.acc_bits}-bit accumulators"
 
 
 def make_header(options: Options, tech: Technology, model: SramModel) -> report.Header:
@@ -99,11 +95,7 @@ def make_header(options: Options, tech: Technology, model: SramModel) -> report.
         for name, value in config.model_dump().items()
         if name.endswith("_words")
     )
-    ports = (
-        "single-port areas"
-        if model.port_factor == 1
-        else f"areas x {model.port_factor:g} for the second port"
-    )
+    ports = "single-port areas" if model.port_factor == 1 else f"areas x {model.port_factor:g} for the second port"
     return report.Header(
         (
             ("machine", f"{_size(config)}; buffer words: {depths}"),
@@ -119,9 +111,7 @@ def make_header(options: Options, tech: Technology, model: SramModel) -> report.
             ("SRAM", f"model at {model.node_nm} nm, {ports} (sram.py names the sources)"),
             (
                 "FPGA",
-                f"{ecp5.DEVICE}; {len(ecp5.RUNS)} runs (seed, LUT mapping)"
-                if options.fpga
-                else "not asked for",
+                f"{ecp5.DEVICE}; {len(ecp5.RUNS)} runs (seed, LUT mapping)" if options.fpga else "not asked for",
             ),
             ("energy", f"model at {model.node_nm} nm: {energy.SOURCE}"),
             (
@@ -143,9 +133,7 @@ def _route(
         done += 1
         show(name, done, len(lanes) + 1)
 
-    routed = (
-        ecp5.route_lanes(options.config, lanes, options.out, options.workers, step) if options.fpga else {}
-    )
+    routed = ecp5.route_lanes(options.config, lanes, options.out, options.workers, step) if options.fpga else {}
     tops = {}
     if options.full_top:
         for index, scheme in enumerate(s for s in SCHEMES if s.key in FULL_TOP_SCHEMES):
@@ -174,7 +162,5 @@ def _traffic(
             if key not in known:
                 known[key] = measure(name, layers, scheme, options.config)
             traffic[name][scheme.key] = known[key]
-            energies[name][scheme.key] = energy.estimate(
-                options.config, costs[scheme.key].machine, known[key], model
-            )
+            energies[name][scheme.key] = energy.estimate(options.config, costs[scheme.key].machine, known[key], model)
     return traffic, energies

@@ -79,9 +79,7 @@ def run_job(job: dict[str, Any], files: dict[str, str] | None = None) -> dict[st
                 f"{job['action']} of {job.get('top', 'design')}: no result after {JOB_LIMIT_S} s"
             ) from None
         if done.returncode or not (folder / "result.json").exists():
-            raise SynthesisError(
-                f"{job['action']} of {job.get('top', 'design')}: {_last_error(done.stderr, folder)}"
-            )
+            raise SynthesisError(f"{job['action']} of {job.get('top', 'design')}: {_last_error(done.stderr, folder)}")
         return json.loads((folder / "result.json").read_text())
 
 

@@ -66,13 +66,9 @@ class _Parser:
     def _statement(self, into: Group, name: str) -> None:
         mark = next(self._tokens, "")
         if mark == ":":
-            into.attributes[name] = [
-                _unquote(t) for t in itertools.takewhile(lambda t: t != ";", self._tokens)
-            ]
+            into.attributes[name] = [_unquote(t) for t in itertools.takewhile(lambda t: t != ";", self._tokens)]
         elif mark == "(":
-            args = tuple(
-                _unquote(t) for t in itertools.takewhile(lambda t: t != ")", self._tokens) if t != ","
-            )
+            args = tuple(_unquote(t) for t in itertools.takewhile(lambda t: t != ")", self._tokens) if t != ",")
             after = next(self._tokens, "")
             if after == "{":
                 into.groups.append(self.group(name, args))

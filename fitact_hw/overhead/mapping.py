@@ -46,7 +46,7 @@ SRAM_PORTS: dict[str, tuple[str, ...]] = {
 CLAMP_PORTS: dict[str, tuple[str, ...]] = {"fitact_lane": ("out_q",), "fitact_lane_mode": ("out_q",)}
 """Outputs whose registers end the clamp stage, by module."""
 
-_CACHE_FORMAT = 4
+_CACHE_FORMAT = 5
 
 
 @dataclass(frozen=True)
@@ -105,8 +105,7 @@ def map_block(block: Block, technology: Technology, folder: Path, names: Sequenc
     """Map one block with the scripts called ``names``; cached by content."""
     job = map_job(technology, names, files=["block.il"])
     settings = {name: value for name, value in job.items() if name != "liberty"}
-    ports = CLAMP_PORTS.get(block.name, ())
-    key = digest("map", _CACHE_FORMAT, jobs.yosys_version(), technology.digest, settings, block.rtlil, ports)
+    key = digest("map", _CACHE_FORMAT, jobs.yosys_version(), technology.digest, settings, block.name, block.rtlil)
 
     def make() -> dict[str, Any]:
         runs = run_job(job, {"block.il": block.rtlil})["runs"]
@@ -138,16 +137,12 @@ def _measure(run: dict[str, Any], block: Block, technology: Technology) -> dict[
     left = sorted({cell[0] for cell in run["cells"]} - known)
     unmapped = [name for name in left if name.startswith("$") and not name.startswith("$paramod")]
     if unmapped:
-        raise SynthesisError(
-            f"{block.name}: cells left unmapped by {technology.name}: {', '.join(unmapped[:4])}"
-        )
+        raise SynthesisError(f"{block.name}: cells left unmapped by {technology.name}: {', '.join(unmapped[:4])}")
     flops = [library.area(cell[0]) for cell in ours if library.is_flop(cell[0])]
     area = sum(library.area(cell[0]) for cell in ours)
     late, clamp = SRAM_PORTS.get(block.name, ()), CLAMP_PORTS.get(block.name, ())
     if abs(area - run["area"]) > 0.01 * max(area, 1.0):
-        raise SynthesisError(
-            f"{block.name}: Yosys counts {run['area']:.1f} um2, the cells sum up to {area:.1f}"
-        )
+        raise SynthesisError(f"{block.name}: Yosys counts {run['area']:.1f} um2, the cells sum up to {area:.1f}")
     return {
         "recipe": run["recipe"],
         "area": area,

@@ -79,14 +79,11 @@ def _area(results: Results) -> list[Metric]:
         noise = {} if exact else {key: SIGMAS * cost.logic_error(base, unit) for key, cost in costs.items()}
         return Metric("area", name, "um2", values, noise)
 
-    rows = [
-        row(f"logic: {unit}", {key: cost.logic(unit) for key, cost in costs.items()}, unit) for unit in UNITS
-    ]
+    rows = [row(f"logic: {unit}", {key: cost.logic(unit) for key, cost in costs.items()}, unit) for unit in UNITS]
     names = list(dict.fromkeys(buffer.name for cost in costs.values() for buffer in cost.machine.buffers))
     for name in names:
         values = {
-            key: sum(b.figures.area for b in cost.machine.buffers if b.name == name)
-            for key, cost in costs.items()
+            key: sum(b.figures.area for b in cost.machine.buffers if b.name == name) for key, cost in costs.items()
         }
         rows.append(row(f"buffer: {name}", values, exact=True))
     rows.append(row("logic", {key: cost.logic() for key, cost in costs.items()}))
@@ -127,9 +124,7 @@ def _timing(results: Results) -> list[Metric]:
     rates = {key: 1000 / value for key, value in period.items()}
     return [
         Metric("timing", f"longest path of any block ({base.name})", "ns", period, noise, 2),
-        Metric(
-            "timing", "Fmax from it", "MHz", rates, {k: v / period[k] * rates[k] for k, v in noise.items()}, 1
-        ),
+        Metric("timing", "Fmax from it", "MHz", rates, {k: v / period[k] * rates[k] for k, v in noise.items()}, 1),
         Metric(
             "timing",
             "SRAM access + first logic",

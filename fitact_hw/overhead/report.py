@@ -120,9 +120,7 @@ def markdown(header: Header, metrics: Sequence[Metric], results: Results, comman
             if metric.group != group:
                 group = metric.group
                 lines.append(f"| **{group}** | |" + " |" * len(keys))
-            lines.append(
-                f"| {metric.name} | {metric.unit} | " + " | ".join(cell(metric, k) for k in keys) + " |"
-            )
+            lines.append(f"| {metric.name} | {metric.unit} | " + " | ".join(cell(metric, k) for k in keys) + " |")
     lines += ["", "## Memories", "", *_memory_lines(results), ""]
     lines += ["## Lanes", "", *(_scheme_line(scheme) for scheme in SCHEMES), "", *NOTES, ""]
     return "\n".join(lines)
@@ -158,9 +156,7 @@ def _memory_lines(results: Results) -> list[str]:
         lines.append(f"| {name} | {depth} x {width} | {', '.join(schemes)} |")
     lines += ["", "| inferred, kept in flip-flops on purpose | bits |", "|---|---|"]
     for memory in results.costs[BASELINE.key].machine.flop_memories:
-        lines.append(
-            f"| {memory.path.removeprefix('fitact_top/')}: {memory.name} | {memory.depth} x {memory.width} |"
-        )
+        lines.append(f"| {memory.path.removeprefix('fitact_top/')}: {memory.name} | {memory.depth} x {memory.width} |")
     return lines
 
 
@@ -184,9 +180,7 @@ def to_json(header: Header, metrics: Sequence[Metric], results: Results) -> dict
             ]
             for key, cost in results.costs.items()
         },
-        "macros": {
-            key: [asdict(buffer) for buffer in cost.machine.buffers] for key, cost in results.costs.items()
-        },
+        "macros": {key: [asdict(buffer) for buffer in cost.machine.buffers] for key, cost in results.costs.items()},
         "flop_memories": [asdict(memory) for memory in results.costs[BASELINE.key].machine.flop_memories],
         "routed": {key: asdict(value) for key, value in {**results.routed, **results.tops}.items()},
         "traffic": {n: {k: asdict(t) for k, t in table.items()} for n, table in results.traffic.items()},

@@ -89,9 +89,7 @@ class SramModel:
 
     def __post_init__(self) -> None:
         if self.node_nm not in NODES:
-            raise SramError(
-                f"no SRAM figures for {self.node_nm} nm: choose one of {', '.join(map(str, NODES))}"
-            )
+            raise SramError(f"no SRAM figures for {self.node_nm} nm: choose one of {', '.join(map(str, NODES))}")
 
     @property
     def _area_scale(self) -> float:
@@ -107,9 +105,7 @@ class SramModel:
         """One macro of ``depth`` words of ``width`` bits."""
         bits = width * depth
         return SramFigures(
-            area=(13_854 + 344.5 * width + 3.3825 * bits + 4.64 * depth)
-            * self._area_scale
-            * self.port_factor,
+            area=(13_854 + 344.5 * width + 3.3825 * bits + 4.64 * depth) * self._area_scale * self.port_factor,
             read_pj=(5.95 + 0.502 * width + 0.00071 * bits) * self.energy_scale,
             write_pj=(7.82 + 0.639 * width + 0.00086 * bits) * self.energy_scale,
             leakage_nw=0.0121 * bits * self._area_scale * self.port_factor,

@@ -2,8 +2,8 @@
 
 Start points: clock pins of flip-flops (ideal clock) and inputs, which arrive with the clock through the
 technology's driving cell. End points: data pins of flip-flops, with their setup time, and outputs, which
-carry the technology's load. Slews propagate as the worst of the arcs into a pin; every arc is followed for
-both edges. Black boxes end and start paths.
+carry the technology's load; a wire through the block is no path. Black boxes end and start paths. Slews
+propagate as the worst of the arcs into a pin; every arc is followed for both edges.
 """
 
 from __future__ import annotations
@@ -101,8 +101,7 @@ class _Reader:
     def _table(self, group: Group, swap: bool) -> Table:
         template = self._templates.get(group.args[0] if group.args else "", Group("", ()))
         axes = [
-            _numbers(group.attributes.get(name) or template.attributes.get(name, []))
-            for name in ("index_1", "index_2")
+            _numbers(group.attributes.get(name) or template.attributes.get(name, [])) for name in ("index_1", "index_2")
         ]
         flat = _numbers(group.attributes["values"])
         columns = max(len(axes[1]), 1)
@@ -115,9 +114,7 @@ class _Reader:
 
     def _read(self, name: str) -> CellTiming:
         pins = self._library.cell(name).all("pin")
-        capacitance = {
-            pin.args[0]: pin.number("capacitance") for pin in pins if pin.text("direction") == "input"
-        }
+        capacitance = {pin.args[0]: pin.number("capacitance") for pin in pins if pin.text("direction") == "input"}
         outputs = {pin.args[0]: pin for pin in pins if pin.text("direction") == "output"}
         arcs: list[Arc] = []
         setup: dict[str, tuple[dict[str, Table], ...]] = {}
@@ -126,15 +123,10 @@ class _Reader:
                 kind = timing.text("timing_type")
                 if pin.args[0] in outputs and kind in _COMBINATIONAL + _CLOCK_TO_OUTPUT:
                     arcs += [
-                        self._arc(source, pin.args[0], timing, kind)
-                        for source in timing.text("related_pin").split()
+                        self._arc(source, pin.args[0], timing, kind) for source in timing.text("related_pin").split()
                     ]
                 elif kind.startswith("setup"):
-                    tables = {
-                        edge: self._table(g, False)
-                        for edge in EDGES
-                        for g in timing.all(f"{edge}_constraint")
-                    }
+                    tables = {edge: self._table(g, False) for edge in EDGES for g in timing.all(f"{edge}_constraint")}
                     setup[pin.args[0]] = (*setup.get(pin.args[0], ()), tables)
         return CellTiming(capacitance, frozenset(outputs), tuple(arcs), setup, bool(setup))
 
@@ -202,13 +194,7 @@ def analyse(
     slew0 = _START_SLEW_NS * technology.node_nm / 130 / technology.time_scale
     state: dict[tuple[Any, str], State] = {}
     starts = {bit for bit in [*inputs, *(boxes if start is None else [])] if isinstance(bit, int)} - driven
-    clocks = {
-        pins[a.source]
-        for _, pins, timing in timed
-        if timing.clocked
-        for a in timing.arcs
-        if a.sense == "clock"
-    }
+    clocks = {pins[a.source] for _, pins, timing in timed if timing.clocked for a in timing.arcs if a.sense == "clock"}
     driver = reader.cell(technology.driver).arcs[0]
     for bit in starts:
         for edge in EDGES:
@@ -219,10 +205,10 @@ def analyse(
                 state[bit, edge] = (at, driver.slew[edge].at(slew0, load[bit]), None, technology.driver)
     _propagate(timed, sinks, waiting, load, starts, driven, state)
     if end is None:
-        return _worst(timed, [*outputs, *boxes], clocks, slew0, state, technology)
+        return _worst(timed, [*outputs, *boxes], slew0, state, technology)
     wanted = _behind(timed, [bit for name in end for bit in ports[name][1]])
     flops = [cell for cell in timed if any(cell[1].get(pin) in wanted for pin in cell[2].outputs)]
-    return _worst(flops, [], clocks, slew0, state, technology)
+    return _worst(flops, [], slew0, state, technology)
 
 
 def _behind(timed: list[Any], nets: list[Any]) -> set[Any]:
@@ -287,7 +273,6 @@ def _propagate(
 def _worst(
     timed: list[Any],
     ends: list[Any],
-    clocks: set[Any],
     slew0: float,
     state: dict[tuple[Any, str], State],
     technology: Technology,
@@ -300,14 +285,13 @@ def _worst(
                 if (net, edge) not in state:
                     continue
                 at, slew, _, _ = state[net, edge]
-                needed = max(
-                    (tables[edge].at(slew, slew0) for tables in checks if edge in tables), default=0.0
-                )
+                needed = max((tables[edge].at(slew, slew0) for tables in checks if edge in tables), default=0.0)
                 if at + needed > worst:
                     worst, end = at + needed, (net, edge)
     for bit in ends:
         for edge in EDGES:
-            if (bit, edge) in state and bit not in clocks and state[bit, edge][0] > worst:
+            # a wire straight from input to output or black box is no logic path; layout buffers it
+            if (bit, edge) in state and state[bit, edge][2] and state[bit, edge][0] > worst:
                 worst, end = state[bit, edge][0], (bit, edge)
     path: list[str] = []
     while end is not None:

@@ -94,9 +94,7 @@ def load(source: str | None, folder: Path) -> Technology:
         raise TechnologyError(f"LIBERTY={source}: {error}") from None
     nands, buffers = library.find(NAND2_TABLE, 2), library.find(BUFFER_TABLE, 1)
     if not nands or not buffers:
-        raise TechnologyError(
-            f"LIBERTY={source}: no NAND2 or no buffer; give all files of the library, joined by ':'"
-        )
+        raise TechnologyError(f"LIBERTY={source}: no NAND2 or no buffer; give all files of the library, joined by ':'")
     digest = hashlib.sha256()
     for path in files:
         digest.update(path.read_bytes())

@@ -59,9 +59,7 @@ def _elaborate(job: dict[str, Any], folder: Path) -> dict[str, Any]:
     yosys = Yosys(folder)
     parameters = " ".join(f"-chparam {name} {value}" for name, value in job["parameters"].items())
     yosys.run(*(f"read_verilog {path}" for path in job["files"]))
-    yosys.run(
-        f"hierarchy -check -top {job['top']} {parameters}", "proc", *(["flatten"] if job["flatten"] else [])
-    )
+    yosys.run(f"hierarchy -check -top {job['top']} {parameters}", "proc", *(["flatten"] if job["flatten"] else []))
     yosys.run("delete t:$scopeinfo", "opt_expr", "opt_clean", "memory -nomap", "opt_clean", "check -assert")
     yosys.run(f"write_rtlil {folder / 'all.il'}", f"write_json {folder / 'all.json'}")
     netlist = json.loads((folder / "all.json").read_text())["modules"]
@@ -78,9 +76,7 @@ def _summary(module: dict[str, Any], modules: dict[str, Any]) -> dict[str, Any]:
         if cell["type"] in modules:
             children.setdefault(cell["type"], []).append(instance)
         if cell["type"].startswith("$mem"):
-            values = {
-                name: int(cell["parameters"][name], 2) for name in ("WIDTH", "SIZE", "RD_PORTS", "WR_PORTS")
-            }
+            values = {name: int(cell["parameters"][name], 2) for name in ("WIDTH", "SIZE", "RD_PORTS", "WR_PORTS")}
             memories.append({"name": cell["parameters"]["MEMID"].lstrip("\\"), **values})
     ports = {name: [port["direction"], len(port["bits"])] for name, port in module["ports"].items()}
     return {"children": children, "memories": memories, "ports": ports}
@@ -110,9 +106,7 @@ def _map(job: dict[str, Any], folder: Path) -> dict[str, Any]:
         script = folder / f"{recipe['name']}.abc"
         script.write_text("\n".join(recipe["commands"]) + "\n")
         yosys.run("design -load prepared")
-        log = yosys.output(
-            f"abc -D {job['target_ps']} {libraries} {dont_use} -constr {constraints} -script {script}"
-        )
+        log = yosys.output(f"abc -D {job['target_ps']} {libraries} {dont_use} -constr {constraints} -script {script}")
         yosys.run("opt_clean -purge", f"write_json {folder / 'mapped.json'}")
         if job.get("verilog"):
             yosys.run(f"write_verilog -noattr {job['verilog']}")

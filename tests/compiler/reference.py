@@ -17,9 +17,7 @@ def wrapped(values: np.ndarray, bits: int) -> np.ndarray:
     return (values << unused) >> unused
 
 
-def reference_layer(
-    layer: QLayer, tensors: dict[str, np.ndarray], word_bits: int, acc_bits: int
-) -> np.ndarray:
+def reference_layer(layer: QLayer, tensors: dict[str, np.ndarray], word_bits: int, acc_bits: int) -> np.ndarray:
     """Output of one layer, int64 (B, C, rows, columns), after the numbers contract of golden/qnetwork.py."""
     x = tensors[layer.source]
     weight = np.asarray(layer.weight)
@@ -31,9 +29,7 @@ def reference_layer(
         total -= np.int64(1) << 62
     for r in range(layer.kernel):
         for c in range(layer.kernel):
-            patch = x[
-                :, :, r : r + stride * (rows - 1) + 1 : stride, c : c + stride * (cols - 1) + 1 : stride
-            ]
+            patch = x[:, :, r : r + stride * (rows - 1) + 1 : stride, c : c + stride * (cols - 1) + 1 : stride]
             if layer.kind == "conv":
                 total += np.einsum("oi,biyx->boyx", weight[:, :, r, c], patch, optimize=False)
             elif layer.kind == "avgpool":
@@ -46,9 +42,7 @@ def reference_layer(
     result = np.empty_like(biased)
     for c in range(channels):
         shift = int(layer.shift[c])
-        result[:, c] = (
-            biased[:, c] if shift == 0 else (biased[:, c] >> shift) + (biased[:, c] >> (shift - 1) & 1)
-        )
+        result[:, c] = biased[:, c] if shift == 0 else (biased[:, c] >> shift) + (biased[:, c] >> (shift - 1) & 1)
     low, high = -(1 << (word_bits - 1)), (1 << (word_bits - 1)) - 1
     if layer.activation == "linear":
         return np.clip(result, low, high)

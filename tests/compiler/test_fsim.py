@@ -80,9 +80,7 @@ def test_every_single_wait_is_needed_and_its_loss_is_found() -> None:
         except SimulationError as error:
             found += "no token orders" in str(error)
             continue
-        for priority in permutations(
-            range(3)
-        ):  # implied by other tokens: then no order may give another result
+        for priority in permutations(range(3)):  # implied by other tokens: then no order may give another result
             np.testing.assert_array_equal(run(mutant, MEMORY, priority), AFTER)
     assert found >= 0.98 * len(waits)
 

@@ -39,9 +39,7 @@ def _bias_lanes(raw: np.ndarray, config: AcceleratorConfig) -> list[list[tuple[i
             start = lane * config.bias_lane_bytes
             value = int.from_bytes(word[start : start + config.bias_lane_bytes].tobytes(), "little")
             bias = value & ((1 << config.acc_bits) - 1)
-            lanes.append(
-                (bias - (bias >> (config.acc_bits - 1) << config.acc_bits), value >> config.acc_bits)
-            )
+            lanes.append((bias - (bias >> (config.acc_bits - 1) << config.acc_bits), value >> config.acc_bits))
         result.append(lanes)
     return result
 

@@ -65,9 +65,7 @@ def test_one_convolution_is_exact(data: st.DataObject, kernel: int, stride: int,
 def test_a_small_network_is_exact(data: st.DataObject, seed: int) -> None:
     config = data.draw(machines(3))
     side = data.draw(st.integers(5, 9))
-    builder = NetworkBuilder(
-        (data.draw(st.integers(1, 5)), side, side), config.word_bits, seed, config.acc_bits
-    )
+    builder = NetworkBuilder((data.draw(st.integers(1, 5)), side, side), config.word_bits, seed, config.acc_bits)
     entry = builder.conv(data.draw(st.integers(2, 10)), 3, 1, 1, *data.draw(activations()))
     for _ in range(data.draw(st.integers(1, 3))):
         channels = builder.shapes[entry][0]
@@ -77,9 +75,7 @@ def test_a_small_network_is_exact(data: st.DataObject, seed: int) -> None:
             builder.conv(data.draw(st.integers(1, 10)), 3, 1, 1, activation, bound)
         elif step == "residual":
             builder.conv(channels, 1, 1, 0, activation, bound)
-            builder.conv(
-                channels, 3, 1, 1, activation, bound, residual=entry, lshift=data.draw(st.integers(0, 9))
-            )
+            builder.conv(channels, 3, 1, 1, activation, bound, residual=entry, lshift=data.draw(st.integers(0, 9)))
         elif step == "padded maxpool":
             builder.conv(channels, 1, activation="relu")
             builder.pool("maxpool", 3, 2, 1)

@@ -78,3 +78,11 @@ def test_rtl_and_golden_agree_under_upsets(fitact: Run) -> None:
     done = fitact("validate", "alexnet", "--injections", "6")
     assert done.returncode == 0, done.stderr + done.stdout
     assert "all 6 agree" in done.stdout
+
+
+def test_models_are_listed_with_their_accuracy(fitact: Run) -> None:
+    done = fitact("models")
+    assert done.returncode == 0, done.stderr
+    lines = {line.split()[0]: line for line in done.stdout.splitlines()}
+    assert set(lines) == {"alexnet", "vgg16", "resnet50"}
+    assert "% on the 10 000 test images" in lines["alexnet"]

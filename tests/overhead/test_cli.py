@@ -42,9 +42,7 @@ def test_lists_libraries(app: typer.Typer, monkeypatch: pytest.MonkeyPatch, tmp_
         (["--full-top", "--rows", "16", "--cols", "16"], "256 multipliers"),
     ],
 )
-def test_bad_input_is_one_clear_line(
-    app: typer.Typer, tmp_path: Path, arguments: list[str], message: str
-) -> None:
+def test_bad_input_is_one_clear_line(app: typer.Typer, tmp_path: Path, arguments: list[str], message: str) -> None:
     run = CliRunner().invoke(app, [*arguments, "--out", str(tmp_path)])
     assert isinstance(run.exception, FitActError | GoldenError)
     assert message in str(run.exception)

@@ -44,9 +44,7 @@ def test_instances_are_counted_through_the_hierarchy(cache: Path) -> None:
 def test_keys_depend_on_content_only(cache: Path) -> None:
     blocks = {b.name: b for b in elaborate({"all.v": LEAF + PAIR + TOP}, "top", cache).blocks}
     moved = {b.name: b for b in elaborate({"a.v": "\n\n" + PAIR, "b.v": LEAF}, "pair", cache).blocks}
-    other = {
-        b.name: b for b in elaborate({"a.v": PAIR, "b.v": LEAF.replace("~a", "a")}, "pair", cache).blocks
-    }
+    other = {b.name: b for b in elaborate({"a.v": PAIR, "b.v": LEAF.replace("~a", "a")}, "pair", cache).blocks}
     assert moved["leaf"].key == blocks["leaf"].key
     assert moved["pair"].key == blocks["pair"].key
     assert other["leaf"].key != blocks["leaf"].key

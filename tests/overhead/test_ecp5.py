@@ -23,9 +23,7 @@ def compiled() -> bool:
 
 
 def test_noise_is_the_spread_of_the_runs() -> None:
-    routed = Routed(
-        "x", 100, 10, 1, 0, fmax_mhz=100.0, fmax_low=97.0, fmax_high=103.0, lut_spread=4.0, runs=3
-    )
+    routed = Routed("x", 100, 10, 1, 0, fmax_mhz=100.0, fmax_low=97.0, fmax_high=103.0, lut_spread=4.0, runs=3)
     assert routed.spread == pytest.approx(0.03)
 
 

@@ -55,9 +55,7 @@ def lane_block(files: dict[str, str], scheme: Scheme, cache: Path) -> Block:
 
 
 @pytest.mark.parametrize("scheme", LANES, ids=lambda scheme: scheme.key)
-def test_mapped_lane_is_its_rtl(
-    lane_verilog: dict[str, str], tech: Technology, cache: Path, scheme: Scheme
-) -> None:
+def test_mapped_lane_is_its_rtl(lane_verilog: dict[str, str], tech: Technology, cache: Path, scheme: Scheme) -> None:
     block = lane_block(lane_verilog, scheme, cache)
     netlist = formal.mapped_verilog(block.rtlil, tech)
     assert tech.nand2_cell in netlist

@@ -36,8 +36,7 @@ def costs(cache: Path) -> dict[str, Cost]:
     for scheme in SCHEMES:
         machine = build(CONFIG, scheme, SramModel(), cache)
         mapped = {
-            use.block.key: block(use.block.name, area(scheme.key, use.unit, use.block.name))
-            for use in machine.uses
+            use.block.key: block(use.block.name, area(scheme.key, use.unit, use.block.name)) for use in machine.uses
         }
         result[scheme.key] = Cost(machine, mapped)
     return result
@@ -50,12 +49,8 @@ def results(costs: dict[str, Cost]) -> Results:
 
 def test_totals_are_sums_of_blocks_and_macros(costs: dict[str, Cost]) -> None:
     cost = costs["fitact"]
-    assert cost.logic() == pytest.approx(
-        sum(u.count * cost.mapped[u.block.key].area for u in cost.machine.uses)
-    )
-    assert cost.logic() == pytest.approx(
-        sum(cost.logic(u) for u in ("array", "lanes", "control", "protection"))
-    )
+    assert cost.logic() == pytest.approx(sum(u.count * cost.mapped[u.block.key].area for u in cost.machine.uses))
+    assert cost.logic() == pytest.approx(sum(cost.logic(u) for u in ("array", "lanes", "control", "protection")))
     assert cost.total == pytest.approx(cost.logic() + cost.memory)
     assert cost.memory == pytest.approx(sum(b.figures.area for b in cost.machine.buffers))
 
@@ -75,9 +70,7 @@ def test_noise_comes_from_blocks_that_differ(costs: dict[str, Cost]) -> None:
     assert base.logic_error(base) == 0.0
     assert costs["parity"].logic_error(base, "array") == 0.0
     lane_error = 10.0 / 4**0.5
-    assert costs["tmr"].logic_error(base, "lanes") == pytest.approx(2 * 2 * lane_error), (
-        "two more copies of two lanes"
-    )
+    assert costs["tmr"].logic_error(base, "lanes") == pytest.approx(2 * 2 * lane_error), "two more copies of two lanes"
 
 
 def test_within_noise_is_said_where_it_is() -> None:
@@ -111,9 +104,7 @@ def test_files_hold_what_was_measured(results: Results, tmp_path: Path) -> None:
     assert "pre-layout" in page
     for scheme in SCHEMES:
         assert report.SHORT[scheme.key] in page
-    rows = [
-        line for line in page.splitlines() if line.startswith("| lane") or line.startswith("| logic: lanes")
-    ]
+    rows = [line for line in page.splitlines() if line.startswith("| lane") or line.startswith("| logic: lanes")]
     assert rows
 
     charts.draw(results, "made up", tmp_path / "chart.png")
@@ -140,9 +131,7 @@ def test_a_real_lane_costs_more_with_a_bound(tech: Technology, cache: Path, cost
     assert 1.0 < areas[1] / areas[0] < 1.15
 
 
-def test_evaluate_maps_shared_blocks_once(
-    monkeypatch: pytest.MonkeyPatch, tech: Technology, tmp_path: Path
-) -> None:
+def test_evaluate_maps_shared_blocks_once(monkeypatch: pytest.MonkeyPatch, tech: Technology, tmp_path: Path) -> None:
     """Which block is mapped how often: shared ones with one script, lanes' blocks with all."""
     asked: dict[str, list[int]] = {}
 

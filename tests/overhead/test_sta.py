@@ -75,6 +75,15 @@ def test_paths_into_chosen_registers_only(tech: Technology) -> None:
     assert fast.path == ("clock", FLOP)
 
 
+def test_a_wire_through_the_block_is_no_path(tech: Technology) -> None:
+    """The clock of a block of black boxes would otherwise look like the slowest path of the machine."""
+    boxes = [["box", {"clk": [1], "d": [2]}] for _ in range(300)]
+    ports = {"clk": ["input", [1]], "d": ["input", [2]], "y": ["output", [2]]}
+    assert analyse(boxes, ports, tech).period_ns == 0.0
+    driven = [*boxes, [INVERTER, {"A": [2], "Y": [3]}], ["box", {"d": [3]}]]
+    assert analyse(driven, ports, tech).period_ns > 0.0
+
+
 def test_a_loop_is_an_error(tech: Technology) -> None:
     loop = [[INVERTER, {"A": [5], "Y": [6]}], [INVERTER, {"A": [6], "Y": [5]}]]
     with pytest.raises(SynthesisError, match="loop"):

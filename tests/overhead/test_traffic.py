@@ -45,10 +45,7 @@ def layers() -> list[Shape]:
 
 @pytest.fixture(scope="module")
 def traffic() -> dict[str, Traffic]:
-    return {
-        key: measure("two layers", layers(), BY_KEY[key], CONFIG)
-        for key in ("unprotected", "ranger", "fitact")
-    }
+    return {key: measure("two layers", layers(), BY_KEY[key], CONFIG) for key in ("unprotected", "ranger", "fitact")}
 
 
 def test_bounds_are_stored_once_for_each_neuron(traffic: dict[str, Traffic]) -> None:

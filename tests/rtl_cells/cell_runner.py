@@ -158,9 +158,7 @@ def run_cell(
             )
             ran, failed = get_results(results)
         except SystemExit as error:
-            raise CellTestFailure(
-                f"{top}: simulation failed ({error}); log above, folder {runs.name}"
-            ) from None
+            raise CellTestFailure(f"{top}: simulation failed ({error}); log above, folder {runs.name}") from None
     if failed or not ran:
         raise CellTestFailure(f"{top}: {failed} of {ran} cocotb tests failed")
     return ran

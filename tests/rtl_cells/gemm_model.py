@@ -10,9 +10,7 @@ from fitact_hw.isa import FIELDS, Opcode
 from tests.rtl_cells.token_layout import TokenLayout
 
 FIELD_BITS = {
-    item.name: item.bits
-    for item in FIELDS[Opcode.GEMM]
-    if item.name not in ("opcode", "pop_prev", "pop_next")
+    item.name: item.bits for item in FIELDS[Opcode.GEMM] if item.name not in ("opcode", "pop_prev", "pop_next")
 }
 """Fields that reach the sequencer as `instr_<name>`, with their widths."""
 

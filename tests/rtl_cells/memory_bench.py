@@ -69,9 +69,7 @@ POINTS = {
 Fields = dict[str, int]
 
 
-def load_words(
-    fields: Fields, word_bytes: int, read: Callable[[int, int], bytes]
-) -> Iterator[tuple[int, int, int]]:
+def load_words(fields: Fields, word_bytes: int, read: Callable[[int, int], bytes]) -> Iterator[tuple[int, int, int]]:
     """Yield (buffer, buffer word, value) for each word that a LOAD writes, in order."""
     address = fields["buffer_base"]
     width = fields["pad_left"] + fields["cols"] + fields["pad_right"]
@@ -138,9 +136,7 @@ class MemoryBench:
         self.dut = dut
         logging.getLogger("cocotb.memory_cells.m_axi").setLevel(logging.WARNING)
         Clock(dut.clk, 2, unit="ns").start()
-        self.ram = AxiRam(
-            AxiBus.from_prefix(dut, "m_axi"), dut.clk, dut.rst_n, reset_active_level=False, size=1 << 32
-        )
+        self.ram = AxiRam(AxiBus.from_prefix(dut, "m_axi"), dut.clk, dut.rst_n, reset_active_level=False, size=1 << 32)
         self.word_bytes = int(dut.WORD_BYTES.value)
         self.bias_word_bytes = int(dut.BIAS_WORD_BYTES.value)
         self.lane_bytes = int(dut.LANE_WORD_BITS.value) // 8

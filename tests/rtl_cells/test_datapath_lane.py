@@ -79,9 +79,7 @@ def random_pixel(acc_w: int, data_w: int, has_bound: bool) -> Pixel:
     )
     biased = signed(pixel.sum(acc_w) + pixel.bias, acc_w)
     near = min(63, max(0, biased.bit_length() - data_w + random.randint(-1, 2)))
-    return Pixel(
-        **{**pixel.__dict__, "shift": random.choice((near, near, near, random.randrange(64), 0, 63))}
-    )
+    return Pixel(**{**pixel.__dict__, "shift": random.choice((near, near, near, random.randrange(64), 0, 63))})
 
 
 @cocotb.test()

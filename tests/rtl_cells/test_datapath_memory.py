@@ -109,7 +109,4 @@ def test_delay(width: int, delay: int) -> None:
 
 @pytest.mark.parametrize(("width", "delay"), [(8, 0), (32, 1), (48, 15)])
 def test_skew(width: int, delay: int) -> None:
-    assert (
-        run_cell("fitact_skew", __name__, parameters={"WIDTH": width, "DELAY": delay}, testcase="skew_random")
-        == 1
-    )
+    assert run_cell("fitact_skew", __name__, parameters={"WIDTH": width, "DELAY": delay}, testcase="skew_random") == 1

@@ -103,9 +103,7 @@ def tiles_of(items: list[dict[str, int]], rows: int, layout: TokenLayout) -> lis
     return result
 
 
-def check(
-    trace: list[Cycle], items: list[dict[str, int]], rows: int, layout: TokenLayout, dense: bool
-) -> None:
+def check(trace: list[Cycle], items: list[dict[str, int]], rows: int, layout: TokenLayout, dense: bool) -> None:
     """Compare ``trace`` with the model, cycle by cycle; ``dense``: instructions waited, so no bubbles."""
     tokens = [time for time, now in enumerate(trace) if now.token is not None]
     swaps = [time for time, now in enumerate(trace) if now.swap]

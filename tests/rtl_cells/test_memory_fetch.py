@@ -34,9 +34,7 @@ async def start(bench: MemoryBench, address: int) -> None:
     bench.dut.start.value = 0
 
 
-async def take(
-    bench: MemoryBench, slowness: float, limit_cycles: int = 4000
-) -> tuple[list[bytes], list[str]]:
+async def take(bench: MemoryBench, slowness: float, limit_cycles: int = 4000) -> tuple[list[bytes], list[str]]:
     """Consume instructions until fetch is idle, each cycle only with 1 - ``slowness``.
 
     Returns the instructions and the error pulses ("address", "bus") in order of appearance.
@@ -215,9 +213,7 @@ async def beside_load(dut: Any) -> None:
 def _load(bench: MemoryBench, number: int) -> Fields:
     size = bench.word_bytes
     fields = {f"pad_{side}": 0 for side in ("left", "right", "top", "bottom")}
-    fields.update(
-        push=0, buffer=1, buffer_base=64 * number, mem_addr=0x8000 + 512 * size * number, cols=2, rows=9
-    )
+    fields.update(push=0, buffer=1, buffer_base=64 * number, mem_addr=0x8000 + 512 * size * number, cols=2, rows=9)
     return fields | {"planes": 1, "row_stride": 16 * size, "plane_stride": 0}
 
 

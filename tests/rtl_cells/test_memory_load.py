@@ -40,9 +40,7 @@ def random_load(bench: MemoryBench) -> Fields:
 
 def expected_writes(bench: MemoryBench, loads: list[Fields]) -> list[tuple[int, int, int]]:
     """All buffer writes of ``loads``, in order."""
-    return [
-        word for load in loads for word in load_words(load, bench.size_of(load["buffer"]), bench.ram.read)
-    ]
+    return [word for load in loads for word in load_words(load, bench.size_of(load["buffer"]), bench.ram.read)]
 
 
 def simple_load(bench: MemoryBench, **changes: int) -> Fields:

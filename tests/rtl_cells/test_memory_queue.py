@@ -98,15 +98,10 @@ async def issue_and_tokens(dut: Any) -> None:
         assert seen == [pop if go else 0 for pop in pops]
         assert [int(dut.prev_available.value), int(dut.next_available.value)] == [int(c > 0) for c in counts]
         full = [
-            c == limit and push and not take
-            for c, limit, push, take in zip(counts, LIMITS, pushes, seen, strict=True)
+            c == limit and push and not take for c, limit, push, take in zip(counts, LIMITS, pushes, seen, strict=True)
         ]
-        assert [bool(int(dut.prev_overflow.value)), bool(int(dut.next_overflow.value))] == [
-            bool(f) for f in full
-        ]
-        counts = [
-            c + push - take - bool(f) for c, push, take, f in zip(counts, pushes, seen, full, strict=True)
-        ]
+        assert [bool(int(dut.prev_overflow.value)), bool(int(dut.next_overflow.value))] == [bool(f) for f in full]
+        counts = [c + push - take - bool(f) for c, push, take, f in zip(counts, pushes, seen, full, strict=True)]
         passed, blocked, overflows = (
             passed + go,
             blocked + (valid and not there),
