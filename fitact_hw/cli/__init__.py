@@ -29,9 +29,15 @@ EXIT_INTERRUPTED = 130
 
 
 def _register() -> None:
-    from fitact_hw.cli import golden_commands, hardware_commands, resilience_commands, sim_commands
+    from fitact_hw.cli import (
+        golden_commands,
+        hardware_commands,
+        overhead_commands,
+        resilience_commands,
+        sim_commands,
+    )
 
-    for module in (sim_commands, hardware_commands, golden_commands, resilience_commands):
+    for module in (sim_commands, hardware_commands, golden_commands, resilience_commands, overhead_commands):
         module.register(app)
 
 
