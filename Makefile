@@ -16,7 +16,7 @@ MACHINE = $(call option,ROWS,rows) $(call option,COLS,cols) $(call option,WORD,w
 help:  ## list the targets
 	@echo "FitAct testbed. Two commands do everything: 'make sim MODEL=alexnet' and 'make test'."
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
-	@echo "  options of sim: MODEL= IMAGES= FAULTS= SEED= ROWS= COLS= WORD=8|16|32 CONFIG= SCHEME= WAVES=1 OUT="
+	@echo "  options of sim: MODEL= IMAGES= FAULTS= SHAPE= SEED= ROWS= COLS= WORD=8|16|32 CONFIG= SCHEME= WAVES=1 OUT="
 
 setup: $(READY)  ## create .venv with the pinned packages
 $(READY): requirements.txt pyproject.toml
@@ -33,7 +33,7 @@ $(READY): requirements.txt pyproject.toml
 	@touch $@
 
 sim: $(READY)  ## run MODEL through the RTL: bit-exact check, classification, upsets per protection scheme
-	@$(FITACT) sim $(MODEL) $(MACHINE) $(call option,IMAGES,images) $(call option,FAULTS,faults) \
+	@$(FITACT) sim $(MODEL) $(MACHINE) $(call option,IMAGES,images) $(call option,FAULTS,faults) $(call option,SHAPE,shape) \
 	  $(call option,SEED,seed) $(call option,SCHEME,scheme) $(call option,OUT,out) $(if $(filter 1,$(WAVES)),--waves)
 
 train: $(READY)  ## train MODEL and learn its bounds (needs CIFAR-10: see README)

@@ -9,6 +9,7 @@ import typer
 
 from fitact_hw.cli.options import ColsOption, ConfigOption, RowsOption, SeedOption, WordOption
 from fitact_hw.config import AcceleratorConfig
+from fitact_hw.faults import Shape
 
 
 def sim(
@@ -22,6 +23,9 @@ def sim(
         typer.Option(min=1, help="test images: up to 20 ship with the packages, more need FITACT_CIFAR10"),
     ] = 20,
     faults: Annotated[int, typer.Option(min=0, help="single-event upsets per protection scheme")] = 21,
+    shape: Annotated[
+        Shape, typer.Option(help="bits per upset: words along the bit line x bits along the word line")
+    ] = Shape.SINGLE,
     seed: SeedOption = 1,
     scheme: Annotated[str, typer.Option(help="scheme of the fault-free part")] = "fitact",
     batch: Annotated[int, typer.Option(min=1, help="images per program in the fault-free part")] = 4,
@@ -38,6 +42,7 @@ def sim(
             config=AcceleratorConfig.load(config, rows=rows, cols=cols, word_bits=word),
             images=images,
             faults=faults,
+            shape=shape,
             seed=seed,
             scheme=scheme,
             batch=batch,

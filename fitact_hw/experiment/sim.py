@@ -17,7 +17,7 @@ from fitact_hw.experiment import faultfree, report, upsets
 from fitact_hw.experiment.inputs import SCHEMES, load_images, load_networks
 from fitact_hw.experiment.progress import bar, terminal
 from fitact_hw.experiment.store import RESULTS, ROWS, RowWriter, locked, write_json
-from fitact_hw.faults import wilson_interval
+from fitact_hw.faults import Shape, wilson_interval
 from fitact_hw.program import Program
 from golden.qnetwork import QNetwork
 from sim.bench import Simulator
@@ -40,6 +40,7 @@ class SimOptions:
     seed: int = 1
     scheme: str = "fitact"
     batch: int = 4
+    shape: Shape = Shape.SINGLE
     workers: int = 2
     out: Path | None = None
     waves: bool = False
@@ -52,7 +53,7 @@ class SimOptions:
     def to_json(self) -> dict[str, Any]:
         """Plain values of what influences results; the machine is recorded beside them."""
         names = ("model", "images", "faults", "seed", "scheme", "batch")
-        return {name: getattr(self, name) for name in names}
+        return {name: getattr(self, name) for name in names} | {"shape": self.shape.value}
 
 
 def run_sim(options: SimOptions) -> None:
@@ -212,7 +213,7 @@ def _upsets(
     with console.status("fault-free references of every scheme"):
         references = build_references(simulator, compared, config, images, count)
     base = next(item for item in references if item.scheme == "fitact")
-    drawn = upsets.draw(references, base, options.faults, options.seed)
+    drawn = upsets.draw(references, base, options.faults, options.seed, options.shape)
     events = drawn.events
     writer = RowWriter(folder / ROWS)
     try:
@@ -221,7 +222,8 @@ def _upsets(
     finally:
         writer.close()
     report.print_upsets(console, rows, drawn.live)
-    title = f"{options.model}, {config.rows}x{config.cols}, {config.word_bits}-bit words, seed {options.seed}"
+    array = f"{config.rows}x{config.cols}, {config.word_bits}-bit words"
+    title = f"{options.model}, {array}, {options.shape.value} upsets, seed {options.seed}"
     report.plot_upsets(rows, title, folder / CHART)
     if options.waves and rows:
         _dump_first(console, config, references, events, rows, folder)

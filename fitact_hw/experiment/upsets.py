@@ -11,7 +11,7 @@ import numpy as np
 from fitact_hw.compiler import with_images
 from fitact_hw.errors import FitActError
 from fitact_hw.experiment.live import Liveness
-from fitact_hw.faults import HANG_FACTOR, FaultEvent, Outcome, Storage, classify, sample
+from fitact_hw.faults import HANG_FACTOR, FaultEvent, Outcome, Shape, Storage, classify, sample
 from fitact_hw.program import Program
 from fitact_hw.sites import list_sites
 from golden.qnetwork import QNetwork
@@ -117,14 +117,16 @@ def layer_at(reference: Reference, cycle: int) -> str:
     return reference.layers[index]
 
 
-def points(sites: dict[str, Sequence[Storage]], cycles: int, seed: int) -> Iterator[FaultEvent]:
-    """At most MOST_DRAWS random single-bit upsets, drawn as they are needed.
+def points(
+    sites: dict[str, Sequence[Storage]], cycles: int, seed: int, shape: Shape = Shape.SINGLE
+) -> Iterator[FaultEvent]:
+    """At most MOST_DRAWS random upsets of ``shape``, drawn as they are needed.
 
     Uses that a longer list of `sample` starts with the shorter one.
     """
     done, count = 0, FIRST_DRAWS
     while done < MOST_DRAWS:
-        yield from sample(sites, count, cycles, seed)[done:]
+        yield from sample(sites, count, cycles, seed, shape=shape)[done:]
         done, count = count, min(2 * count, MOST_DRAWS)
 
 
@@ -136,8 +138,8 @@ class Draw:
     live: dict[str, tuple[int, int]]
 
 
-def draw(references: Sequence[Reference], base: Reference, count: int, seed: int) -> Draw:
-    """``count`` single-bit upsets for each scheme: the same bits, and the same moments of the same layers.
+def draw(references: Sequence[Reference], base: Reference, count: int, seed: int, shape: Shape = Shape.SINGLE) -> Draw:
+    """``count`` upsets of ``shape`` for each scheme: the same bits, and the same moments of the same layers.
 
     Points are uniform over (bit, cycle) of each structure, kept when ``base`` still reads the word; the share that is
     kept turns the outcome shares into probabilities per upset. ``base`` should use every buffer (FitAct).
@@ -149,11 +151,11 @@ def draw(references: Sequence[Reference], base: Reference, count: int, seed: int
     for name, number in wanted.items():
         kept: list[FaultEvent] = []
         drawn = 0
-        for event in points({name: sites[name]}, base.cycles, seed):
+        for event in points({name: sites[name]}, base.cycles, seed, shape):
             if len(kept) == number:
                 break
             drawn += 1
-            if base.liveness.live(name, event.upsets[0].word, event.cycle):
+            if any(base.liveness.live(name, upset.word, event.cycle) for upset in event.upsets):
                 kept.append(event)
         if len(kept) < number:
             raise FitActError(f"{name}: only {len(kept)} of {MOST_DRAWS} points are live: ask for fewer upsets")
