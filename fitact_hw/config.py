@@ -35,6 +35,43 @@ class Granularity(str, Enum):
     NEURON = "neuron"
 
 
+class Protection(str, Enum):
+    """How the words of a buffer are checked: parity detects, SECDED corrects one wrong bit of a lane, detects two."""
+
+    NONE = "none"
+    PARITY = "parity"
+    SECDED = "secded"
+
+
+BUFFER_NAMES = ("activation", "weight", "bias", "bound", "accumulator", "output")
+
+
+class BufferProtection(BaseModel):
+    """Protection of each buffer. One word instead of a table, e.g. ``"secded"``, means all buffers."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    activation: Protection = Protection.NONE
+    weight: Protection = Protection.NONE
+    bias: Protection = Protection.NONE
+    bound: Protection = Protection.NONE
+    accumulator: Protection = Protection.NONE
+    output: Protection = Protection.NONE
+
+    @model_validator(mode="before")
+    @classmethod
+    def _same_for_all(cls, data: Any) -> Any:
+        return dict.fromkeys(BUFFER_NAMES, data) if isinstance(data, str) else data
+
+
+def secded_check_bits(bits: int) -> int:
+    """Check bits of a SECDED code word with ``bits`` data bits: the smallest r with 2**(r-1) >= bits + r."""
+    check = 3
+    while 1 << (check - 1) < bits + check:
+        check += 1
+    return check
+
+
 def pow2_ceil(value: int) -> int:
     """The smallest power of two that is not below ``value`` (>= 1)."""
     return 1 << (value - 1).bit_length()
@@ -50,7 +87,8 @@ class AcceleratorConfig(BaseModel):
 
     Sides are in PEs, widths in bits, buffer depths in words. A word of the activation, weight, bound and
     output buffers is ``side`` lanes of ``word_bits``; of the accumulator buffer ``side`` lanes of ``acc_bits``;
-    of the bias buffer ``side`` lanes of ``acc_bits + SHIFT_BITS``.
+    of the bias buffer ``side`` lanes of ``acc_bits + SHIFT_BITS``. A protected buffer's memory words have the check
+    bits of all lanes above the data.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -68,6 +106,7 @@ class AcceleratorConfig(BaseModel):
     accumulator_words: int = 512
     output_words: int = 1024
     queue_depth: int = 4
+    protection: BufferProtection = BufferProtection()
 
     @model_validator(mode="before")
     @classmethod
@@ -169,6 +208,25 @@ class AcceleratorConfig(BaseModel):
         return pow2_ceil(self.side) * self.bias_lane_bytes
 
     @property
+    def protected(self) -> dict[str, Protection]:
+        """Buffers of this machine that have protection, by name, in the order of :data:`BUFFER_NAMES`."""
+        kinds = {name: Protection(getattr(self.protection, name)) for name in BUFFER_NAMES}
+        if self.bounds is not Granularity.NEURON:
+            kinds["bound"] = Protection.NONE  # there is no such buffer
+        return {name: kind for name, kind in kinds.items() if kind is not Protection.NONE}
+
+    def buffer_lane_bits(self, buffer: str) -> int:
+        """Data bits of one lane of ``buffer`` (a name of :data:`BUFFER_NAMES`): one code word of its protection."""
+        return {"bias": self.bias_lane_bits, "accumulator": self.acc_bits}.get(buffer, self.word_bits)
+
+    def check_bits(self, buffer: str) -> int:
+        """Check bits of one lane of ``buffer``: 0 without protection, 1 for parity."""
+        kind = self.protected.get(buffer, Protection.NONE)
+        if kind is Protection.SECDED:
+            return secded_check_bits(self.buffer_lane_bits(buffer))
+        return int(kind is Protection.PARITY)
+
+    @property
     def bus_bytes(self) -> int:
         """Bytes of one AXI beat."""
         return self.bus_bits // 8
@@ -176,5 +234,8 @@ class AcceleratorConfig(BaseModel):
     @property
     def fingerprint(self) -> str:
         """Short stable name of this configuration, for build folders."""
-        text = json.dumps(self.model_dump(mode="json"), sort_keys=True)
+        values = self.model_dump(mode="json")
+        if self.protection == BufferProtection():
+            del values["protection"]  # the same machine as before there was protection
+        text = json.dumps(values, sort_keys=True)
         return f"{self.rows}x{self.cols}w{self.word_bits}-{hashlib.sha256(text.encode()).hexdigest()[:10]}"

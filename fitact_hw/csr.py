@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import Enum
+from functools import lru_cache
 from pathlib import Path
 
 from systemrdl import RDLCompileError, RDLCompiler
@@ -115,16 +116,22 @@ def _register(item: RegNode) -> Register:
     )
 
 
-def load(source: Path = SOURCE) -> dict[str, Register]:
-    """Read a register map, in address order. Raises RegisterMapError."""
+def load(source: Path = SOURCE, parameters: dict[str, bool] | None = None) -> dict[str, Register]:
+    """Read a register map with its parameters, in address order. Raises RegisterMapError."""
     compiler = RDLCompiler()
     try:
         compiler.compile_file(str(source))
-        top = compiler.elaborate().top
+        top = compiler.elaborate(parameters={**(parameters or {})}).top
     except (RDLCompileError, OSError) as error:
         raise RegisterMapError(f"{source.name}: {' '.join(str(error).split())}") from None
     registers = [_register(item) for item in top.registers()]
     return {register.name: register for register in registers}
 
 
-REGISTERS = load()
+@lru_cache(maxsize=2)
+def machine_registers(protection: bool) -> dict[str, Register]:
+    """The registers of a machine with or without buffer protection."""
+    return load(SOURCE, {"CHECKED": protection})
+
+
+REGISTERS = machine_registers(True)

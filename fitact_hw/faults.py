@@ -224,6 +224,7 @@ CODE_OUTCOMES = {
     4: Outcome.HANG,
     5: Outcome.DETECTED,
     6: Outcome.DETECTED,
+    7: Outcome.DETECTED,
 }
 """Outcome of a run that the machine ended with an error code (docs/design.md, Errors)."""
 
@@ -231,17 +232,20 @@ HANG_FACTOR = 2
 """A run that takes longer than this many times the fault-free cycles is a hang: set the watchdog to it."""
 
 
-def classify(finished: bool, code: int, logits: np.ndarray, reference: np.ndarray) -> Outcome:
+def classify(finished: bool, code: int, logits: np.ndarray, reference: np.ndarray, detected: bool = False) -> Outcome:
     """Outcome of a run against its fault-free run.
 
     ``finished``: the machine raised done. ``code``: its error code, 0 if there was none (not finished and no code:
     it never answered). ``logits`` and ``reference``: (images, classes) outputs of this and of the fault-free run. One
-    image whose first class changes makes a batch an SDC; the first of equal maxima counts.
+    image whose first class changes makes a batch an SDC; the first of equal maxima counts. ``detected``: a checker
+    (parity or SECDED of a buffer) raised its flag: a run that finished then counts as detected, whatever its outputs.
     """
     if code:
         return CODE_OUTCOMES.get(code, Outcome.DETECTED)
     if not finished:
         return Outcome.HANG
+    if detected:
+        return Outcome.DETECTED
     if np.array_equal(logits, reference):
         return Outcome.MASKED
     images = len(reference)

@@ -59,6 +59,7 @@ _LANES = {"fitact_lane": "lane", "fitact_epilogue": "epilogue"}
 _UNITS = {
     "u_csr": "csr",
     "u_control": "control",
+    "u_protection": "protection",
     "u_fetch": "fetch",
     "u_arbiter": "arbiter",
     "u_load_queue": "queue",
@@ -81,6 +82,8 @@ def _structure(path: str, module: str) -> str:
     group: str | None
     if parts[0] == "u_array":
         group = _PE.get(parts[-1]) if module == "fitact_pe" else "skew"
+    elif parts[0] == "u_buffers" and module == "fitact_word_check":
+        group = "protection"
     elif parts[0] == "u_buffers":
         group = f"{parts[1].removeprefix('u_')}_buffer" if parts[-1] == "data_mem" else "buffer_output"
     elif parts[0] == "u_lanes":

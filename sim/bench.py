@@ -206,4 +206,7 @@ def _result(job: Job, index: int, record: dict[str, Any], folder: Path) -> RunRe
         regions=regions,
         events=events,
         waves=wave_path(job, record["wave_suffix"]) if job.waves else None,
+        detected=bool(registers and "DETECTED" in registers and registers["STATUS"] >> 3 & 1),
+        corrected_words=(registers or {}).get("CORRECTED", 0),
+        detected_words=(registers or {}).get("DETECTED", 0),
     )

@@ -107,6 +107,7 @@ class Bench:
     def __init__(self, dut: Any, spec: dict[str, Any]) -> None:
         self.dut = dut
         self.registers: dict[str, int] = spec["registers"]
+        self.read_at_end: list[str] = spec["read_at_end"]
         self.start_latency: int = spec["start_latency"]
         self.library = Library()
         self.origin = 0  # time of the falling edge in cycle 0
@@ -347,7 +348,7 @@ class Session:
         if time_to_falling:
             await Timer(time_to_falling, "step")
         try:
-            return {n: await self.bench.read(n) for n in ("STATUS", "CYCLES_LOW", "CYCLES_HIGH", "INSTRUCTIONS")}
+            return {name: await self.bench.read(name) for name in self.bench.read_at_end}
         except Unanswered:
             return None
 

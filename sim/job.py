@@ -72,7 +72,8 @@ class Job:
     ``memory``: uint8 image at start (default: the program's). ``upsets`` are applied at the falling clock edge of their
     cycle. ``watchdog`` (cycles, 0: off) goes into the machine's register; at ``limit_cycles`` the test bench itself
     gives up. ``keep`` names the tensors whose bytes come back (default: the logits; ``EVERYTHING``: all memory).
-    ``window``: first and last byte that the machine may access (default: the memory).
+    ``window``: first and last byte that the machine may access (default: the memory). ``halt_on_detect``: a machine
+    with buffer protection halts at a word that it cannot correct, instead of going on with zero.
     """
 
     program: Program
@@ -83,6 +84,7 @@ class Job:
     keep: tuple[str, ...] | None = None
     model: MemoryModel = MemoryModel()
     window: tuple[int, int] | None = None
+    halt_on_detect: bool = False
     trace: bool = False
     waves: WaveWindow | None = None
 
@@ -130,7 +132,9 @@ class RunResult:
 
     ``code``: error code of the status register. ``cycles``: the machine's counter (start to done or error), for a
     timeout the cycle in which the test bench gave up. ``applied``: upsets that were reached before the end.
-    ``violation``: first breach of the AXI protocol, "" if none. ``regions``: name -> uint8 bytes at the end.
+    ``detected``: the flag of the buffers' protection in the status register; ``corrected_words`` and
+    ``detected_words``: its counters. ``violation``: first breach of the AXI protocol, "" if none.
+    ``regions``: name -> uint8 bytes at the end.
     ``seconds`` (wall), ``cpu_seconds`` and ``simulated_cycles``: of this run's own process,
     without the shared way to its first upset.
     """
@@ -150,6 +154,9 @@ class RunResult:
     regions: dict[str, np.ndarray] = field(default_factory=dict)
     events: np.ndarray | None = None
     waves: Path | None = None
+    detected: bool = False
+    corrected_words: int = 0
+    detected_words: int = 0
 
     @property
     def cycles_per_second(self) -> float:

@@ -25,12 +25,15 @@ START_LATENCY = 2
 
 _STEP = re.compile(r"([A-Za-z_][A-Za-z0-9_$]*)(?:\[(\d+)\])?")
 
+READ_AT_END = ("STATUS", "CYCLES_LOW", "CYCLES_HIGH", "INSTRUCTIONS", "CORRECTED", "DETECTED")
+"""Registers that are read after the interrupt, as far as the machine has them."""
 
-def _registers() -> dict[str, int]:
+
+def _registers(config: AcceleratorConfig) -> dict[str, int]:
     """Register name -> byte offset."""
-    from fitact_hw.csr import REGISTERS  # reads the register map: only when something runs
+    from fitact_hw.csr import machine_registers  # reads the register map: only when something runs
 
-    return {name: register.offset for name, register in REGISTERS.items()}
+    return {name: register.offset for name, register in machine_registers(bool(config.protected)).items()}
 
 
 def _sites(config: AcceleratorConfig) -> dict[str, FaultSite]:
@@ -78,10 +81,13 @@ def job_file(
     """What cocotb_bench.py reads: groups of runs with the same start, each ordered by its first upset."""
     images: dict[str, Path] = {}
     groups: dict[str, dict[str, Any]] = {}
+    registers = _registers(config)
     sites = _sites(config) if any(job.upsets for job in jobs) else {}
     for index, job in enumerate(jobs):
         if job.waves and built.wave_suffix is None:
             raise SimulationError("waves were asked from a simulator without them: use Simulator(config, waves=True)")
+        if job.halt_on_detect and not config.protected:
+            raise SimulationError("halt_on_detect needs a machine with buffer protection: set `protection`")
         image = np.ascontiguousarray(job.image, np.uint8)
         digest = hashlib.sha256(image.data).hexdigest()
         if digest not in images:
@@ -96,7 +102,7 @@ def job_file(
                 ("WINDOW_BASE", first),
                 ("WINDOW_LAST", last),
                 ("WATCHDOG", job.watchdog),
-                ("CONTROL", 3),  # start, interrupt on
+                ("CONTROL", 7 if job.halt_on_detect else 3),  # start, interrupt on, halt on detect
             ],
         }
         key = json.dumps([group, None if share_prefix else index])
@@ -114,7 +120,8 @@ def job_file(
     for group in groups.values():
         group["runs"] = sorted(group["runs"], key=lambda run: run["fork_cycle"])
     return {
-        "registers": _registers(),
+        "registers": registers,
+        "read_at_end": [name for name in READ_AT_END if name in registers],
         "start_latency": START_LATENCY,
         "workers": workers,
         "results": str(folder / "results.jsonl"),

@@ -23,6 +23,8 @@ LINT_CONFIGS: tuple[dict[str, Any], ...] = (
     {"rows": 3, "cols": 3, "word_bits": 16, "bounds": "layer"},
     {"rows": 7, "cols": 7, "word_bits": 32},
     {"rows": 32, "cols": 32, "bus_bits": 512},
+    {"rows": 4, "cols": 4, "protection": {"activation": "secded", "weight": "parity", "output": "parity"}},
+    {"protection": "secded"},
 )
 """Machines that `fitact lint` checks; the test suite checks a larger matrix."""
 
@@ -54,7 +56,8 @@ def lint() -> None:
     for values in LINT_CONFIGS:
         machine = AcceleratorConfig.create(**values)
         messages = lint_machine(machine)
-        print(f"{machine.fingerprint:28s} bounds={machine.bounds.value:7s} {'NOT CLEAN' if messages else 'clean'}")
+        what = f"bounds={machine.bounds.value:7s} protected buffers={len(machine.protected)}"
+        print(f"{machine.fingerprint:28s} {what} {'NOT CLEAN' if messages else 'clean'}")
         if messages:
             failed += 1
             print(messages)

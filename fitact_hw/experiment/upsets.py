@@ -204,6 +204,8 @@ def make_row(reference: Reference, number: int, image: int, event: FaultEvent, r
         "fault_free_top1": int(reference.logits[image].reshape(-1).argmax()),
         "logits": logits.reshape(-1).tolist(),
         "violation": result.violation,
+        "corrected_words": result.corrected_words,
+        "detected_words": result.detected_words,
         "program": reference.program.fingerprint,
     }
 
@@ -212,7 +214,7 @@ def judge(reference: Reference, image: int, result: RunResult) -> tuple[Outcome,
     """Outcome class and logits, int64 (1, classes), of a run."""
     logits = result.tensor(reference.program.logits).reshape(1, -1)
     finished = result.status is Status.DONE
-    return classify(finished, result.code, logits, reference.logits[image]), logits
+    return classify(finished, result.code, logits, reference.logits[image], result.detected), logits
 
 
 def run_upsets(

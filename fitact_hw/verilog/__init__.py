@@ -41,11 +41,12 @@ def rtl_sources() -> list[Path]:
 
 def _modules(config: AcceleratorConfig) -> list[Module]:
     queues = [queue(unit, config) for unit in UNITS]
-    return [array(config), buffers(config), lanes(config), csr(), decode(config), *queues, top(config)]
+    return [array(config), buffers(config), lanes(config), csr(config), decode(config), *queues, top(config)]
 
 
 def _name(config: AcceleratorConfig) -> str:
     size = f"{config.rows}x{config.cols}, {config.word_bits}-bit words, bounds: {config.bounds.value}"
+    size += "".join(f", {kind.value} on the {name} buffer" for name, kind in config.protected.items())
     return f"{'the default configuration' if config == AcceleratorConfig() else 'a configuration'} ({size})"
 
 

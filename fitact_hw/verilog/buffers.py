@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from fitact_hw.config import SHIFT_BITS, AcceleratorConfig, Granularity, address_bits
 from fitact_hw.isa import FIELDS, Buffer, Opcode
 from fitact_hw.verilog.module import Module
+from fitact_hw.verilog.protection import Memory, buffer_ports, memory
 
 ADDRESS_BITS = next(field.bits for field in FIELDS[Opcode.LOAD] if field.name == "buffer_base")
 """Width of a buffer address before it is narrowed to one buffer (bits)."""
@@ -93,6 +94,7 @@ def buffers(config: AcceleratorConfig) -> Module:
     m.input("store_rd_en")
     m.input("store_rd_addr", ADDRESS_BITS)
     m.output("store_rd_data", "COLS*DATA_W")
+    buffer_ports(m, config)
 
     m.section("Bit of load_wr_en for each buffer.")
     for item in loaded:
@@ -103,23 +105,23 @@ def buffers(config: AcceleratorConfig) -> Module:
 
     for item in loaded:
         source = "bias_wr_data" if item.target is Buffer.BIAS else f"load_wr_data[{item.word}-1:0]"
-        _sram(m, item.name, item.word, item.upper, {
+        memory(m, config, Memory(item.name, item.upper, item.word.split("*")[0], {
             "wr_en": f"load_wr_en[{item.name.upper()}]",
             "wr_addr": f"load_wr_addr[{item.upper}_ADDR_W-1:0]",
             "wr_data": source,
             "rd_en": f"{item.prefix}_rd_en",
             "rd_addr": f"{item.prefix}_rd_addr",
             "rd_data": f"{item.prefix}_rd_data",
-        })  # fmt: skip
-    _sram(m, "accumulator", "COLS*ACC_W", "ACC", {f"{p}": f"acc_{p}" for p in _PINS})
-    _sram(m, "output", "COLS*DATA_W", "OUT", {
+        }))  # fmt: skip
+    memory(m, config, Memory("accumulator", "ACC", "COLS", {pin: f"acc_{pin}" for pin in _PINS}))
+    memory(m, config, Memory("output", "OUT", "COLS", {
         "wr_en": "out_wr_en",
         "wr_addr": "out_wr_addr",
         "wr_data": "out_wr_data",
         "rd_en": "store_rd_en",
         "rd_addr": "store_rd_addr[OUT_ADDR_W-1:0]",
         "rd_data": "store_rd_data",
-    })  # fmt: skip
+    }))  # fmt: skip
     m.unused(
         "Load and store unit check addresses themselves; the decoder refuses a LOAD into a missing buffer;\n"
         "the gaps between bias lanes in memory hold nothing.",
@@ -129,11 +131,6 @@ def buffers(config: AcceleratorConfig) -> Module:
 
 
 _PINS = ("wr_en", "wr_addr", "wr_data", "rd_en", "rd_addr", "rd_data")
-
-
-def _sram(module: Module, name: str, word: str, prefix: str, pins: dict[str, str]) -> None:
-    parameters = {"WIDTH": word, "DEPTH": f"{prefix}_DEPTH", "ADDR_W": f"{prefix}_ADDR_W"}
-    module.instance("fitact_sram", f"u_{name}", parameters, {"clk": "clk", **pins})
 
 
 def load_data_bits(config: AcceleratorConfig) -> int:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from fitact_hw.csr import REGISTER_BYTES, REGISTERS, FieldKind, Register, RegisterField
+from collections.abc import Mapping
+
+from fitact_hw.config import AcceleratorConfig
+from fitact_hw.csr import REGISTER_BYTES, FieldKind, Register, RegisterField, machine_registers
 from fitact_hw.verilog.module import Module
 
 ADDRESS_BITS = 12
@@ -40,13 +43,17 @@ def signal(register: Register, field: RegisterField) -> str:
     return f"{register.name}_{field.name}".lower()
 
 
-def fields(*kinds: FieldKind) -> list[tuple[Register, RegisterField]]:
+Registers = Mapping[str, Register]
+
+
+def fields(registers: Registers, *kinds: FieldKind) -> list[tuple[Register, RegisterField]]:
     """All fields of these kinds with their registers, in address order."""
-    return [(r, f) for r in REGISTERS.values() for f in r.fields if f.kind in kinds]
+    return [(r, f) for r in registers.values() for f in r.fields if f.kind in kinds]
 
 
-def csr() -> Module:
-    """``fitact_csr``: the registers, and nothing of what they do."""
+def csr(config: AcceleratorConfig) -> Module:
+    """``fitact_csr``: the registers of this machine, and nothing of what they do."""
+    registers = machine_registers(bool(config.protected))
     m = Module(
         "fitact_csr",
         """
@@ -64,10 +71,10 @@ def csr() -> Module:
     m.port_section("AXI4-Lite slave.")
     bus_ports(m)
     m.port_section("To hardware.")
-    for register, field in fields(FieldKind.STORED, FieldKind.PULSE, FieldKind.STICKY):
+    for register, field in fields(registers, FieldKind.STORED, FieldKind.PULSE, FieldKind.STICKY):
         m.output(signal(register, field), field.bits if field.bits > 1 else None, field.doc or register.doc)
     m.port_section("From hardware.")
-    for register, field in fields(FieldKind.INPUT, FieldKind.STICKY):
+    for register, field in fields(registers, FieldKind.INPUT, FieldKind.STICKY):
         suffix = "_set" if field.kind is FieldKind.STICKY else ""
         m.input(
             signal(register, field) + suffix,
@@ -77,18 +84,18 @@ def csr() -> Module:
 
     m.localparam("INDEX_W", "ADDR_W - 2", "registers are words")
     m.section("Register numbers.")
-    for register in REGISTERS.values():
+    for register in registers.values():
         m.localparam(register.name, f"{register.offset // REGISTER_BYTES}", register.title, "INDEX_W")
     m.section("Responses.")
     m.localparam("OKAY", "2'b00", "", 2)
     m.localparam("SLVERR", "2'b10", "", 2)
-    for register, field in fields(FieldKind.CONSTANT):
+    for register, field in fields(registers, FieldKind.CONSTANT):
         m.section(f"Constant of {register.name}.")
         m.localparam(f"{register.name}_{field.name}".upper(), f"{field.bits}'h{field.reset:x}", "", field.bits)
 
-    _write_channel(m)
-    _fields(m)
-    _read_channel(m)
+    _write_channel(m, registers)
+    _fields(m, registers)
+    _read_channel(m, registers)
     m.unused("Byte lanes are chosen by wstrb.", "s_axil_awaddr[1:0]", "s_axil_araddr[1:0]")
     return m
 
@@ -103,7 +110,7 @@ def _input_doc(register: Register, field: RegisterField) -> str:
     return "pulse: sets the bit" if field.kind is FieldKind.STICKY else field.doc or register.doc
 
 
-def _write_channel(m: Module) -> None:
+def _write_channel(m: Module, registers: Registers) -> None:
     m.section("Write channels: address and data are kept until both are there and the last response has gone.")
     m.register("aw_held_q")
     m.register("aw_index_q", "INDEX_W")
@@ -124,7 +131,7 @@ def _write_channel(m: Module) -> None:
     m.assign("s_axil_wready", "!w_held_q")
     m.assign("s_axil_bvalid", "bvalid_q")
     m.assign("s_axil_bresp", "bresp_q")
-    last = list(REGISTERS)[-1]
+    last = list(registers)[-1]
     m.code(f"""
         always @(posedge clk) begin
             if (!rst_n) begin
@@ -162,9 +169,9 @@ def _written(register: Register, field: RegisterField) -> tuple[str, str]:
     return f"w_data_q{place}", f"write_mask{place}"
 
 
-def _fields(m: Module) -> None:
+def _fields(m: Module, registers: Registers) -> None:
     m.section("Fields.")
-    items = fields(FieldKind.STORED, FieldKind.PULSE, FieldKind.STICKY)
+    items = fields(registers, FieldKind.STORED, FieldKind.PULSE, FieldKind.STICKY)
     for register, field in items:
         m.register(f"{signal(register, field)}_q", field.bits if field.bits > 1 else None)
     for register, field in items:
@@ -209,7 +216,7 @@ def _read_value(register: Register, field: RegisterField) -> str:
     return signal(register, field) + ("" if field.kind is FieldKind.INPUT else "_q")
 
 
-def _read_channel(m: Module) -> None:
+def _read_channel(m: Module, registers: Registers) -> None:
     m.section("Read channels: the answer is registered and kept until it is taken.")
     m.register("rvalid_q")
     m.register("rresp_q", 2)
@@ -220,9 +227,9 @@ def _read_channel(m: Module) -> None:
     m.assign("s_axil_rvalid", "rvalid_q")
     m.assign("s_axil_rdata", "rdata_q")
     m.assign("s_axil_rresp", "rresp_q")
-    width = max(map(len, REGISTERS)) + 1
-    cases = "\n".join(f"                {r.name + ':':{width}} read_data = {_word(r)};" for r in REGISTERS.values())
-    last = list(REGISTERS)[-1]
+    width = max(map(len, registers)) + 1
+    cases = "\n".join(f"                {r.name + ':':{width}} read_data = {_word(r)};" for r in registers.values())
+    last = list(registers)[-1]
     m.code(f"""
         always @(*) begin
             case (read_index)

@@ -9,6 +9,7 @@ from fitact_hw.verilog.dispatch import UNITS
 from fitact_hw.verilog.lanes import has_bound_buffer
 from fitact_hw.verilog.module import Module, same
 from fitact_hw.verilog.program import CLOCK, READ_CHANNEL, WINDOW, instruction
+from fitact_hw.verilog.protection import buffer_pins
 
 PORT = ("en", "addr", "data")
 """Ends of the names of a buffer port's nets."""
@@ -209,5 +210,5 @@ def buffer_banks(m: Module, config: AcceleratorConfig) -> None:
         "fitact_buffers",
         "u_buffers",
         same(*sizes),
-        same("clk", *(f"{port}_{part}" for port in ports for part in PORT)),
+        same("clk", *(f"{port}_{part}" for port in ports for part in PORT)) | buffer_pins(config),
     )

@@ -182,7 +182,8 @@ def _declare(declaration: Node, scope: Scope) -> None:
         ):
             raise GeneratorError(f"{item.name} is declared twice")
         if isinstance(item, node.Parameter):
-            scope.constants[item.name] = value(item.value, scope)
+            if not isinstance(item.value.var, node.FunctionCall):  # a table, of which only the width matters here
+                scope.constants[item.name] = value(item.value, scope)
             if item.width is not None:
                 scope.signals[item.name] = Signal(range_bits(item.width, scope))
         elif isinstance(item, node.Wire | node.Reg | node.Integer):

@@ -12,6 +12,7 @@ from fitact_hw.verilog.dispatch import OPCODE_BITS, UNITS
 from fitact_hw.verilog.lanes import has_bound, has_bound_buffer, token_bits
 from fitact_hw.verilog.module import Module, same
 from fitact_hw.verilog.program import CLOCK, fetch, token_counters, unit_queue
+from fitact_hw.verilog.protection import counters, register_pins
 
 TOP = "fitact_top"
 
@@ -68,7 +69,7 @@ def top(config: AcceleratorConfig) -> Module:
     compute_unit(m, config)
     store_unit(m)
     buffer_banks(m, config)
-    _traces(m)
+    _traces(m, config)
     return m
 
 
@@ -165,6 +166,7 @@ def _control(m: Module, config: AcceleratorConfig) -> None:
         m.wire(name, bits, comment)
     for name in (*_BUSY, *_ERRORS, "token_overflow", "queues_busy", "running"):
         m.wire(name)
+    replaced = counters(m, config)
 
     m.instance("fitact_csr", "u_csr", {"ADDR_W": "CSR_ADDR_W"}, {
         **CLOCK,
@@ -180,6 +182,7 @@ def _control(m: Module, config: AcceleratorConfig) -> None:
         "configuration_cols": "COLS[7:0]",
         "configuration_word_bits": "DATA_W[7:0]",
         "configuration_bounds": "BOUNDS",
+        **register_pins(config),
     })  # fmt: skip
     m.instance("fitact_control", "u_control", {}, {
         "clk": "clk",
@@ -193,10 +196,11 @@ def _control(m: Module, config: AcceleratorConfig) -> None:
         "busy": "status_busy",
         **same("cycles", "instructions", "irq", "clear", "start_fetch", "halt", "running", "finish"),
         **same("dispatched", "queues_busy", *_BUSY, "illegal_instruction", *_ERRORS, "token_overflow"),
+        **replaced,
     })  # fmt: skip
 
 
-def _traces(m: Module) -> None:
+def _traces(m: Module, config: AcceleratorConfig) -> None:
     m.section("Measurement.")
     for unit in ("load", "store"):
         m.assign(f"trace_{unit}_start", f"{unit}_start")
@@ -207,4 +211,5 @@ def _traces(m: Module) -> None:
         "There is one write master, so every response is its own; `running` is for waveforms.",
         "m_axi_bid",
         "running",
+        *(("status_detected",) if config.protected else ()),
     )

@@ -8,7 +8,7 @@ import cocotb
 from cocotb.triggers import Timer
 
 from fitact_hw.sites import FaultSite, list_sites, site_handle_path
-from tests.generator.machines import SMALL
+from tests.generator.machines import PROTECTED
 
 
 def find(top: Any, site: FaultSite) -> Any:
@@ -23,7 +23,7 @@ def find(top: Any, site: FaultSite) -> Any:
 async def flips_every_site(dut: Any) -> None:
     """One bit of one word of each site: flipped, seen, and nothing else of that word changed."""
     await Timer(1, "ns")
-    for number, site in enumerate(list_sites(SMALL)):
+    for number, site in enumerate(list_sites(PROTECTED)):
         handle = find(dut, site)
         word = number % site.depth
         target = handle[word] if site.kind == "memory" else handle

@@ -20,6 +20,15 @@ SMALL = AcceleratorConfig.create(
 """A whole machine that simulates and synthesises in seconds."""
 
 
+PROTECTED = AcceleratorConfig.create(
+    **(
+        SMALL.model_dump()
+        | {"protection": {"activation": "secded", "weight": "parity", "bound": "parity", "output": "secded"}}
+    )
+)
+"""The small machine with both kinds of protection."""
+
+
 def _matrix() -> Iterator[AcceleratorConfig]:
     """Every side, word, bus width and granularity at least once, and each pair of word and granularity."""
     odd = {
@@ -45,6 +54,11 @@ def _matrix() -> Iterator[AcceleratorConfig]:
     yield AcceleratorConfig.create(rows=2, cols=2, bus_bits=512, queue_depth=3)
     yield AcceleratorConfig.create(rows=32, cols=32, word_bits=32, bus_bits=32)
     yield AcceleratorConfig.create(activation_words=1 << 16, queue_depth=16, acc_bits=48)
+    yield PROTECTED
+    yield AcceleratorConfig.create(rows=3, cols=3, word_bits=16, bounds="layer", protection="parity")
+    yield AcceleratorConfig.create(rows=2, cols=2, word_bits=32, protection="secded")
+    yield AcceleratorConfig.create(bounds="none", protection={"bias": "secded", "bound": "secded"})
+    yield AcceleratorConfig.create(protection={"accumulator": "parity"})
 
 
 MATRIX = (AcceleratorConfig(), *_matrix())
@@ -52,7 +66,8 @@ MATRIX = (AcceleratorConfig(), *_matrix())
 
 def label(config: AcceleratorConfig) -> str:
     """Short name for a test id."""
-    return f"{config.rows}x{config.cols}-w{config.word_bits}-bus{config.bus_bits}-{config.bounds.value}"
+    checks = "".join(f"-{name}-{kind.value}" for name, kind in config.protected.items())
+    return f"{config.rows}x{config.cols}-w{config.word_bits}-bus{config.bus_bits}-{config.bounds.value}{checks}"
 
 
 def sources(config: AcceleratorConfig, folder: Path) -> list[Path]:

@@ -92,6 +92,30 @@ def test_bound_hardware_only_where_it_is_needed(bounds: str, buffer: int, regist
     assert any("layer_bound" in site.name for site in sites) == bool(register)
 
 
+@pytest.mark.parametrize("protection", ["none", {"bound": "secded"}, {"weight": "parity"}, "secded"])
+def test_protection_hardware_only_where_it_is_needed(protection: str | dict[str, str]) -> None:
+    """A codec for each protected buffer that exists; nothing of it, and no register, in other machines."""
+    config = AcceleratorConfig.create(**(SMALL.model_dump() | {"bounds": "layer", "protection": protection}))
+    text = _without_comments(config)
+    kinds = [kind.value for kind in config.protected.values()]
+    for kind in ("parity", "secded"):
+        assert text.count(f"fitact_{kind}_encoder #") == kinds.count(kind)
+    words = ("fitact_protection", "fitact_word_check", "halt_on_detect", "status_detected", "_CHECK_W", "CORRECTED")
+    assert {word in text for word in words} == {bool(kinds)}
+    assert bool(kinds) == (protection in ("secded", {"weight": "parity"}))
+    counters = {site.name for site in list_sites(config) if site.structure == "protection"}
+    assert ("corrected_count_q" in counters) == ("secded" in kinds)
+    assert ("detected_count_q" in counters) == bool(kinds)
+
+
+def test_protection_does_not_rename_unprotected_machines() -> None:
+    """Build folders and stored results of unprotected machines keep their name."""
+    plain = AcceleratorConfig()
+    assert plain.fingerprint == "16x16w8-93508af144"
+    assert AcceleratorConfig.create(protection="none").fingerprint == plain.fingerprint
+    assert AcceleratorConfig.create(protection="parity").fingerprint != plain.fingerprint
+
+
 def test_generated_names_are_ours() -> None:
     """No machine-made names: every instance, block and net is a word with the project's affixes."""
     text = _without_comments(AcceleratorConfig())

@@ -7,16 +7,29 @@ from pathlib import Path
 import pytest
 
 from fitact_hw.config import AcceleratorConfig
-from fitact_hw.csr import REGISTERS, FieldKind, RegisterMapError, load
+from fitact_hw.csr import REGISTERS, FieldKind, RegisterMapError, load, machine_registers
 from fitact_hw.verilog import generate
 from tests.rtl_cells.cell_runner import run_cell
 
 
-def test_register_block_behaves_like_csr_rdl(tmp_path: Path) -> None:
+@pytest.mark.parametrize("protection", ["none", "parity"])
+def test_register_block_behaves_like_csr_rdl(tmp_path: Path, protection: str) -> None:
     """AXI4-Lite with random stalls on all channels: byte writes, unmapped addresses, sticky bits, pulses."""
+    config = AcceleratorConfig.create(protection=protection)
     block = tmp_path / "fitact_csr.v"
-    block.write_text(generate(AcceleratorConfig())[block.name])
-    assert run_cell("fitact_csr", "tests.generator.csr_bench", sources=[block]) == 2
+    block.write_text(generate(config)[block.name])
+    env = {"FITACT_PROTECTED": str(int(bool(config.protected)))}
+    assert run_cell("fitact_csr", "tests.generator.csr_bench", sources=[block], env=env) == 2
+
+
+def test_only_a_protected_machine_has_the_registers_of_protection() -> None:
+    """Every other register keeps its place and its fields."""
+    plain, protected = machine_registers(False), machine_registers(True)
+    assert list(protected) == [*plain, "CORRECTED", "DETECTED", "PROTECTION"]
+    more = {name: len(protected[name].fields) - len(plain[name].fields) for name in plain}
+    assert {name: count for name, count in more.items() if count} == {"CONTROL": 1, "STATUS": 1}
+    for name, register in plain.items():
+        assert set(register.fields) <= set(protected[name].fields)
 
 
 def test_fields_do_not_overlap_and_fit() -> None:
@@ -35,7 +48,7 @@ def test_field_lookup_and_values() -> None:
     code = REGISTERS["STATUS"].field("code")
     assert code.kind is FieldKind.INPUT
     assert code.extract(code.insert(5) | ~code.mask & 0xFFFFFFFF) == 5
-    with pytest.raises(RegisterMapError, match="no field 'colour': it has busy, done, error, code"):
+    with pytest.raises(RegisterMapError, match="no field 'colour': it has busy, done, error, detected, code"):
         REGISTERS["STATUS"].field("colour")
     with pytest.raises(RegisterMapError, match="code=16 does not fit 4 bits"):
         code.insert(16)

@@ -16,7 +16,7 @@ from fitact_hw.errors import FitActError
 from fitact_hw.sites import list_sites, select, site_handle_path, verilator_control
 from fitact_hw.verilog import TOP
 from sim.toolchain import find_toolchain
-from tests.generator.machines import SMALL, sources
+from tests.generator.machines import PROTECTED, SMALL, sources
 
 UNREAD = {
     r"u_array\.g_row\[\d+\]\.g_col\[3\]\.u_pe\.(act|swap|load)_q": "what leaves the last column goes nowhere",
@@ -38,10 +38,10 @@ def test_simulator_finds_and_flips_every_site(tmp_path: Path, monkeypatch: pytes
         monkeypatch.setenv(name, value)
     monkeypatch.setenv("MAKEFLAGS", re.sub("-O[13]", "-O0", find_toolchain().environment()["MAKEFLAGS"]))
     control = tmp_path / "sites.vlt"
-    control.write_text(verilator_control(list_sites(SMALL)))
+    control.write_text(verilator_control(list_sites(PROTECTED)))
     runner = SiteRunner()
     runner.build(
-        sources=[control, *sources(SMALL, tmp_path / "rtl")],
+        sources=[control, *sources(PROTECTED, tmp_path / "rtl")],
         hdl_toplevel=TOP,
         build_args=["-O1"],
         build_dir=tmp_path / "build",
@@ -83,11 +83,11 @@ class Netlist:
 
 @pytest.fixture(scope="module")
 def netlists(tmp_path_factory: pytest.TempPathFactory) -> tuple[Netlist, Netlist]:
-    """The flat small machine as written, and without what nothing reads."""
+    """The flat small protected machine as written, and without what nothing reads."""
     from pyosys import libyosys
 
     folder = tmp_path_factory.mktemp("yosys")
-    files = " ".join(str(path) for path in sources(SMALL, folder / "rtl"))
+    files = " ".join(str(path) for path in sources(PROTECTED, folder / "rtl"))
     before, after = folder / "before.json", folder / "after.json"
     session = libyosys.Design()
     for command in (
@@ -107,7 +107,7 @@ def netlists(tmp_path_factory: pytest.TempPathFactory) -> tuple[Netlist, Netlist
 def test_registers_are_the_flip_flops_that_yosys_infers(netlists: tuple[Netlist, Netlist]) -> None:
     """Every site is a flip-flop; every flip-flop with a reader is a site; the rest is explained."""
     before, after = netlists
-    registers = [site for site in list_sites(SMALL) if site.kind == "register"]
+    registers = [site for site in list_sites(PROTECTED) if site.kind == "register"]
     assert [site.path for site in registers if not before.is_register(site.path, site.width)] == []
     sites_after = {bit for site in registers for bit in after.nets.get(site.path, ())}
     assert after.driven <= sites_after
@@ -120,7 +120,7 @@ def test_registers_are_the_flip_flops_that_yosys_infers(netlists: tuple[Netlist,
 
 def test_memories_are_those_that_yosys_infers(netlists: tuple[Netlist, Netlist]) -> None:
     """Same paths, widths and depths."""
-    memories = {site.path: (site.width, site.depth) for site in list_sites(SMALL) if site.kind == "memory"}
+    memories = {site.path: (site.width, site.depth) for site in list_sites(PROTECTED) if site.kind == "memory"}
     assert memories == netlists[1].memories
 
 
@@ -142,6 +142,19 @@ def test_buffers_have_the_configured_sizes() -> None:
         "accumulator_buffer": ("u_buffers.u_accumulator.data_mem", accumulator, config.accumulator_words),
         "output_buffer": ("u_buffers.u_output.data_mem", word, config.output_words),
     }
+
+
+def test_protected_buffers_have_check_bits() -> None:
+    """Check bits of all lanes above the data; the rest of the machine keeps its sites."""
+    plain, protected = ({site.path: site for site in list_sites(config)} for config in (SMALL, PROTECTED))
+    assert plain.keys() < protected.keys()
+    wider = {path: protected[path].width - site.width for path, site in plain.items() if protected[path] != site}
+    lanes = SMALL.side
+    expected = {"activation": 5 * lanes, "weight": lanes, "bound": lanes, "output": 5 * lanes}
+    assert wider == {
+        f"u_buffers.u_{buffer}.{name}": bits for buffer, bits in expected.items() for name in ("data_mem", "rd_data_q")
+    }
+    assert {protected[path].structure for path in protected.keys() - plain.keys()} == {"protection", "csr"}
 
 
 @pytest.mark.parametrize("structure", ["pe_weight", "pe_shadow", "pe_activation", "pe_psum"])

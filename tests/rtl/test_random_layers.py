@@ -6,6 +6,7 @@ Sides that are no power of two, all word widths, buffers so small that layers ar
 from __future__ import annotations
 
 from functools import cache
+from typing import Any
 
 import numpy as np
 import pytest
@@ -55,7 +56,9 @@ def cases(draw: st.DrawFn, config: AcceleratorConfig) -> tuple[QNetwork, np.ndar
         builder.conv(channels, 3, 1, 1, "clip", "neuron", residual=first, lshift=draw(st.integers(0, 9)))
     elif extra == "pool" and min(rows, cols) >= 2:
         builder.pool(draw(st.sampled_from(["maxpool", "avgpool"])), 2, draw(st.integers(1, 2)))
-    stalls = {f"stall_{name}": draw(st.sampled_from([0, 60, 200])) for name in ("ar", "r", "aw", "w", "b")}
+    stalls: dict[str, Any] = {
+        f"stall_{name}": draw(st.sampled_from([0, 60, 200])) for name in ("ar", "r", "aw", "w", "b")
+    }
     model = MemoryModel(read_latency=draw(st.integers(1, 30)), seed=draw(st.integers(1, 1000)), **stalls)
     return builder.network(), builder.images(draw(st.integers(1, 3))), model
 
