@@ -11,7 +11,7 @@ MODEL ?= alexnet
 option = $(if $($(1)),--$(2) $($(1)))
 MACHINE = $(call option,ROWS,rows) $(call option,COLS,cols) $(call option,WORD,word) $(call option,CONFIG,config)
 
-.PHONY: help setup sim train resilience overhead rtl lint test bench doctor docs clean distclean
+.PHONY: help setup sim train campaign resilience overhead rtl lint test bench doctor docs clean distclean
 
 help:  ## list the targets
 	@echo "FitAct testbed. Two commands do everything: 'make sim MODEL=alexnet' and 'make test'."
@@ -42,6 +42,10 @@ train: $(READY)  ## train MODEL and learn its bounds (needs CIFAR-10: see README
 resilience: $(READY)  ## accuracy against bit error rate in parameter memory, every scheme (needs CIFAR-10)
 	@$(FITACT) resilience $(MODEL) $(call option,WORD,word) $(call option,MAPS,maps) $(call option,IMAGES,images) \
 	  $(call option,RATES,rates) $(call option,SEED,seed) $(call option,OUT,out)
+
+campaign: $(READY)  ## thousands of RTL-exact upsets through the native engine; stop at any time, repeat to continue
+	@$(FITACT) campaign run $(MODEL) $(MACHINE) $(call option,FAULTS,faults) $(call option,IMAGES,images) \
+	  $(call option,SEED,seed) $(call option,SHAPE,shape) $(call option,OUT,out)
 
 overhead: $(READY)  ## area, timing, memory, latency and energy of every scheme (LIBERTY= for a real library)
 	@$(FITACT) overhead $(MACHINE) $(call option,LIBERTY,liberty) $(call option,OUT,out)

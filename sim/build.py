@@ -67,7 +67,7 @@ class Build:
     wave_suffix: str | None
 
 
-def _end_with_parent() -> None:
+def end_with_parent() -> None:
     """In a child: SIGTERM when we die, so that no compiler goes on in a folder that nobody holds."""
     pr_set_pdeathsig = 1
     ctypes.CDLL(None).prctl(pr_set_pdeathsig, signal.SIGTERM)
@@ -98,7 +98,7 @@ class _Runner(Verilator):
                 env=self.env,
                 stdout=stdout,
                 stderr=subprocess.STDOUT,
-                preexec_fn=_end_with_parent,
+                preexec_fn=end_with_parent,
             )
             try:
                 status = process.wait()
@@ -163,7 +163,7 @@ def _cpu() -> str:
     return platform.processor() or platform.machine()
 
 
-def _digest(sources: Sources, toolchain: Toolchain, flags: Sequence[str]) -> str:
+def build_digest(sources: Sources, toolchain: Toolchain, flags: Sequence[str]) -> str:
     content = {
         "top": sources.top,
         "files": dict(sources.files),
@@ -176,7 +176,7 @@ def _digest(sources: Sources, toolchain: Toolchain, flags: Sequence[str]) -> str
 
 
 @contextlib.contextmanager
-def _locked(path: Path, shared: bool, note: Note) -> Iterator[None]:
+def build_lock(path: Path, shared: bool, note: Note) -> Iterator[None]:
     """Hold a lock on ``path`` (created if missing); says so once when it has to wait for another process."""
     path.parent.mkdir(parents=True, exist_ok=True)
     mode = fcntl.LOCK_SH if shared else fcntl.LOCK_EX
@@ -189,7 +189,7 @@ def _locked(path: Path, shared: bool, note: Note) -> Iterator[None]:
         yield
 
 
-def _is_whole(folder: Path, digest: str, top: str) -> bool:
+def is_whole(folder: Path, digest: str, top: str) -> bool:
     """Whether ``folder`` holds a finished build: its stamp names the inputs and the size of the executable."""
     try:
         stamp = json.loads((folder / "stamp.json").read_text())
@@ -199,7 +199,7 @@ def _is_whole(folder: Path, digest: str, top: str) -> bool:
     return bool(stamp == {"inputs": digest, "bytes": size})
 
 
-def _drop_older(parent: Path, variant: str, keep: str) -> None:
+def drop_older(parent: Path, variant: str, keep: str) -> None:
     """Remove builds of the same variant with other inputs that no process uses."""
     for folder in parent.glob(f"{variant}-*"):
         if folder.name == keep or not folder.is_dir() or folder.name.rpartition("-")[0] != variant:
@@ -292,13 +292,13 @@ def build(
     if waves and not toolchain.fst:
         note("waves are written as VCD: liblz4-dev, which FST needs, is not installed")
     variant += "-waves" if waves else ""
-    digest = _digest(sources, toolchain, [*FLAGS, *([wave_flag] if wave_flag else [])])
+    digest = build_digest(sources, toolchain, [*FLAGS, *([wave_flag] if wave_flag else [])])
     folder = build_root() / config.fingerprint / f"{variant}-{digest}"
     result = Build(folder, folder / sources.top, sources.top, wave_flag and wave_flag.removeprefix("--trace-"))
-    if _is_whole(folder, digest, sources.top):
+    if is_whole(folder, digest, sources.top):
         return result
-    with _locked(folder.with_name(folder.name + ".lock"), shared=False, note=note):
-        if _is_whole(folder, digest, sources.top):
+    with build_lock(folder.with_name(folder.name + ".lock"), shared=False, note=note):
+        if is_whole(folder, digest, sources.top):
             return result
         started = time.monotonic()
         note(f"building the simulator of {config.fingerprint} ({variant}), about a minute ...")
@@ -312,14 +312,14 @@ def build(
         part.write_text(json.dumps(stamp))
         part.replace(folder / "stamp.json")
         note(f"built in {time.monotonic() - started:.0f} s")
-    _drop_older(folder.parent, variant, folder.name)
+    drop_older(folder.parent, variant, folder.name)
     return result
 
 
 @contextlib.contextmanager
 def in_use(build: Build) -> Iterator[None]:
     """While this is held no other process removes the build."""
-    with _locked(build.folder.with_name(build.folder.name + ".lock"), shared=True, note=lambda _: None):
+    with build_lock(build.folder.with_name(build.folder.name + ".lock"), shared=True, note=lambda _: None):
         yield
 
 

@@ -29,7 +29,7 @@ READ_AT_END = ("STATUS", "CYCLES_LOW", "CYCLES_HIGH", "INSTRUCTIONS", "CORRECTED
 """Registers that are read after the interrupt, as far as the machine has them."""
 
 
-def _registers(config: AcceleratorConfig) -> dict[str, int]:
+def register_offsets(config: AcceleratorConfig) -> dict[str, int]:
     """Register name -> byte offset."""
     from fitact_hw.csr import machine_registers  # reads the register map: only when something runs
 
@@ -81,7 +81,7 @@ def job_file(
     """What cocotb_bench.py reads: groups of runs with the same start, each ordered by its first upset."""
     images: dict[str, Path] = {}
     groups: dict[str, dict[str, Any]] = {}
-    registers = _registers(config)
+    registers = register_offsets(config)
     sites = _sites(config) if any(job.upsets for job in jobs) else {}
     for index, job in enumerate(jobs):
         if job.waves and built.wave_suffix is None:

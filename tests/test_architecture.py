@@ -9,7 +9,7 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 PARTS = ("golden", "fitact_hw", "sim", "tests")
-MEETING_POINTS = ("fitact_hw/cli", "fitact_hw/experiment")
+MEETING_POINTS = ("fitact_hw/cli", "fitact_hw/experiment", "fitact_hw/campaign")
 """Where golden model, compiler and simulator may meet; nothing below may import from here."""
 
 

@@ -30,6 +30,7 @@ EXIT_INTERRUPTED = 130
 
 def _register() -> None:
     from fitact_hw.cli import (
+        campaign_commands,
         golden_commands,
         hardware_commands,
         overhead_commands,
@@ -37,7 +38,14 @@ def _register() -> None:
         sim_commands,
     )
 
-    for module in (sim_commands, hardware_commands, golden_commands, resilience_commands, overhead_commands):
+    for module in (
+        sim_commands,
+        campaign_commands,
+        resilience_commands,
+        overhead_commands,
+        hardware_commands,
+        golden_commands,
+    ):
         module.register(app)
 
 

@@ -39,20 +39,29 @@ FAULTS_PER_IMAGE = 16
 
 
 @dataclass(frozen=True)
-class Reference:
-    """One scheme's fault-free behaviour at batch 1.
+class Timeline:
+    """When a scheme's fault-free run at batch 1 does what.
 
-    ``memories``: image index -> memory at start; ``logits``: image index -> int64 (1, classes) of the golden model;
-    ``ends``: cycle at which each layer ends; ``cycles``: of the whole run; ``liveness``: of its buffer words.
+    ``ends``: int64, cycle at which each of ``layers`` ends; ``cycles``: of the whole run.
     """
 
     scheme: str
-    program: Program
-    memories: dict[int, np.ndarray]
-    logits: dict[int, np.ndarray]
     layers: tuple[str, ...]
     ends: np.ndarray
     cycles: int
+
+
+@dataclass(frozen=True)
+class Reference(Timeline):
+    """One scheme's fault-free behaviour at batch 1.
+
+    ``memories``: image index -> memory at start; ``logits``: image index -> int64 (1, classes) of the golden model;
+    ``liveness``: of its buffer words.
+    """
+
+    program: Program
+    memories: dict[int, np.ndarray]
+    logits: dict[int, np.ndarray]
     liveness: Liveness
 
 
@@ -94,7 +103,7 @@ def make_reference(
     )
 
 
-def same_moment(cycle: int, source: Reference, target: Reference) -> int:
+def same_moment(cycle: int, source: Timeline, target: Timeline) -> int:
     """The cycle of ``target`` that lies in the same layer, at the same fraction of it.
 
     Schemes differ in DMA traffic (FitAct loads bounds), so equal cycle numbers would hit different work.
@@ -106,12 +115,12 @@ def same_moment(cycle: int, source: Reference, target: Reference) -> int:
     return min(target.cycles - 1, begin + int(fraction * (end - begin)))
 
 
-def _span(reference: Reference, layer: int) -> tuple[int, int]:
+def _span(reference: Timeline, layer: int) -> tuple[int, int]:
     begin = int(reference.ends[layer - 1]) if layer else 0
     return begin, int(reference.ends[layer])
 
 
-def layer_at(reference: Reference, cycle: int) -> str:
+def layer_at(reference: Timeline, cycle: int) -> str:
     """Name of the layer that the machine works on in ``cycle``."""
     index = min(int(np.searchsorted(reference.ends, cycle, side="right")), len(reference.layers) - 1)
     return reference.layers[index]

@@ -139,7 +139,7 @@ def _write_csv(path: Path, columns: list[str], lines: Sequence[tuple[object, ...
 
 
 def _write_parquet(path: Path, columns: list[str], lines: Sequence[tuple[object, ...]]) -> Path:
-    import pyarrow as pa  # type: ignore[import-untyped]
+    import pyarrow as pa
     from pyarrow import parquet
 
     data = {name: [line[i] for line in lines] for i, name in enumerate(columns)}

@@ -6,7 +6,11 @@
 module fitact_tb #(
     parameter int BUS_BITS   = 128,
     parameter int CSR_ADDR_W = 12
-);
+)
+`ifdef FITACT_NATIVE
+    (input bit clk)  // driven by sim/engine/engine.cpp
+`endif
+;
     import "DPI-C" function void fitact_memory_cycle(
         input int bus_bytes,
         input bit ar_valid, input int unsigned ar_addr, input int unsigned ar_id, input int unsigned ar_len,
@@ -26,8 +30,10 @@ module fitact_tb #(
     localparam int HALF_PERIOD = 5;
 
     // A rising edge every 2 * HALF_PERIOD, the first at HALF_PERIOD: Python computes edges from the time.
+`ifndef FITACT_NATIVE
     bit clk = 1'b0;
     always #HALF_PERIOD clk = ~clk;
+`endif
 
     // Driven by Python.
     bit        rst_n          /*verilator public_flat_rw*/;

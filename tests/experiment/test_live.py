@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from functools import cache
 
 import numpy as np
@@ -82,15 +81,14 @@ def test_live_points_matter_often(simulator: Simulator) -> None:
     assert changed > POINTS // 4
 
 
-def reference(ends: list[int]) -> upsets.Reference:
+def timeline(ends: list[int]) -> upsets.Timeline:
     """A scheme whose layers end at ``ends``."""
-    compiled, _ = program()
     names = tuple(f"layer{number}" for number in range(len(ends)))
-    return upsets.Reference("x", compiled, {}, {}, names, np.array(ends), ends[-1] + 5, liveness())
+    return upsets.Timeline("x", names, np.array(ends), ends[-1] + 5)
 
 
 def test_same_moment_is_the_same_fraction_of_the_same_layer() -> None:
-    short, long = reference([100, 300, 400]), reference([150, 450, 1000])
+    short, long = timeline([100, 300, 400]), timeline([150, 450, 1000])
     assert upsets.same_moment(0, short, long) == 0
     assert upsets.same_moment(50, short, long) == 75
     assert upsets.same_moment(200, short, long) == 300
@@ -99,7 +97,7 @@ def test_same_moment_is_the_same_fraction_of_the_same_layer() -> None:
     assert upsets.same_moment(200, short, short) == 200
     assert upsets.layer_at(short, 99) == "layer0"
     assert upsets.layer_at(short, 100) == "layer1"
-    assert upsets.layer_at(replace(short, ends=np.array([100, 300, 400])), 404) == "layer2"
+    assert upsets.layer_at(short, 404) == "layer2"
 
 
 def test_layers_cover_the_run() -> None:

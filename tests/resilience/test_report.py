@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import typer
 from PIL import Image
-from pyarrow import parquet  # type: ignore[import-untyped]
+from pyarrow import parquet
 from rich.console import Console
 from typer.testing import CliRunner
 

@@ -1,0 +1,1 @@
+"""Fault campaigns: thousands of RTL-exact upsets through the native engine."""

@@ -1,0 +1,98 @@
+"""`fitact campaign bench`: injections per second of the engine, of plain RTL runs and of software-only injection."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+from rich.console import Console
+from rich.table import Table
+
+from fitact_hw.campaign.engine import Engine, Times
+from fitact_hw.campaign.live import print_times
+from fitact_hw.campaign.plan import CampaignOptions, collect_facts, draw_events, load_subjects, timing
+from fitact_hw.experiment.progress import terminal
+from fitact_hw.faults import HANG_FACTOR
+from golden import reference
+from golden.qnetwork import QNetwork
+from sim.bench import Simulator
+from sim.job import Job
+
+SOFTWARE_BATCHES = (1, 64)
+
+
+def software_seconds(network: QNetwork, image: np.ndarray, batch: int, runs: int) -> float:
+    """Seconds per injection of software-only injection: the whole golden network with one flipped weight.
+
+    ``image`` int64 (1, C, H, W); ``batch`` images go through the same corrupted network and count as one injection
+    each, as tools that batch their images count them.
+    """
+    rng = np.random.default_rng(0)
+    layers = [layer for layer in network.layers if layer.weight is not None]
+    images = np.repeat(image, batch, axis=0)
+    spent = 0.0
+    for number in range(runs):
+        layer = layers[number % len(layers)]
+        began = time.perf_counter()
+        assert layer.weight is not None
+        weight = layer.weight.copy()
+        weight.reshape(-1)[rng.integers(weight.size)] ^= 1 << int(rng.integers(network.word_bits - 1))
+        reference.run(network, images, {layer.name: replace(layer, weight=weight)})
+        spent += time.perf_counter() - began
+    return spent / (runs * batch)
+
+
+def run_bench(options: CampaignOptions, rtl_runs: int, software_runs: int) -> None:
+    """All three with one process and one thread, on the same faults of the first scheme and image; prints a table."""
+    import torch
+
+    torch.set_num_threads(1)
+    console = terminal()
+    scheme = options.schemes[0]
+    options = replace(options, schemes=(scheme,), images=1)
+
+    def note(text: str) -> None:
+        console.print(f"[dim]{text}[/]")
+
+    engine, subject = Engine(options.config, note=note), load_subjects(options)[scheme]
+    simulator = Simulator(options.config, workers=1, note=note)
+    simulator.build()
+    facts = collect_facts(engine, {scheme: subject})[scheme]
+    events = draw_events(options, [timing(scheme, facts)])[scheme]
+    memory, image = subject.memory(0), subject.images[:1]
+    trace = reference.run(subject.network, image)
+    engine.times = Times()
+    case = (subject.network, subject.program, memory, trace)
+    seconds = {"native engine, exact RTL": _timed(lambda: engine.run(*case, events)) / len(events)}
+    watchdog = HANG_FACTOR * facts.cycles
+    jobs = [
+        Job(subject.program, memory, event.upsets, watchdog=watchdog, limit_cycles=watchdog + watchdog // 2)
+        for event in events[:rtl_runs]
+    ]
+    name = "plain RTL under cocotb, whole runs"
+    seconds[name] = _timed(lambda: simulator.run(jobs, share_prefix=False)) / len(jobs)
+    seconds["the same, shared fault-free beginning"] = _timed(lambda: simulator.run(jobs)) / len(jobs)
+    for batch in SOFTWARE_BATCHES:
+        key = f"software only (golden int8 network), batch {batch}"
+        seconds[key] = software_seconds(subject.network, image, batch, max(2, software_runs // batch))
+    _print(console, options, seconds, facts.cycles, len(events))
+    print_times(console, engine.times, len(events))
+
+
+def _timed(work: Callable[[], object]) -> float:
+    began = time.perf_counter()
+    work()
+    return time.perf_counter() - began
+
+
+def _print(console: Console, options: CampaignOptions, seconds: dict[str, float], cycles: int, count: int) -> None:
+    title = f"{options.model}, {options.config.rows}x{options.config.cols}, {cycles:,} cycles, {count} upsets, one core"
+    table = Table(title=title)
+    for name in ("injection", "per second", "ms each", "engine is faster by"):
+        table.add_column(name, justify="left" if name == "injection" else "right")
+    engine = next(iter(seconds.values()))
+    for name, value in seconds.items():
+        table.add_row(name, f"{1 / value:,.2f}", f"{1e3 * value:,.1f}", f"{value / engine:,.1f}x")
+    console.print(table)

@@ -1,0 +1,138 @@
+"""What a campaign is: its options, its faults, and what makes two campaigns the same."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+
+from fitact_hw.campaign.engine import Engine, Facts
+from fitact_hw.campaign.statistics import sample_size
+from fitact_hw.campaign.store import SCHEMA
+from fitact_hw.compiler import compile_network, with_images
+from fitact_hw.config import AcceleratorConfig
+from fitact_hw.experiment.inputs import SCHEMES, load_images, load_networks
+from fitact_hw.experiment.upsets import Timeline, same_moment
+from fitact_hw.faults import FaultEvent, Shape, Storage, sample
+from fitact_hw.program import Program
+from fitact_hw.sites import list_sites, select
+from golden.qnetwork import QNetwork
+
+CHUNK = 400
+"""Injections of one task: enough that the two fault-free runs of a task do not weigh, few enough to lose."""
+
+
+@dataclass(frozen=True)
+class CampaignOptions:
+    """Everything that determines the results of a campaign; ``structures`` empty: every structure of the machine.
+
+    ``faults``: injections per scheme, spread evenly over the structures; more of them continue the same list.
+    """
+
+    model: str = "alexnet"
+    config: AcceleratorConfig = field(default_factory=AcceleratorConfig.create)
+    schemes: tuple[str, ...] = SCHEMES
+    structures: tuple[str, ...] = ()
+    faults: int = 1000
+    images: int = 4
+    seed: int = 1
+    shape: Shape = Shape.SINGLE
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values."""
+        values = {name: getattr(self, name) for name in ("model", "faults", "images", "seed")}
+        lists = {"schemes": list(self.schemes), "structures": list(self.structures)}
+        return {**values, **lists, "shape": self.shape.value, "config": self.config.model_dump(mode="json")}
+
+    @staticmethod
+    def from_json(value: dict[str, Any]) -> CampaignOptions:
+        """Inverse of :meth:`to_json`."""
+        return CampaignOptions(
+            **{name: value[name] for name in ("model", "faults", "images", "seed")},
+            schemes=tuple(value["schemes"]),
+            structures=tuple(value["structures"]),
+            shape=Shape(value["shape"]),
+            config=AcceleratorConfig.create(**value["config"]),
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class Subject:
+    """One scheme's network, compiled for one image, with the images: int64 (B, C, H, W), quantised."""
+
+    network: QNetwork
+    program: Program
+    images: np.ndarray
+
+    def memory(self, image: int) -> np.ndarray:
+        """uint8 memory at start with this image in it."""
+        return with_images(self.program, self.images[image : image + 1])
+
+
+def load_subjects(options: CampaignOptions) -> dict[str, Subject]:
+    """Scheme -> subject. Raises GoldenError or FitActError for unknown names."""
+    from golden.quantise import quantise_images
+
+    pictures, _, _ = load_images(options.images)
+    networks = load_networks(options.model, options.config.word_bits, options.schemes)
+    return {
+        scheme: Subject(network, compile_network(network, options.config, 1), quantise_images(network, pictures))
+        for scheme, network in networks.items()
+    }
+
+
+def structure_storages(options: CampaignOptions) -> dict[str, Sequence[Storage]]:
+    """Structure -> its storages. Raises GeneratorError for a structure that this machine does not have."""
+    sites = list_sites(options.config)
+    names = options.structures or tuple(dict.fromkeys(site.structure for site in sites))
+    return {name: select(sites, [name]) for name in names}
+
+
+def structure_bits(options: CampaignOptions) -> dict[str, int]:
+    """Structure -> storage bits: the weights of a stratified estimate."""
+    return {name: sum(s.width * s.depth for s in group) for name, group in structure_storages(options).items()}
+
+
+def faults_for_margin(options: CampaignOptions, cycles: int, margin: float, confidence: float) -> int:
+    """Injections per scheme so that every structure's probabilities have this margin of error."""
+    return sum(sample_size(bits * cycles, margin, confidence) for bits in structure_bits(options).values())
+
+
+def timing(scheme: str, facts: Facts) -> Timeline:
+    """What the pairing of schemes needs of a fault-free run: when its layers end."""
+    ends = facts.memory.ends
+    return Timeline(scheme, tuple(ends), np.array(list(ends.values()), np.int64), facts.cycles)
+
+
+def collect_facts(engine: Engine, subjects: dict[str, Subject]) -> dict[str, Facts]:
+    """One traced fault-free run of every scheme."""
+    return {scheme: engine.facts(s.network, s.program, s.memory(0)) for scheme, s in subjects.items()}
+
+
+def draw_events(options: CampaignOptions, references: Sequence[Timeline]) -> dict[str, list[FaultEvent]]:
+    """Scheme -> its events: the same bits, at the same moments of the same layers, for every scheme."""
+    base = references[0]
+    events = sample(structure_storages(options), options.faults, base.cycles, options.seed, shape=options.shape)
+    drawn = {}
+    for reference in references:
+        moved = []
+        for event in events:
+            cycle = same_moment(event.cycle, base, reference)
+            moved.append(replace(event, upsets=tuple(replace(upset, cycle=cycle) for upset in event.upsets)))
+        drawn[reference.scheme] = moved
+    return drawn
+
+
+def identity(options: CampaignOptions, subjects: dict[str, Subject], machine: str) -> dict[str, Any]:
+    """What must be equal for two runs to belong to one campaign; ``machine``: fingerprint of RTL, engine and tools.
+
+    The number of faults may grow, therefore it is not part of it.
+    """
+    values = options.to_json()
+    del values["faults"]
+    pictures = {s: hashlib.sha256(subject.images.tobytes()).hexdigest()[:16] for s, subject in subjects.items()}
+    programs = {scheme: subject.program.fingerprint for scheme, subject in subjects.items()}
+    return {**values, "programs": programs, "pictures": pictures, "machine": machine, "tables": SCHEMA}

@@ -1,0 +1,99 @@
+"""What a worker process does: one scheme, one image, some hundred injections."""
+
+from __future__ import annotations
+
+import ctypes
+import json
+import os
+import signal
+import threading
+from dataclasses import dataclass
+from functools import lru_cache
+
+from fitact_hw.campaign.engine import Engine, Times
+from fitact_hw.campaign.plan import CampaignOptions, Subject, load_subjects, timing
+from fitact_hw.campaign.store import Row
+from fitact_hw.config import AcceleratorConfig
+from fitact_hw.experiment.upsets import layer_at
+from fitact_hw.faults import FaultEvent
+
+
+@dataclass(frozen=True)
+class Task:
+    """Injections ``numbers`` of one scheme on one image."""
+
+    options: CampaignOptions
+    scheme: str
+    image: int
+    numbers: tuple[int, ...]
+    events: tuple[FaultEvent, ...]
+
+
+_ALONE = threading.Lock()
+"""A process holds one machine, but a Dask worker may have several threads."""
+
+
+@lru_cache(maxsize=1)
+def _engine(config: AcceleratorConfig) -> Engine:
+    return Engine(config, note=lambda _: None)
+
+
+@lru_cache(maxsize=1)
+def _subjects(options: CampaignOptions) -> dict[str, Subject]:
+    return load_subjects(options)
+
+
+def begin_worker() -> None:
+    """Once per local worker: one thread, and an end when its parent ends."""
+    pr_set_pdeathsig = 1
+    ctypes.CDLL(None).prctl(pr_set_pdeathsig, signal.SIGKILL)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides
+    os.environ["OMP_NUM_THREADS"] = "1"
+
+
+def run_task(task: Task) -> tuple[list[Row], Times]:
+    """All injections of ``task``, and where the time went. Deterministic."""
+    with _ALONE:
+        return _run_task(task)
+
+
+def _run_task(task: Task) -> tuple[list[Row], Times]:
+    import torch
+
+    from golden import reference
+
+    torch.set_num_threads(1)
+    engine = _engine(task.options.config)
+    subject = _subjects(task.options)[task.scheme]
+    engine.times = Times()
+    memory = subject.memory(task.image)
+    trace = reference.run(subject.network, subject.images[task.image : task.image + 1])
+    verdicts = engine.run(subject.network, subject.program, memory, trace, task.events)
+    moments = timing(task.scheme, engine.facts(subject.network, subject.program, memory))
+    rows = []
+    for number, event, verdict in zip(task.numbers, task.events, verdicts, strict=True):
+        first = event.upsets[0]
+        rows.append(
+            Row(
+                scheme=task.scheme,
+                number=number,
+                image=task.image,
+                structure=event.structure,
+                layer=layer_at(moments, event.cycle),
+                site=first.site,
+                word=first.word,
+                bit=(first.mask & -first.mask).bit_length() - 1,
+                bits=event.bits,
+                cycle=event.cycle,
+                event=event.id,
+                outcome=verdict.outcome.value,
+                code=verdict.code,
+                cycles=verdict.cycles,
+                way=verdict.way.value,
+                simulated_cycles=verdict.simulated_cycles,
+                top1=int(verdict.logits.reshape(-1).argmax()),
+                logits=json.dumps(verdict.logits.reshape(-1).tolist()),
+                violation=verdict.violation,
+            )
+        )
+    return rows, engine.times

@@ -1,0 +1,1 @@
+"""The native engine: the Verilated machine in process, for fault campaigns."""

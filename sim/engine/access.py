@@ -1,0 +1,92 @@
+"""When every buffer word is written and read in a fault-free run, and what follows for upsets.
+
+The machine's control does not depend on data, so one traced run holds for every image of a program. An access
+in cycle c happens at the rising edge that ends c: it sees upsets of cycle c and of cycles before. In one cycle a read
+comes before a write (a read of the word being written returns the old word).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from fitact_hw.sites import FaultSite
+
+_BUFFER_BITS = 3
+
+
+@dataclass(frozen=True, eq=False)
+class AccessTrace:
+    """Sorted accesses of each buffer.
+
+    ``keys[b]``: uint64, ``word << 40 | cycle << 1 | is write`` in ascending order; ``depths``: words of each buffer;
+    ``cycles``: length of the run.
+    """
+
+    names: tuple[str, ...]
+    depths: tuple[int, ...]
+    keys: tuple[np.ndarray, ...]
+    cycles: int
+
+    @staticmethod
+    def from_records(buffers: Sequence[FaultSite], records: np.ndarray, cycles: int) -> AccessTrace:
+        """From the engine's records (``cycle << 24 | word << 4 | buffer << 1 | is write``)."""
+        records = records.astype(np.uint64)
+        number = records >> np.uint64(1) & np.uint64((1 << _BUFFER_BITS) - 1)
+        word = records >> np.uint64(4) & np.uint64(0xFFFFF)
+        keys = word << np.uint64(40) | records >> np.uint64(24) << np.uint64(1) | records & np.uint64(1)
+        parts = tuple(np.sort(keys[number == b]) for b in range(len(buffers)))
+        return AccessTrace(tuple(b.path for b in buffers), tuple(b.depth for b in buffers), parts, cycles)
+
+    def next_read(self, path: str, word: int, cycle: int) -> int | None:
+        """Cycle of the access that makes an upset of this word in ``cycle`` visible; None if the upset is dead.
+
+        Raises KeyError if ``path`` is no traced buffer.
+        """
+        try:
+            keys = self.keys[self.names.index(path)]
+        except ValueError:
+            raise KeyError(path) from None
+        place = int(np.searchsorted(keys, np.uint64(word << 40 | cycle << 1)))
+        if place == len(keys):
+            return None
+        key = int(keys[place])
+        if key >> 40 != word or key & 1:
+            return None
+        return key >> 1 & ((1 << 39) - 1)
+
+    def live_cycles(self, buffer: int) -> np.ndarray:
+        """int64 (depth,): in how many cycles an upset of each word of buffer number ``buffer`` would be read."""
+        first, last, word = self._spans(buffer)
+        return np.bincount(word, last - first + 1, self.depths[buffer]).astype(np.int64)
+
+    def _spans(self, buffer: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Intervals [first, last] of cycles, int64, after which the next access of ``word`` is a read."""
+        keys = self.keys[buffer]
+        word = (keys >> np.uint64(40)).astype(np.int64)
+        cycle = (keys >> np.uint64(1) & np.uint64((1 << 39) - 1)).astype(np.int64)
+        write = (keys & np.uint64(1)).astype(bool)
+        first = np.zeros(len(keys), np.int64)
+        same = word[1:] == word[:-1]
+        first[1:][same] = cycle[:-1][same] + 1
+        keep = ~write
+        return first[keep], cycle[keep], word[keep]
+
+    def live_sets(self, points: np.ndarray) -> np.ndarray:
+        """Live words in the cycles ``points`` (ascending): uint64 (points, words64), the buffers one after another."""
+        total = sum(self.depths)
+        live = np.zeros((len(points), -(-total // 64) * 64), bool)
+        offset = 0
+        for number, depth in enumerate(self.depths):
+            first, last, word = self._spans(number)
+            begin, end = np.searchsorted(points, first), np.searchsorted(points, last, side="right")
+            some = begin < end  # intervals that contain a point
+            change = np.zeros((len(points) + 1, depth), np.int8)
+            # an interval ends where the next one of the same word may begin: both changes must count
+            np.add.at(change, (begin[some], word[some]), 1)
+            np.add.at(change, (end[some], word[some]), -1)
+            live[:, offset : offset + depth] = np.cumsum(change, axis=0, dtype=np.int8)[:-1] > 0
+            offset += depth
+        return np.packbits(live, axis=1, bitorder="little").view(np.uint64)

@@ -1,0 +1,280 @@
+"""ctypes binding of engine.cpp: one machine per process."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import IntEnum
+from pathlib import Path
+
+import numpy as np
+
+from fitact_hw.config import AcceleratorConfig
+from fitact_hw.faults import FaultError, Upset
+from fitact_hw.sites import FaultSite, list_sites
+from sim.build import Note
+from sim.engine.build import build_library
+from sim.errors import SimulationError
+from sim.job import MemoryModel
+from sim.jobfile import START_LATENCY, register_offsets
+
+BLOCK_BYTES = 64
+"""Unit of memory in the write log and in differences."""
+
+WRITE_DTYPE = np.dtype(
+    [
+        ("cycle", np.uint64),
+        ("address", np.uint64),
+        ("block", np.uint64),
+        ("before", np.uint8, BLOCK_BYTES),
+        ("after", np.uint8, BLOCK_BYTES),
+    ]
+)
+REQUEST_DTYPE = np.dtype([("cycle", np.uint64), ("address", np.uint64), ("bytes", np.uint64)])
+STATUS_REGISTERS = ("STATUS", "CYCLES_LOW", "CYCLES_HIGH", "INSTRUCTIONS")
+
+
+class End(IntEnum):
+    """Why :meth:`Library.chase` returned."""
+
+    RECONVERGED = 0
+    INTERRUPT = 1
+    LIMIT = 2
+    BUFFERS = 3
+    """Only buffers (and memory) differ, at a boundary point."""
+
+
+@dataclass(frozen=True, eq=False)
+class MemoryDifference:
+    """``blocks``: addresses uint64 (n,); ``contents``: uint8 (n, 2, 64), [:, 0] fault-free, [:, 1] faulty.
+
+    ``written``: uint64 (n,), last cycle in which the faulty run wrote the block (the maximum if it never did).
+    """
+
+    blocks: np.ndarray
+    contents: np.ndarray
+    written: np.ndarray
+
+
+_U64, _INT, _VOID = ctypes.c_uint64, ctypes.c_int, ctypes.c_void_p
+_SIGNATURES: dict[str, tuple[object, list[object]]] = {
+    "fe_create": (_INT, []),
+    "fe_state_bytes": (_U64, []),
+    "fe_add_register": (_INT, [ctypes.c_char_p, ctypes.c_char_p]),
+    "fe_add_buffer": (_INT, [ctypes.c_char_p, ctypes.c_char_p]),
+    "fe_register_bytes": (ctypes.c_uint32, [_INT]),
+    "fe_register_words": (ctypes.c_uint32, [_INT]),
+    "fe_buffer_bytes": (ctypes.c_uint32, [_INT]),
+    "fe_buffer_words": (ctypes.c_uint32, [_INT]),
+    "fe_set_points": (None, [_VOID, _VOID, _U64, _U64, _VOID]),
+    "fe_begin": (_INT, [ctypes.c_char_p, _VOID, _VOID, _INT, _INT]),
+    "fe_record": (None, [_INT]),
+    "fe_run": (_INT, [_U64]),
+    "fe_cycle": (_U64, []),
+    "fe_fork": (None, []),
+    "fe_back": (None, []),
+    "fe_flip": (None, [_INT, _INT, ctypes.c_uint32, ctypes.c_char_p]),
+    "fe_chase": (_INT, [_U64]),
+    "fe_diff": (_U64, []),
+    "fe_diff_blocks": (_VOID, []),
+    "fe_diff_cycles": (_VOID, []),
+    "fe_diff_bytes": (_VOID, []),
+    "fe_buffers_now": (_U64, []),
+    "fe_buffers_expected": (_U64, []),
+    "fe_word_hash": (_U64, [_U64, ctypes.c_char_p, _U64]),
+    "fe_accesses": (_VOID, []),
+    "fe_access_count": (_U64, []),
+    "fe_requests": (_VOID, []),
+    "fe_request_count": (_U64, []),
+    "fe_writes": (_VOID, []),
+    "fe_write_count": (_U64, []),
+    "fe_write_bytes": (_U64, []),
+    "fe_read_registers": (_INT, [_VOID, _VOID, _INT]),
+    "fe_hash_control": (_U64, []),
+    "fitact_memory_data": (_VOID, []),
+    "fitact_memory_size": (_U64, []),
+    "fitact_memory_violation": (ctypes.c_char_p, []),
+}
+
+
+def _copied(address: int | None, dtype: np.dtype, count: int) -> np.ndarray:
+    """``count`` items of C memory as an array of its own."""
+    if not count or address is None:
+        return np.empty(0, dtype)
+    return np.frombuffer(ctypes.string_at(address, count * dtype.itemsize), dtype).copy()
+
+
+class Library:
+    """The machine of ``config``: a fault-free leader, forks of it that carry upsets, and what they recorded.
+
+    ``buffers``: the traced memories in the order of the live sets. Builds the library if needed; raises
+    SimulationError if it does not fit.
+    """
+
+    def __init__(self, config: AcceleratorConfig, note: Note = print) -> None:
+        if config.protected:
+            raise SimulationError(
+                "the native engine does not know buffer protection yet: use `fitact sim`, or remove `protection`"
+            )
+        self.config = config
+        path = build_library(config, note)
+        self._c = ctypes.CDLL(str(path))
+        for name, (result, arguments) in _SIGNATURES.items():
+            function = getattr(self._c, name)
+            function.restype, function.argtypes = result, arguments
+        if self._c.fe_create():
+            raise SimulationError(f"{path} lacks signals of the test top: remove its folder and build again")
+        self._numbers: dict[str, tuple[int, int]] = {}
+        self._bytes: dict[str, int] = {}
+        self.sites = {site.path: site for site in list_sites(config)}
+        self.buffers: list[FaultSite] = []
+        for site in self.sites.values():
+            self._add(site)
+        self._offsets = [offset for name, offset in register_offsets(config).items() if name in STATUS_REGISTERS]
+        self._folder = tempfile.TemporaryDirectory(prefix="fitact-engine-")
+        self._image = Path(self._folder.name) / "memory.bin"
+
+    def _add(self, site: FaultSite) -> None:
+        scope, _, name = f"TOP.fitact_tb.u_top.{site.path}".rpartition(".")
+        traced = site.module == "fitact_sram" and site.kind == "memory"
+        add = self._c.fe_add_buffer if traced else self._c.fe_add_register
+        number = add(scope.encode(), name.encode())
+        if number < 0:
+            raise SimulationError(f"the native engine has no storage {site.path}: remove its build folder")
+        kind = "buffer" if traced else "register"
+        words = getattr(self._c, f"fe_{kind}_words")(number)
+        size = getattr(self._c, f"fe_{kind}_bytes")(number)
+        if words != site.depth or 8 * size < site.width:
+            raise SimulationError(f"{site.path} is {words} x {size} bytes in the engine, expected {site.depth} words")
+        if traced:
+            self.buffers.append(site)
+        self._numbers[site.path], self._bytes[site.path] = (int(traced), number), size
+
+    def begin(self, memory: np.ndarray, program_address: int, watchdog: int, model: MemoryModel) -> None:
+        """Reset and start a program on a uint8 memory image; afterwards the cycle is 0. Raises SimulationError."""
+        self._image.unlink(missing_ok=True)  # the old mapping keeps the old file
+        self._image.write_bytes(np.ascontiguousarray(memory).data)
+        offsets = register_offsets(self.config)
+        writes = [
+            offsets["PROGRAM"], program_address, offsets["WINDOW_BASE"], 0, offsets["WINDOW_LAST"], memory.size - 1,
+            offsets["WATCHDOG"], watchdog, offsets["CONTROL"], 3,
+        ]  # fmt: skip
+        array = (_U64 * len(writes))(*writes)
+        options = (_U64 * len(model.options()))(*model.options())
+        error = self._c.fe_begin(str(self._image).encode(), options, array, len(writes) // 2, START_LATENCY)
+        if error:
+            reason = os.strerror(error) if error > 0 else "the register block does not answer"
+            raise SimulationError(f"the native engine cannot start a program: {reason}")
+
+    def set_points(self, points: np.ndarray, boundary: np.ndarray, live: np.ndarray) -> None:
+        """Compare states in these cycles, ascending; ``live``: uint64 (points, words64), live buffer words in each.
+
+        ``boundary``: bool (points,), where :meth:`chase` also stops if only buffers differ.
+        """
+        points, live = np.ascontiguousarray(points, np.uint64), np.ascontiguousarray(live, np.uint64)
+        flags = np.ascontiguousarray(boundary, np.uint8)
+        self._c.fe_set_points(points.ctypes.data, flags.ctypes.data, len(points), live.shape[1], live.ctypes.data)
+
+    def record(self, *, accesses: bool = False, states: bool = False) -> None:
+        """What the fault-free run records from now on."""
+        self._c.fe_record(int(accesses) | int(states) << 1)
+
+    def run(self, cycle: int) -> bool:
+        """Advance to ``cycle``; True if the interrupt came first."""
+        return bool(self._c.fe_run(cycle))
+
+    @property
+    def cycle(self) -> int:
+        """The present machine cycle (at its falling edge)."""
+        return int(self._c.fe_cycle())
+
+    def fork(self) -> None:
+        """The leader becomes a faulty run until :meth:`back`."""
+        self._c.fe_fork()
+
+    def back(self) -> None:
+        """Back to the fault-free run at the cycle of :meth:`fork`."""
+        self._c.fe_back()
+
+    def check(self, upset: Upset) -> FaultSite:
+        """The site of ``upset``. Raises FaultError if this machine does not have the bit."""
+        site = self.sites.get(upset.site)
+        if site is None:
+            raise FaultError(f"{upset.site}: no such fault site in this configuration; list them with `fitact sites`")
+        if upset.word >= site.depth or upset.mask >> site.width:
+            raise FaultError(f"{upset.id}: the site has {site.depth} words of {site.width} bits")
+        return site
+
+    def flip(self, upset: Upset) -> None:
+        """Flip the bits of ``upset`` now, whatever its cycle."""
+        is_buffer, number = self._numbers[upset.site]
+        self._c.fe_flip(is_buffer, number, upset.word, upset.mask.to_bytes(self._bytes[upset.site], "little"))
+
+    def chase(self, limit: int) -> End:
+        """Run the faulty machine until its state is the fault-free one, it raises the interrupt, or cycle ``limit``."""
+        return End(self._c.fe_chase(limit))
+
+    def diff(self) -> MemoryDifference:
+        """Blocks of memory that differ from the fault-free run now."""
+        count = int(self._c.fe_diff())
+        blocks = _copied(self._c.fe_diff_blocks(), np.dtype(np.uint64), count)
+        cycles = _copied(self._c.fe_diff_cycles(), np.dtype(np.uint64), count)
+        content = _copied(self._c.fe_diff_bytes(), np.dtype(np.uint8), 2 * count * BLOCK_BYTES)
+        return MemoryDifference(blocks, content.reshape(count, 2, BLOCK_BYTES), cycles)
+
+    def buffers_are(self, changed: Sequence[tuple[int, bytes, bytes]]) -> bool:
+        """After :meth:`chase`: whether the live buffer words are the fault-free ones but for ``changed``.
+
+        ``changed``: (bit in the live sets, fault-free content, faulty content) of live words.
+        """
+        expected = int(self._c.fe_buffers_expected())
+        for bit, before, after in changed:
+            expected -= self._c.fe_word_hash(bit, before, len(before))
+            expected += self._c.fe_word_hash(bit, after, len(after))
+        return expected % (1 << 64) == int(self._c.fe_buffers_now())
+
+    def accesses(self) -> np.ndarray:
+        """Recorded buffer accesses, uint64: cycle << 24 | word << 4 | buffer << 1 | is write."""
+        return _copied(self._c.fe_accesses(), np.dtype(np.uint64), int(self._c.fe_access_count()))
+
+    def requests(self) -> np.ndarray:
+        """Recorded read bursts on the memory bus (REQUEST_DTYPE)."""
+        return _copied(self._c.fe_requests(), REQUEST_DTYPE, int(self._c.fe_request_count()))
+
+    def writes(self) -> np.ndarray:
+        """Recorded writes of the fault-free run (WRITE_DTYPE)."""
+        if self._c.fe_write_bytes() != WRITE_DTYPE.itemsize:
+            raise SimulationError("write records of engine.cpp and library.py differ")
+        return _copied(self._c.fe_writes(), WRITE_DTYPE, int(self._c.fe_write_count()))
+
+    def memory(self, address: int, size: int) -> np.ndarray:
+        """Bytes of memory now, uint8 (size,)."""
+        if address + size > self._c.fitact_memory_size():
+            raise SimulationError(f"address {address} + {size} is beyond the memory")
+        return _copied(self._c.fitact_memory_data() + address, np.dtype(np.uint8), size)
+
+    def registers(self) -> Sequence[int] | None:
+        """STATUS, CYCLES_LOW, CYCLES_HIGH, INSTRUCTIONS; None if they do not answer. Time goes on meanwhile."""
+        addresses = (_U64 * len(self._offsets))(*self._offsets)
+        numbers = (_U64 * len(self._offsets))()
+        if self._c.fe_read_registers(addresses, numbers, len(self._offsets)):
+            return None
+        return list(numbers)
+
+    @property
+    def control_hash(self) -> int:
+        """Hash of all registers and of the memory's queues."""
+        return int(self._c.fe_hash_control())
+
+    @property
+    def violation(self) -> str:
+        """First breach of the AXI protocol, "" if none."""
+        return str(self._c.fitact_memory_violation().decode())
+
+    @property
+    def state_bytes(self) -> int:
+        """Size of a snapshot of the machine."""
+        return int(self._c.fe_state_bytes())

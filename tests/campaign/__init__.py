@@ -1,0 +1,1 @@
+"""Fault campaigns through the native engine."""

@@ -1,0 +1,158 @@
+"""The native engine: the same machine as under cocotb, exact snapshots, and no shortcut that changes a result."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from fitact_hw.campaign.engine import Engine, EngineError, Way
+from fitact_hw.campaign.exactness import compare
+from fitact_hw.campaign.finish import finish
+from fitact_hw.campaign.memory_map import Handover
+from fitact_hw.faults import FaultError, FaultEvent, Outcome, Shape, Upset
+from fitact_hw.sites import list_sites
+from golden import reference
+from sim.bench import Simulator
+from sim.engine.library import End
+from sim.job import EVERYTHING, Job, MemoryModel
+from tests.campaign.conftest import draw, make_case
+from tests.sim.machines import TINY
+
+EVENTS = 140
+
+
+def test_fault_free_run_is_that_of_cocotb(engine: Engine, simulator: Simulator) -> None:
+    case, library = make_case("neuron"), engine.library
+    for model in (MemoryModel(), MemoryModel(stall_ar=80, stall_r=90, stall_w=70, stall_b=60, reorder=True, seed=5)):
+        library.begin(case.memory, case.program.program_address, 0, model)
+        assert library.run(1 << 40)
+        cycles = library.cycle
+        registers = library.registers()
+        [plain] = simulator.run([Job(case.program, case.memory, keep=(EVERYTHING,), model=model)])
+        assert registers is not None
+        assert registers[1:] == [plain.cycles, 0, plain.instructions]
+        assert cycles == plain.cycles
+        assert library.violation == plain.violation == ""
+        assert np.array_equal(library.memory(0, case.memory.size), plain.regions[EVERYTHING])
+
+
+def test_every_site_can_be_hit_and_is_put_back(engine: Engine) -> None:
+    case, library = make_case("neuron"), engine.library
+    library.set_points(np.zeros(0, np.uint64), np.zeros(0, bool), np.zeros((0, 1), np.uint64))
+    library.begin(case.memory, case.program.program_address, 4000, MemoryModel())
+    library.run(700)
+    before, memory = library.control_hash, library.memory(0, case.memory.size)
+    for site in list_sites(TINY):
+        library.fork()
+        library.flip(Upset(site.path, site.depth - 1, 1 << site.width - 1, 700))
+        if site not in library.buffers:
+            assert library.control_hash != before, site.path
+        assert library.chase(900) in (End.INTERRUPT, End.LIMIT)
+        library.back()
+        assert (library.cycle, library.control_hash) == (700, before), site.path
+    assert np.array_equal(library.memory(0, case.memory.size), memory)
+    assert library.run(1 << 40)
+    address = case.program.tensors[case.program.logits].address
+    end = library.memory(0, case.memory.size)
+    assert end[address:].any()
+    assert np.array_equal(case.program.tensors[case.program.logits].read(end), case.trace[case.program.logits])
+
+
+@pytest.mark.parametrize(
+    ("bound", "residual", "shape"),
+    [("neuron", False, Shape.SINGLE), ("none", True, Shape.SQUARE), ("layer", False, Shape.ROWS_3)],
+)
+def test_engine_equals_plain_rtl(
+    engine: Engine, simulator: Simulator, bound: str, residual: bool, shape: Shape
+) -> None:
+    """Random upsets in every structure: same status, code, cycles, logits and protocol as plain RTL runs."""
+    case = make_case(bound, residual)
+    cycles = engine.facts(*case.arguments[:3]).cycles
+    events = draw(EVENTS, cycles, seed=len(bound), shape=shape)
+    verdicts, differences = compare(engine, simulator, *case.arguments, events)
+    assert not differences, "\n".join(map(str, differences))
+    assert {verdict.way for verdict in verdicts} == set(Way)
+    assert len({verdict.outcome for verdict in verdicts}) >= 4
+
+
+def test_buffer_upsets_equal_plain_rtl(engine: Engine, simulator: Simulator) -> None:
+    """Those that end in the golden model, picked from many: all of them must be the RTL's."""
+    case = make_case("neuron", residual=True)
+    cycles = engine.facts(*case.arguments[:3]).cycles
+    drawn = [event for event in draw(2400, cycles, seed=8) if event.structure.endswith("_buffer")]
+    first = engine.run(*case.arguments, drawn)
+    events = [event for event, verdict in zip(drawn, first, strict=True) if verdict.way is Way.GOLDEN][:24]
+    verdicts, differences = compare(engine, simulator, *case.arguments, events)
+    assert not differences, "\n".join(map(str, differences))
+    assert len(events) == 24
+    assert {verdict.way for verdict in verdicts} == {Way.GOLDEN}
+
+
+def test_no_simulation_for_dead_and_equivalent_upsets(engine: Engine) -> None:
+    case = make_case("neuron")
+    accesses = engine.facts(*case.arguments[:3]).accesses
+    path = "u_buffers.u_weight.data_mem"
+    word, cycle = next(
+        (word, cycle) for word in range(TINY.weight_words) for cycle in range(500)
+        if (accesses.next_read(path, word, cycle) or 0) > cycle + 3
+    )  # fmt: skip
+    read = accesses.next_read(path, word, cycle)
+    assert read is not None
+
+    def event(at: int) -> FaultEvent:
+        return FaultEvent("weight_buffer", Shape.SINGLE, (Upset(path, word, 4, at),))
+
+    first, second, third = engine.run(*case.arguments, [event(cycle), event(cycle + 2), event(read)])
+    assert not first.merged
+    assert second.merged
+    assert third.merged
+    assert np.array_equal(first.logits, third.logits)
+    assert second.simulated_cycles == 0
+    [dead] = engine.run(*case.arguments, [event(accesses.cycles - 1)])
+    assert (dead.way, dead.outcome, dead.simulated_cycles) == (Way.DEAD, Outcome.MASKED, 0)
+    [late] = engine.run(*case.arguments, [event(accesses.cycles + 5)])
+    assert late.outcome is Outcome.MASKED
+
+
+def test_live_time_agrees_with_next_read(engine: Engine) -> None:
+    case = make_case("layer")
+    accesses = engine.facts(*case.arguments[:3]).accesses
+    for number in (0, 4):
+        live = accesses.live_cycles(number)
+        for word in (0, 5):
+            counted = sum(
+                accesses.next_read(accesses.names[number], word, cycle) is not None for cycle in range(accesses.cycles)
+            )
+            assert counted == live[word]
+    points = np.array([*range(0, accesses.cycles, 320), accesses.cycles - 1])
+    for cycle, live in zip(points.tolist(), accesses.live_sets(points), strict=True):
+        for word in range(TINY.activation_words):
+            bit = bool(int(live[word // 64]) >> word % 64 & 1)
+            assert bit == (accesses.next_read(accesses.names[0], word, cycle) is not None)
+
+
+def test_finish_is_the_golden_model() -> None:
+    """Sparse batched evaluation equals run_from on every corrupted layer, clamped differences included."""
+    case = make_case("neuron", residual=True)
+    rng = np.random.default_rng(3)
+    runs, expected = [], []
+    for layer in [*case.network.layers] * 4:
+        output = case.trace[layer.name].copy()
+        place = tuple(int(rng.integers(size)) for size in output.shape)
+        output[place] ^= 1 << int(rng.integers(7))
+        runs.append(Handover({layer.name: output}, frozenset()))
+        after = reference.run_from(case.network, {**case.trace, layer.name: output}, layer.name)
+        expected.append(after[case.network.layers[-1].name].reshape(1, -1))
+    found = finish(case.network, case.trace, runs)
+    assert all(np.array_equal(one, other) for one, other in zip(found, expected, strict=True))
+    fault_free = case.trace[case.network.layers[-1].name].reshape(1, -1)
+    assert 0 < sum(not np.array_equal(one, fault_free) for one in found) < len(found)
+
+
+def test_refuses_what_does_not_fit(engine: Engine) -> None:
+    case = make_case("neuron")
+    with pytest.raises(FaultError, match="no such fault site"):
+        engine.run(*case.arguments, [FaultEvent("x", Shape.SINGLE, (Upset("u_no.x_q", 0, 1, 5),))])
+    wrong = {name: value + 1 for name, value in case.trace.items()}
+    with pytest.raises(EngineError, match="logits differ"):
+        engine.run(case.network, case.program, case.memory, wrong, [])

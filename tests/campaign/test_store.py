@@ -1,0 +1,84 @@
+"""The store: nothing twice, nothing lost, nothing mixed."""
+
+from __future__ import annotations
+
+import sqlite3
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from fitact_hw.campaign.store import CampaignError, Row, Store
+
+ROW = Row(
+    "fitact", 0, 1, "weight_buffer", "conv1", "u_buffers.u_weight.data_mem", 3, 2, 1, 77, "x[3]^0x4@77", "sdc", 0, 900,
+    "golden", 12, 4, "[1, 2]", "",
+)  # fmt: skip
+
+WRITER = """
+import sys
+from dataclasses import replace
+from pathlib import Path
+from fitact_hw.campaign.store import Store
+from tests.campaign.test_store import ROW
+store = Store(Path(sys.argv[1]), create=True)
+for number in range(100000):
+    store.add([replace(ROW, number=2 * number), replace(ROW, number=2 * number + 1)])
+    print(number, flush=True)
+"""
+
+
+def test_rows_come_back_and_count_once(tmp_path: Path) -> None:
+    store = Store(tmp_path / "c.sqlite", create=True)
+    assert store.add([ROW, replace(ROW, number=1, outcome="masked")]) == 2
+    assert store.add([replace(ROW, outcome="hang"), replace(ROW, number=2)]) == 1
+    assert [row.number for row in store.rows()] == [0, 1, 2]
+    assert store.rows()[0] == ROW
+    assert store.present() == {("fitact", 0), ("fitact", 1), ("fitact", 2)}
+    assert store.counts("scheme", "outcome") == {("fitact", "sdc"): 2, ("fitact", "masked"): 1}
+
+
+def test_another_campaign_is_refused(tmp_path: Path) -> None:
+    store = Store(tmp_path / "c.sqlite", create=True)
+    store.claim({"model": "alexnet", "programs": {"fitact": "abc"}})
+    store.claim({"model": "alexnet", "programs": {"fitact": "abc"}})
+    with pytest.raises(CampaignError, match="other programs:"):
+        store.claim({"model": "alexnet", "programs": {"fitact": "abd"}})
+    assert store.identity()["programs"] == {"fitact": "abc"}
+
+
+def test_missing_damaged_and_newer_stores_are_named(tmp_path: Path) -> None:
+    with pytest.raises(CampaignError, match="does not exist"):
+        Store(tmp_path / "none.sqlite")
+    damaged = tmp_path / "damaged.sqlite"
+    damaged.write_bytes(b"no database at all, but long enough to be read as one" * 40)
+    with pytest.raises(CampaignError, match="damaged"):
+        Store(damaged)
+    newer = tmp_path / "newer.sqlite"
+    database = sqlite3.connect(newer)
+    database.execute("PRAGMA user_version=99")
+    database.close()
+    with pytest.raises(CampaignError, match="table version 99"):
+        Store(newer)
+
+
+def test_killed_writer_leaves_whole_transactions(tmp_path: Path) -> None:
+    path = tmp_path / "c.sqlite"
+    process = subprocess.Popen([sys.executable, "-c", WRITER, str(path)], stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    while int(process.stdout.readline()) < 20:
+        pass
+    other = Store(path)  # a second process reads and writes meanwhile
+    other.add([replace(ROW, scheme="ranger")])
+    time.sleep(0.05)
+    process.kill()
+    printed = [int(line) for line in process.stdout.read().split()]
+    process.wait()
+    numbers = sorted(number for scheme, number in Store(path).present() if scheme == "fitact")
+    assert numbers == list(range(len(numbers)))
+    assert len(numbers) % 2 == 0
+    assert len(numbers) // 2 >= max(printed, default=20) + 1
+    assert ("ranger", 0) in other.present()
