@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -67,6 +67,24 @@ class Row:
     violation: str
 
 
+_CYCLES = COLUMNS.index("cycles")
+_TOP_BIT = 1 << 63
+
+
+def _packed(row: Row) -> tuple[str | int, ...]:
+    """The columns of a row. An upset can set bit 63 of the cycle counter; SQLite's integers are signed."""
+    values = [getattr(row, name) for name in COLUMNS]
+    values[_CYCLES] = (values[_CYCLES] ^ _TOP_BIT) - _TOP_BIT
+    return tuple(values)
+
+
+def _unpacked(values: Sequence[Any]) -> Row:
+    """Inverse of :func:`_packed`."""
+    fields = list(values)
+    fields[_CYCLES] %= 2 * _TOP_BIT
+    return Row(*fields)
+
+
 @contextmanager
 def _explained(path: Path) -> Iterator[None]:
     try:
@@ -125,7 +143,7 @@ class Store:
 
     def add(self, rows: Iterable[Row]) -> int:
         """Add rows in one transaction; rows that are there already are left alone. Returns how many were new."""
-        values = [tuple(getattr(row, name) for name in COLUMNS) for row in rows]
+        values = [_packed(row) for row in rows]
         marks = ", ".join("?" * len(COLUMNS))
         with _explained(self.path):
             self._db.execute("BEGIN IMMEDIATE")
@@ -154,4 +172,4 @@ class Store:
     def rows(self) -> list[Row]:
         """All injections, in the order of their key."""
         names = ", ".join(COLUMNS)
-        return [Row(*row) for row in self._db.execute(f"SELECT {names} FROM injection ORDER BY scheme, number")]
+        return [_unpacked(row) for row in self._db.execute(f"SELECT {names} FROM injection ORDER BY scheme, number")]

@@ -41,6 +41,13 @@ def test_rows_come_back_and_count_once(tmp_path: Path) -> None:
     assert store.counts("scheme", "outcome") == {("fitact", "sdc"): 2, ("fitact", "masked"): 1}
 
 
+def test_a_flipped_cycle_counter_comes_back(tmp_path: Path) -> None:
+    store = Store(tmp_path / "c.sqlite", create=True)
+    rows = [replace(ROW, number=k, cycles=cycles) for k, cycles in enumerate((0, (1 << 63) + 5, (1 << 64) - 1))]
+    assert store.add(rows) == 3
+    assert store.rows() == rows
+
+
 def test_another_campaign_is_refused(tmp_path: Path) -> None:
     store = Store(tmp_path / "c.sqlite", create=True)
     store.claim({"model": "alexnet", "programs": {"fitact": "abc"}})
