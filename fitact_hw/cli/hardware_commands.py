@@ -86,6 +86,34 @@ def lint_machine(machine: AcceleratorConfig) -> str:
     return (done.stderr + done.stdout).strip() if done.returncode or "%Warning" in done.stderr else ""
 
 
+def sites(
+    rows: RowsOption = None,
+    cols: ColsOption = None,
+    word: WordOption = None,
+    config: ConfigOption = None,
+    structure: Annotated[str | None, typer.Option(help="list every site of one structure")] = None,
+) -> None:
+    """What an upset can hit: storage of the machine by structure, or every site of one structure."""
+    from fitact_hw.sites import list_sites
+
+    machine = AcceleratorConfig.load(config, rows=rows, cols=cols, word_bits=word)
+    found = list_sites(machine)
+    groups = {name: [site for site in found if site.structure == name] for name in sorted({s.structure for s in found})}
+    if structure is not None:
+        if structure not in groups:
+            raise FitActError(f"no structure {structure!r} in this machine: there are {', '.join(groups)}")
+        for site in groups[structure]:
+            print(f"{site.path}  {site.depth} x {site.width} bits")
+        return
+    table = Table("structure", "sites", "bits", "share", title=f"Fault sites of {machine.fingerprint}")
+    total = sum(site.bits for site in found)
+    for name, group in groups.items():
+        bits = sum(site.bits for site in group)
+        table.add_row(name, str(len(group)), f"{bits:,}", f"{bits / total:.2%}")
+    table.add_row("all", str(len(found)), f"{total:,}", "100 %", style="bold")
+    Console().print(table)
+
+
 def docs() -> None:
     """Regenerate the pages of docs/ that derive from definitions."""
     from fitact_hw import docs_gen
@@ -124,5 +152,5 @@ def bench(
 
 def register(app: typer.Typer) -> None:
     """Add this module's commands to ``app``."""
-    for function in (rtl, lint, docs, doctor, bench):
+    for function in (rtl, sites, lint, docs, doctor, bench):
         app.command()(function)

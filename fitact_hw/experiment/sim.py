@@ -69,7 +69,8 @@ def run_sim(options: SimOptions) -> None:
     console = terminal()
     with locked(options.folder) as folder:
         simulator = Simulator(config, workers=options.workers, note=lambda text: console.print(f"[dim]{text}[/]"))
-        simulator.build()
+        with console.status("generating and building the simulator (kept for the next run)"):
+            simulator.build()
         console.print(
             f"[bold]{options.model}[/] on a {config.rows}x{config.cols} array, {config.word_bits}-bit words, "
             f"{config.acc_bits}-bit accumulators; {len(images)} images: {source}"

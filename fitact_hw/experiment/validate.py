@@ -119,6 +119,7 @@ def run_validate(model: str, config: AcceleratorConfig, scheme: str, injections:
     """The command: build, compare, print."""
     console = terminal()
     simulator = Simulator(config, workers=workers, note=lambda text: console.print(f"[dim]{text}[/]"))
-    simulator.build()
+    with console.status("generating and building the simulator (kept for the next run)"):
+        simulator.build()
     compare(simulator, config, model, scheme, injections, seed, console)
     console.print(f"all {injections} agree ({model}, {scheme}, {config.word_bits}-bit words, seed {seed})")

@@ -25,6 +25,7 @@ from tests.e2e.conftest import FITACT, ROOT, Run, error_line
         (["sim", "alexnet", "--scheme", "none"], "fitact"),
         (["sim", "alexnet", "--config", "no/such/file.toml"], "no/such/file.toml"),
         (["replay", "--fault", "x", "--results", "no/such/folder"], "make sim"),
+        (["sites", "--rows", "4", "--cols", "4", "--structure", "cache"], "weight_buffer"),
     ],
 )
 def test_one_line_that_says_what_to_do(fitact: Run, arguments: list[str], says: str) -> None:
