@@ -65,14 +65,3 @@ def layer_table(
             )
         )
     return table
-
-
-def count_differences(program: Program, memory: np.ndarray, golden: dict[str, np.ndarray], keep: int) -> dict[str, int]:
-    """Elements of each layer that differ between a finished run's memory and the golden trace.
-
-    ``golden`` holds int64 (images, C, H, W) for the run's images; only the first ``keep`` images count.
-    """
-    return {
-        name: int(np.count_nonzero(program.tensors[name].read(memory)[:keep] != values[:keep]))
-        for name, values in golden.items()
-    }
