@@ -17,7 +17,7 @@ from fitact_hw.experiment import upsets
 from fitact_hw.experiment.express import Expressed, Expressor
 from fitact_hw.experiment.inputs import load_images, load_networks
 from fitact_hw.experiment.progress import bar, terminal
-from fitact_hw.faults import FaultEvent, Outcome, Storage, classify
+from fitact_hw.faults import HANG_FACTOR, FaultEvent, Outcome, Storage, classify
 from sim.bench import Simulator
 from sim.job import Job
 from sim.trace import instruction_times
@@ -84,7 +84,8 @@ def compare(
         raise FitActError("every buffer of this machine is protected: leave the protection out to compare with tensors")
     with console.status("golden model: expected outcomes"):
         chosen = choose(expressor, wanted_sites, free.cycles, injections, seed)
-    jobs = [Job(program=program, memory=memory, upsets=event.upsets, watchdog=2 * free.cycles) for event, _ in chosen]
+    watchdog = HANG_FACTOR * free.cycles
+    jobs = [Job(program=program, memory=memory, upsets=event.upsets, watchdog=watchdog) for event, _ in chosen]
     with bar(console, "upsets, full RTL runs") as progress:
         results = simulator.run(jobs, progress=progress)
     golden_logits = trace[program.logits].reshape(1, -1)
