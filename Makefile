@@ -11,7 +11,7 @@ MODEL ?= alexnet
 option = $(if $($(1)),--$(2) $($(1)))
 MACHINE = $(call option,ROWS,rows) $(call option,COLS,cols) $(call option,WORD,word) $(call option,CONFIG,config)
 
-.PHONY: help setup sim train campaign resilience overhead rtl lint test bench doctor docs clean distclean
+.PHONY: help setup sim train post-train campaign resilience overhead rtl lint test bench doctor docs clean distclean
 
 help:  ## list the targets
 	@echo "FitAct testbed. Two commands do everything: 'make sim MODEL=alexnet' and 'make test'."
@@ -38,6 +38,10 @@ sim: $(READY)  ## run MODEL through the RTL: bit-exact check, classification, up
 
 train: $(READY)  ## train MODEL and learn its bounds (needs CIFAR-10: see README)
 	@$(FITACT) train $(MODEL) $(call option,SEED,seed) $(call option,EPOCHS,epochs)
+
+post-train: $(READY)  ## learn the bounds of SCHEME for MODEL anew from the stored weights (needs CIFAR-10)
+	@$(FITACT) post-train $(MODEL) $(call option,SCHEME,scheme) $(call option,SEED,seed) $(call option,EPOCHS,epochs) \
+	  $(call option,OUT,out)
 
 resilience: $(READY)  ## accuracy against bit error rate in parameter memory, every scheme (needs CIFAR-10)
 	@$(FITACT) resilience $(MODEL) $(call option,WORD,word) $(call option,MAPS,maps) $(call option,IMAGES,images) \

@@ -65,25 +65,31 @@ def export(
 @app.command()
 def bounds(
     model: Model = "alexnet",
+    schemes: Annotated[str, typer.Option(help="schemes, e.g. proact,fitact [all]")] = "",
     weights: Weights = WEIGHTS_FOLDER,
-    k: Annotated[float, typer.Option(help="slope of FitAct's smooth form")] = 20.0,
-    zeta: Annotated[float, typer.Option(help="weight of the bounds in FitAct's loss")] = 1.0,
-    delta: Annotated[float, typer.Option(help="accepted drop of clean accuracy (0.003: 0.3 points)")] = 0.003,
-    lr: Annotated[float, typer.Option(help="Adam's rate, as a fraction of the starting bound")] = 0.005,
-    epochs: Annotated[int, typer.Option(help="epochs of post-training")] = 2,
-    images: Annotated[int, typer.Option(help="training images per epoch of post-training")] = 8_000,
+    out: Annotated[Path | None, typer.Option(help="where the result goes [the folder of the weights]")] = None,
+    k: Annotated[float | None, typer.Option(help="slope of the smooth form")] = None,
+    zeta: Annotated[float | None, typer.Option(help="weight of the bounds in the loss")] = None,
+    delta: Annotated[float | None, typer.Option(help="accepted drop of clean accuracy (0.003: 0.3 points)")] = None,
+    lr: Annotated[float | None, typer.Option(help="Adam's rate, as a fraction of the starting bound")] = None,
+    epochs: Annotated[int | None, typer.Option(help="epochs of post-training, per stage")] = None,
+    images: Annotated[int | None, typer.Option(help="training images per epoch of post-training")] = None,
     seed: int = 1,
+    cache: Annotated[Path | None, typer.Option(help="folder that keeps the profile")] = Path("build/profiles"),
     cifar10: Source = None,
     root: Root = Path("build/data"),
 ) -> None:
-    """Profile the stored network and find the bounds of Ranger, Clip-Act and FitAct."""
-    from golden.clipact import ClipActSearch
-    from golden.data import load_images
-    from golden.posttrain import PostTraining
-    from golden.release import find_bounds
+    """Find the bounds of every scheme for the stored network. Options not given: the network's defaults.
 
-    fitact = PostTraining(k=k, zeta=zeta, delta=delta, lr=lr, epochs=epochs, images=images, seed=seed)
-    record = find_bounds(model, load_images(True, cifar10, root), fitact, ClipActSearch(seed=seed), weights)
+    The options of post-training apply to FitAct and ProAct alike.
+    """
+    from golden.data import load_images
+    from golden.search import find_bounds, options_for
+
+    changes = {"k": k, "zeta": zeta, "delta": delta, "lr": lr, "epochs": epochs, "images": images}
+    options = options_for(model, seed, **changes)
+    wanted = [name.strip() for name in schemes.split(",") if name.strip()]
+    record = find_bounds(model, load_images(True, cifar10, root), options, wanted, weights, out, cache)
     typer.echo(json.dumps(record, indent=1))
 
 
@@ -92,6 +98,9 @@ def accuracy(
     model: Model = "alexnet",
     weights: Weights = WEIGHTS_FOLDER,
     processes: Annotated[int | None, typer.Option(help="default: one per core")] = None,
+    exact_images: Annotated[
+        int | None, typer.Option(min=1, help="images at 8, 16 and 32 bits, where each is slower [all]")
+    ] = None,
     cifar10: Source = None,
     root: Root = Path("build/data"),
 ) -> None:
@@ -103,7 +112,8 @@ def accuracy(
     test_sets = {"test_jpeg" if jpeg else "test": load_images(False, cifar10, root)}
     if (lossless := load_lossless(False, cifar10)) is not None:
         test_sets["test_lossless_part"] = lossless
-    result = measure(model, test_sets, weights, f"python -m golden accuracy --model {model}", processes)
+    command = f"python -m golden accuracy --model {model}" + (f" --exact-images {exact_images}" if exact_images else "")
+    result = measure(model, test_sets, weights, command, processes, exact_images)
     typer.echo(json.dumps(result, indent=1))
 
 

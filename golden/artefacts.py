@@ -54,7 +54,7 @@ def write_artefact(name: str, data: bytes, facts: Mapping[str, Any], folder: Pat
     with _locked(folder):
         manifest = read_manifest(folder)
         today = datetime.now(UTC).date().isoformat()
-        manifest[name] = {"sha256": hashlib.sha256(data).hexdigest(), "date": today, **facts}
+        manifest[name] = {"date": today, **facts, "sha256": hashlib.sha256(data).hexdigest()}
         _replace(folder / name, data)
         _replace(folder / MANIFEST, (json.dumps(manifest, indent=1, sort_keys=True) + "\n").encode())
 

@@ -21,6 +21,9 @@ from golden.quantise import Q15_16, to_fixed
 WORD_BITS = 32
 _TOP = 2.0 ** (WORD_BITS - 1 - Q15_16)
 
+Parameters = dict[str, tuple[Tensor, Tensor]]
+"""Weight (outputs, inputs, rows, columns) and bias (outputs,) by layer name, float32."""
+
 
 def draw_flips(bit_count: int, rate: float, generator: np.random.Generator) -> np.ndarray:
     """Positions of flipped bits, int64, sorted: each of ``bit_count`` bits flips with probability ``rate``.
@@ -60,6 +63,10 @@ class FoldedNetwork(nn.Module):
             for layer in layers
             if layer.bound is not None
         }
+        last = {name: i for i, layer in enumerate(layers) for name in (layer.source, layer.residual) if name}
+        self._last_use: dict[int, list[str]] = {}
+        for name, index in last.items():
+            self._last_use.setdefault(index, []).append(name)
         parts, self._slots, start = [], {}, 0
         for layer in layers:
             if layer.weight is not None:
@@ -76,8 +83,12 @@ class FoldedNetwork(nn.Module):
 
     def load(self, words: np.ndarray) -> None:
         """Use these parameters (int32, flat) from now on."""
+        self.parameters_of = self.decode(words)
+
+    def decode(self, words: np.ndarray) -> Parameters:
+        """The float parameters of each layer that these words (int32, flat) mean."""
         values = torch.from_numpy(words.astype(np.float32) * np.float32(2.0**-Q15_16))
-        self.parameters_of = {
+        return {
             name: (
                 values[start:end].view(shape).contiguous(memory_format=torch.channels_last),
                 values[end : end + shape[0]],
@@ -87,10 +98,21 @@ class FoldedNetwork(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Images float32 (batch, 3, rows, columns) to logits (batch, classes)."""
-        values = {INPUT: x}
-        for layer in self.layers:
+        return self.advance({INPUT: x}, 0, len(self.layers))[self.layers[-1].name].flatten(1)
+
+    def advance(self, values: dict[str, Tensor], first: int, last: int) -> dict[str, Tensor]:
+        """Evaluate layers ``first`` to ``last`` (exclusive) on the tensors that are alive before them.
+
+        Returns the tensors that are alive afterwards (those that a later layer reads, and the output);
+        ``values`` stays as it is.
+        """
+        values = dict(values)
+        for index in range(first, last):
+            layer = self.layers[index]
             values[layer.name] = self._evaluate(layer, values)
-        return values[self.layers[-1].name].flatten(1)
+            for name in self._last_use.get(index, ()):
+                del values[name]
+        return values
 
     def _evaluate(self, layer: FloatLayer, values: dict[str, Tensor]) -> Tensor:
         x = values[layer.source]
@@ -113,6 +135,20 @@ class FoldedNetwork(nn.Module):
         return y.relu() * (y <= bound)
 
 
+def fault_maps(network: FoldedNetwork, rates: Iterable[float], maps: int, seed: int) -> list[list[np.ndarray]]:
+    """Corrupted words (int32, flat) by rate and map: ``maps`` for each rate, one for a rate of 0.
+
+    They depend only on seed, rate number and map number, so they are the same for every scheme.
+    """
+    return [
+        [
+            flip_bits(network.words, draw_flips(network.bit_count, rate, np.random.default_rng([seed, i, j])))
+            for j in range(maps if rate else 1)  # without faults all maps are the same
+        ]
+        for i, rate in enumerate(rates)
+    ]
+
+
 @torch.no_grad()
 def accuracy_under_faults(
     network: FoldedNetwork,
@@ -122,15 +158,13 @@ def accuracy_under_faults(
     maps: int,
     seed: int,
 ) -> np.ndarray:
-    """Accuracy float64 (rates, maps). Fault maps depend only on seed, rate and map number, so they are the
-    same for every scheme. ``pixels`` float32 (images, 3, rows, columns), ``truth`` int64 (images,)."""
+    """Accuracy float64 (rates, maps). ``pixels`` float32 (images, 3, rows, columns), ``truth`` int64 (images,)."""
     rates = list(rates)
     result = np.zeros((len(rates), maps))
     try:
-        for i, rate in enumerate(rates):
-            for j in range(maps if rate else 1):  # without faults all maps are the same
-                generator = np.random.default_rng([seed, i, j])
-                network.load(flip_bits(network.words, draw_flips(network.bit_count, rate, generator)))
+        for i, words_of_rate in enumerate(fault_maps(network, rates, maps, seed)):
+            for j, words in enumerate(words_of_rate):
+                network.load(words)
                 result[i, j:] = float((network(pixels).argmax(1) == truth).double().mean())
     finally:
         network.load(network.words)

@@ -1,13 +1,15 @@
-"""FitAct's post-training: weights frozen, only the bound of each neuron is learned (arXiv 2112.13544).
+"""Post-training: weights frozen, only bounds are learned (FitAct, arXiv 2112.13544; ProAct, arXiv 2406.06313).
 
-``min over bounds of CrossEntropy + zeta * mean(bound**2)`` with the smooth activation and Adam, subject to a
-drop of the clean accuracy of at most ``delta``, which is measured with the hard form that hardware computes.
+``min over bounds of Loss + zeta * mean(bound**2)`` with the smooth activation and Adam, subject to a drop of the
+clean accuracy of at most ``delta``, which is measured with the hard form that hardware computes. FitAct learns
+all bounds at once with cross entropy; ProAct layer by layer, and with knowledge distillation.
 """
 
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator
+import time
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -17,33 +19,49 @@ from rich.progress import track
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from golden.activations import SmoothBoundedReLU, activation_names, apply_bounds, replace_modules
+from golden.activations import Recorder, SmoothBoundedReLU, activation_names, apply_bounds, replace_modules
 from golden.bounds import subset
 from golden.data import Images
 from golden.errors import GoldenError
 from golden.evaluate import accuracy, batches
+
+_ACTIVATIONS_PER_BATCH = 150_000_000
+"""Limits the memory of one step: some 20 bytes are kept for each neuron and image."""
 
 
 @dataclass(frozen=True)
 class PostTraining:
     """Options. ``k``: slope of the smooth form. ``zeta``: weight of bounds in the loss. ``delta``: largest
     accepted drop of hard-form accuracy on validation images (0.003 is 0.3 points). ``lr``: Adam's rate on
-    bounds as a fraction of their start. ``images`` of the training set are used per epoch; the drop is
-    checked ``checks`` times an epoch."""
+    bounds as a fraction of their start. ``images`` of the training set are used per epoch, ``batch`` at a time
+    (0: as many as fit, at most 250); the drop is checked ``checks`` times an epoch on ``validation`` images. Where
+    it is too large, the bounds go back to the last accepted ones and learning goes on at half the rate, at most
+    ``backoffs`` times.
+    ``distil``: share of knowledge distillation in the loss, the rest is cross entropy; ``temperature`` of both
+    distributions. Epochs, images and checks count for each stage."""
 
     k: float = 20.0
-    zeta: float = 1.0
+    zeta: float = 0.02
     delta: float = 0.003
-    lr: float = 0.005
+    lr: float = 0.01
     epochs: int = 2
     images: int = 8_000
-    batch: int = 250
+    batch: int = 0
     checks: int = 3
+    backoffs: int = 3
+    validation: int = 2_000
+    distil: float = 0.0
+    temperature: float = 4.0
     seed: int = 1
 
     def __post_init__(self) -> None:
-        if min(self.k, self.lr) <= 0 or min(self.zeta, self.delta) < 0 or min(self.epochs, self.checks) < 1:
+        positive = min(self.k, self.lr, self.temperature) > 0 and min(self.epochs, self.checks, self.images) > 0
+        if not positive or min(self.zeta, self.delta, self.batch, self.backoffs) < 0 or not 0 <= self.distil <= 1:
             raise GoldenError(f"post-training options are out of range: {self}")
+
+    def batch_for(self, neurons: int) -> int:
+        """Images per step for a network with that many neurons."""
+        return self.batch or max(8, min(250, _ACTIVATIONS_PER_BATCH // neurons))
 
 
 class _ScaledBound(SmoothBoundedReLU):
@@ -57,7 +75,7 @@ class _ScaledBound(SmoothBoundedReLU):
         del self.bound
         self.start: Tensor
         self.register_buffer("start", start.detach().clone())
-        self.scale = nn.Parameter(torch.ones_like(start))
+        self.scale = nn.Parameter(torch.ones_like(start), requires_grad=False)
 
     @property
     def current(self) -> Tensor:
@@ -74,61 +92,136 @@ def post_train(
     training: Images,
     validation: Images,
     options: PostTraining,
+    stages: Sequence[Sequence[str]] = (),
 ) -> tuple[dict[str, Tensor], dict[str, Any]]:
-    """Learned bounds float32 (*neurons) by activation name, and a record of options and history.
+    """Learned bounds float32, in the shapes of ``start``, by activation name; and a record of options and history.
 
-    ``model`` has ordinary ReLUs and is not changed. ``start``: profiled maximum of each neuron. The bounds
-    returned are the last that met the constraint (the start itself if none did).
+    ``model`` has ordinary ReLUs and is not changed. ``start``: profiled maximum, () of a layer or (*neurons).
+    ``stages``: activations that are learned together, one group after the other (default: all in one). The
+    bounds returned are the last that met the constraint (the start itself if none did). Raises GoldenError
+    if a bound is missing or a stage names an unknown activation.
     """
-    frozen = copy.deepcopy(model).eval().requires_grad_(False)
-    names = activation_names(frozen)
-    if set(names) != set(start):
-        raise GoldenError("post-training needs a starting bound for every activation")
-    modules = {name: _ScaledBound(start[name], options.k) for name in names}
-    smooth = replace_modules(copy.deepcopy(frozen), modules)
-    scales = [module.scale for module in modules.values()]
-    optimiser = torch.optim.Adam(scales, lr=options.lr)
-    count = sum(scale.numel() for scale in scales)
-    limit = accuracy(frozen, validation) - options.delta
+    names = activation_names(model)
+    stages = stages or [names]
+    if set(names) != set(start) or not {name for stage in stages for name in stage} <= set(names):
+        raise GoldenError("post-training needs a starting bound for every activation, and stages of activations")
+    began = time.monotonic()
+    learner = _Learner(model, start, training, validation, options)
+    history: list[dict[str, Any]] = []
+    quiet = len(stages) == 1
+    for number, stage in enumerate(
+        track(stages, description="post-training, stages", console=Console(stderr=True), disable=quiet)
+    ):
+        allowed = options.delta * (number + 1) / len(stages)  # the first stages must not use it all up
+        history += learner.learn(stage, number, learner.clean - allowed, show=quiet)
+    limit = round(learner.clean - options.delta, 4)
+    record = {**asdict(options), "optimiser": "Adam on bound / start", "clean_limit": limit}
+    facts = {"batch": learner.batch, "stages": len(stages), "seconds": round(time.monotonic() - began)}
+    smooth = accuracy(learner.smooth, learner.validation)
+    return learner.bounds(), {**record, **facts, "smooth_accuracy": round(smooth, 4), "history": history}
 
-    def bounds() -> dict[str, Tensor]:
-        return {name: module.current.detach().clone() for name, module in modules.items()}
 
-    best = bounds()
-    history: list[dict[str, float]] = []
-    steps = -(-min(options.images, len(training)) // options.batch)
-    every = max(1, steps // options.checks)
-    bar = track(range(options.epochs * steps), description="post-training", console=Console(stderr=True))
-    epoch_batches: Iterator[tuple[Tensor, Tensor]] = iter(())
-    for step in bar:
-        if step % steps == 0:
-            part = subset(training, options.images, options.seed + step)
-            epoch_batches = batches(part, options.batch)
-        pixels, truth = next(epoch_batches)
+class _Learner:
+    """A network with the smooth form at its current bounds, and the frozen one that it started from."""
+
+    def __init__(
+        self,
+        model: nn.Module,
+        start: dict[str, Tensor],
+        training: Images,
+        validation: Images,
+        options: PostTraining,
+    ) -> None:
+        self.options, self.training = options, training
+        self.validation = validation.part(0, options.validation)
+        self.frozen = copy.deepcopy(model).eval().requires_grad_(False)
+        self.modules = {name: _ScaledBound(start[name], options.k) for name in activation_names(model)}
+        self.smooth = replace_modules(copy.deepcopy(self.frozen), self.modules).eval()
+        self.clean = accuracy(self.frozen, self.validation)
+        self.batch = options.batch_for(_neurons(self.frozen))
+
+    def bounds(self) -> dict[str, Tensor]:
+        """Copies of the current bounds."""
+        return {name: module.current.detach().clone() for name, module in self.modules.items()}
+
+    def learn(self, stage: Sequence[str], number: int, limit: float, show: bool) -> list[dict[str, Any]]:
+        """Learn the bounds of ``stage``; the last that keep the accuracy at ``limit`` stay. Returns the history."""
+        options = self.options
+        scales = [self.modules[name].scale for name in stage]
+        best = [scale.detach().clone() for scale in scales]
+        for scale in scales:
+            scale.requires_grad_(True)
+        optimiser, backoffs = torch.optim.Adam(scales, lr=options.lr), 0
+        steps = -(-min(options.images, len(self.training)) // self.batch)
+        every = max(1, steps // options.checks)
+        history: list[dict[str, Any]] = []
+        epoch_batches: Iterator[tuple[Tensor, Tensor]] = iter(())
+        bar = track(
+            range(options.epochs * steps), description="post-training", console=Console(stderr=True), disable=not show
+        )
+        for step in bar:
+            if step % steps == 0:
+                part = subset(self.training, options.images, options.seed + 1_000 * number + step)
+                epoch_batches = batches(part, self.batch)
+            loss = self._step(stage, optimiser, *next(epoch_batches))
+            if (step + 1) % every == 0:
+                hard = accuracy(apply_bounds(copy.deepcopy(self.frozen), self.bounds(), "clip"), self.validation)
+                mean = torch.cat([self.modules[name].current.detach().flatten() for name in stage]).mean()
+                facts = {"loss": round(loss, 4), "hard_accuracy": round(hard, 4), "mean_bound": round(float(mean), 4)}
+                history.append({"stage": number, "step": step + 1, **facts})
+                if hard >= limit:
+                    best = [scale.detach().clone() for scale in scales]
+                    continue
+                backoffs += 1
+                if backoffs > options.backoffs:
+                    break
+                _restore(scales, best)
+                optimiser = torch.optim.Adam(scales, lr=options.lr / 2**backoffs)
+        for scale in scales:
+            scale.requires_grad_(False)
+        _restore(scales, best)
+        return history
+
+    def _step(self, stage: Sequence[str], optimiser: torch.optim.Optimizer, pixels: Tensor, truth: Tensor) -> float:
+        """One update; returns the loss without the bounds' part."""
+        options = self.options
         with torch.autocast(pixels.device.type, torch.bfloat16):
-            logits = smooth(pixels).float()
-        penalty = torch.stack([module.current.square().sum() for module in modules.values()]).sum() / count
-        loss = F.cross_entropy(logits, truth)
+            logits = self.smooth(pixels).float()
+            with torch.no_grad():
+                teacher = self.frozen(pixels).float() if options.distil else None
+        loss = (1 - options.distil) * F.cross_entropy(logits, truth)
+        if teacher is not None:
+            loss = loss + options.distil * distillation(logits, teacher, options.temperature)
+        current = [self.modules[name].current for name in stage]
+        penalty = torch.stack([bound.square().sum() for bound in current]).sum() / sum(b.numel() for b in current)
         optimiser.zero_grad(set_to_none=True)
         (loss + options.zeta * penalty).backward()
         optimiser.step()
         with torch.no_grad():
-            for scale in scales:
-                scale.clamp_(min=0)
-        if (step + 1) % every == 0:
-            candidate = bounds()
-            hard = accuracy(apply_bounds(copy.deepcopy(frozen), candidate, "clip"), validation)
-            shrunk = float(sum(bound.sum() for bound in candidate.values()))
-            history.append(
-                {
-                    "step": step + 1,
-                    "loss": round(float(loss.detach()), 4),
-                    "hard_accuracy": round(hard, 4),
-                    "mean_bound": round(shrunk / count, 4),
-                }
-            )
-            if hard < limit:
-                break
-            best = candidate
-    record = {**asdict(options), "optimiser": "Adam on bound / start", "clean_limit": round(limit, 4)}
-    return best, {**record, "history": history}
+            for name in stage:
+                self.modules[name].scale.clamp_(min=0)
+        return float(loss.detach())
+
+
+@torch.no_grad()
+def _restore(scales: Sequence[Tensor], kept: Sequence[Tensor]) -> None:
+    for scale, value in zip(scales, kept, strict=True):
+        scale.copy_(value)
+
+
+def distillation(logits: Tensor, teacher: Tensor, temperature: float) -> Tensor:
+    """Kullback-Leibler divergence of softened distributions, times temperature squared (Hinton et al. 2015).
+
+    Both float32 (batch, classes); the mean over the batch is returned.
+    """
+    softened = F.log_softmax(logits / temperature, 1), F.log_softmax(teacher / temperature, 1)
+    return F.kl_div(*softened, reduction="batchmean", log_target=True) * temperature**2
+
+
+@torch.no_grad()
+def _neurons(model: nn.Module) -> int:
+    """Activations per image."""
+    counts: list[int] = []
+    with Recorder(model, lambda _name, x: counts.append(x[0].numel())):
+        model(next(model.parameters()).new_zeros(1, 3, 32, 32))
+    return sum(counts)

@@ -1,4 +1,4 @@
-"""From a trained checkpoint to the committed files: weights, binary points, bounds and their accuracy."""
+"""From a trained checkpoint to the committed files (weights, binary points), and the accuracy of every scheme."""
 
 from __future__ import annotations
 
@@ -15,23 +15,20 @@ import torch
 from rich.console import Console
 from rich.progress import track
 
-from golden.artefacts import WEIGHTS_FOLDER, read_manifest, update_facts, write_text
-from golden.bounds import layer_bounds, profile, statistics, subset
-from golden.clipact import ClipActSearch, search
+from golden.artefacts import WEIGHTS_FOLDER, update_facts, write_text
+from golden.bounds import statistics, subset
 from golden.data import Images
 from golden.errors import GoldenError, WeightsError
 from golden.evaluate import accuracy
-from golden.posttrain import PostTraining, post_train
 from golden.quantise import calibrate, quantise_images
-from golden.reference import logits
+from golden.resilience.evaluator import Evaluator
 from golden.schemes import SCHEMES
 from golden.train import LOG, load_checkpoint, load_trained
-from golden.zoo import load_bounds, load_model, load_qnetwork, save_bounds, save_points, save_weights
+from golden.zoo import load_bounds, load_model, load_qnetwork, save_points, save_weights
 
 ACCURACY = "accuracy.json"
 WORDS = (8, 16, 32)
 CALIBRATION_IMAGES = 500
-CLIPACT_IMAGES = 150
 
 
 def export(model: str, checkpoint: Path, training: Images, folder: Path = WEIGHTS_FOLDER) -> None:
@@ -62,60 +59,31 @@ def schedule(log: list[dict[str, Any]]) -> str:
     return ", ".join(f"epochs {first}-{last} of {total}" for first, last, total in runs)
 
 
-def find_bounds(
-    model: str,
-    training: Images,
-    fitact: PostTraining,
-    clipact: ClipActSearch,
-    folder: Path = WEIGHTS_FOLDER,
-) -> dict[str, Any]:
-    """Profile the stored network, find the bounds of every scheme, store them; returns the record."""
-    held_out = int(read_manifest(folder).get(f"{model}.npz", {}).get("recipe", {}).get("validation", 0))
-    if not 0 < held_out < len(training):
-        raise GoldenError(f"{model}.npz in {folder} names no validation split: train and export it first")
-    network = load_model(model, folder=folder)
-    maxima = profile(network, training)
-    of_layers = layer_bounds(maxima)
-    validation = training.part(len(training) - held_out)
-    learnable = training.part(0, len(training) - held_out)
-    clip_bounds, clip_record = search(
-        load_model(model, folder=folder),
-        of_layers,
-        subset(learnable, CLIPACT_IMAGES, clipact.seed),
-        clipact,
-    )
-    fit_bounds, fit_record = post_train(network, maxima, learnable, validation, fitact)
-    record = {
-        "profile": {"images": len(training), "of": "training set, fault-free, element-wise maximum"},
-        "rounding": "float16, upwards",
-        "clipact": clip_record,
-        "fitact": fit_record,
-        "neurons": int(sum(value.numel() for value in maxima.values())),
-        "layer_maximum": {name: round(float(value), 3) for name, value in of_layers.items()},
-        "mean_neuron_maximum": {name: round(float(value.mean()), 3) for name, value in maxima.items()},
-        "mean_fitact_bound": {name: round(float(value.mean()), 3) for name, value in fit_bounds.items()},
-    }
-    save_bounds(model, {"ranger": of_layers, "clipact": clip_bounds, "fitact": fit_bounds}, record, folder)
-    return record
-
-
 def measure(
     model: str,
     test_sets: Mapping[str, Images],
     folder: Path = WEIGHTS_FOLDER,
     command: str = "",
     processes: int | None = None,
+    exact_images: int | None = None,
 ) -> dict[str, Any]:
     """Accuracy of every scheme in float and at every word width, with the files as committed.
 
     Returns and writes (to ``accuracy.json``) by test set, scheme and number format; also the share of
     fault-free test activations above their bound. Several single-threaded processes do the work.
+    ``exact_images``: words are tried on the first that many images only (integers are slower than floats).
     """
     formats = ["float", *(str(word) for word in WORDS)]
-    jobs = [(model, str(folder), kind, scheme, form) for form in formats for kind in test_sets for scheme in SCHEMES]
+    jobs = [
+        (model, str(folder), kind, scheme, form, exact_images)
+        for form in formats
+        for kind in test_sets
+        for scheme in SCHEMES
+    ]
     result: dict[str, Any] = {
         "command": command,
         "images": {kind: len(data) for kind, data in test_sets.items()},
+        "images_of_word_formats": {kind: min(len(data), exact_images or len(data)) for kind, data in test_sets.items()},
     }
     names = {"float": "float32", "8": "int8", "16": "int16", "32": "Q15.16"}
     context = get_context("spawn")
@@ -123,7 +91,7 @@ def measure(
     with ProcessPoolExecutor(processes or os.cpu_count(), context, _prepare, (arrays,)) as pool:
         done = pool.map(_measure_one, jobs)
         for job, value in zip(jobs, track(done, "accuracy", len(jobs), console=Console(stderr=True)), strict=True):
-            _, _, kind, scheme, form = job
+            _, _, kind, scheme, form, _ = job
             result.setdefault(kind, {}).setdefault(scheme, {})[names[form]] = round(100 * value, 2)
             _store(model, result, folder)  # it takes minutes: what is known is kept
     first = next(iter(test_sets.values()))
@@ -160,11 +128,12 @@ def _prepare(arrays: Mapping[str, tuple[np.ndarray, np.ndarray]]) -> None:
     _test_sets.update({kind: Images(*pair) for kind, pair in arrays.items()})
 
 
-def _measure_one(job: tuple[str, str, str, str, str]) -> float:
-    model, folder, kind, scheme, form = job
+def _measure_one(job: tuple[str, str, str, str, str, int | None]) -> float:
+    model, folder, kind, scheme, form, exact_images = job
     data = _test_sets[kind]
     if form == "float":
         return accuracy(load_model(model, scheme, Path(folder)), data)
     qnet = load_qnetwork(model, scheme, int(form), Path(folder))
-    found = logits(qnet, quantise_images(qnet, data.images)).argmax(axis=1)
-    return float((found == data.labels).mean())
+    part = data.part(0, exact_images or len(data))
+    [hits] = Evaluator(qnet).correct(quantise_images(qnet, part.images), part.labels, [])
+    return float(hits) / len(part)

@@ -1,6 +1,6 @@
 """The protection schemes: which activations are bounded, how finely, and what happens above the bound.
 
-A further scheme (such as ProAct) is one more entry here and a function that finds its bounds.
+A further scheme is one more entry here and a function that finds its bounds (:mod:`golden.search`).
 """
 
 from __future__ import annotations
@@ -14,10 +14,11 @@ from golden.errors import GoldenError
 
 @dataclass(frozen=True)
 class Scheme:
-    """``granularity``: one bound for each of these; ``mode``: above the bound, zero or saturation."""
+    """``granularity``: one bound for each of these (hybrid: neuron in the last activation, layer elsewhere);
+    ``mode``: above the bound, zero or saturation."""
 
     name: str
-    granularity: Literal["none", "layer", "neuron"]
+    granularity: Literal["none", "layer", "hybrid", "neuron"]
     mode: Mode | None
     source: str
 
@@ -28,6 +29,7 @@ SCHEMES: dict[str, Scheme] = {
         Scheme("unprotected", "none", None, "-"),
         Scheme("ranger", "layer", "saturate", "Ranger, DSN 2021, arXiv 2003.13874"),
         Scheme("clipact", "layer", "clip", "FT-ClipAct, DATE 2020, arXiv 1912.00941"),
+        Scheme("proact", "hybrid", "clip", "ProAct, 2024, arXiv 2406.06313"),
         Scheme("fitact", "neuron", "clip", "FitAct, DATE 2022, arXiv 2112.13544"),
     )
 }

@@ -39,8 +39,9 @@ LOG = "log.csv"
 class Recipe:
     """Everything that decides the outcome of a training run.
 
-    ``low_resolution`` pixels for the first ``low_fraction`` of the epochs, then 32. ``validation``
-    images at the end of the training set are held out for choosing hyper-parameters later.
+    ``low_resolution`` pixels for the first ``low_fraction`` of the epochs, then ``middle_resolution`` up to
+    ``middle_fraction`` (none if that is smaller), then 32. ``validation`` images at the end of the
+    training set are held out for choosing hyper-parameters later.
     """
 
     model: str = "alexnet"
@@ -55,6 +56,8 @@ class Recipe:
     shift: int = 4
     low_resolution: int = 24
     low_fraction: float = 0.6
+    middle_resolution: int = 24
+    middle_fraction: float = 0.0
     validation: int = 2000
     seed: int = 1
 
@@ -64,7 +67,9 @@ class Recipe:
 
     def resolution(self, epoch: int) -> int:
         """Side of the training images in pixels."""
-        return self.low_resolution if epoch < round(self.low_fraction * self.epochs) else 32
+        if epoch < round(self.low_fraction * self.epochs):
+            return self.low_resolution
+        return self.middle_resolution if epoch < round(self.middle_fraction * self.epochs) else 32
 
     def rate(self, progress: float) -> float:
         """Factor on the learning rates at ``progress`` (0..1): short warm-up, then linear to zero."""
@@ -76,7 +81,15 @@ class Recipe:
 RECIPES = {
     "alexnet": Recipe(),
     "vgg16": Recipe(model="vgg16", epochs=20, batch=500, muon_lr=0.1),
-    "resnet50": Recipe(model="resnet50", epochs=14, batch=500, muon_lr=0.1, low_resolution=16),
+    "resnet50": Recipe(
+        model="resnet50",
+        epochs=9,
+        batch=500,
+        muon_lr=0.1,
+        low_resolution=16,
+        low_fraction=0.66,
+        middle_fraction=0.88,
+    ),
 }
 
 

@@ -102,9 +102,17 @@ def save_weights(name: str, model: nn.Module, facts: Mapping[str, Any], folder: 
 def save_bounds(
     name: str, bounds: Mapping[str, Bounds], facts: Mapping[str, Any], folder: Path = WEIGHTS_FOLDER
 ) -> None:
-    """Store the bounds of all schemes as float16, rounded up (a stored bound never cuts off more)."""
-    wanted = set(activation_names(build_model(name)))
-    arrays = {}
+    """Store the bounds of these schemes as float16, rounded up (a stored bound never cuts off more).
+
+    Bounds and facts of other schemes stay, if they belong to the same weights.
+    """
+    file, wanted = f"{name}_bounds.npz", set(activation_names(build_model(name)))
+    arrays, known = {}, read_manifest(folder).get(file, {})
+    if known and known.get("weights_sha256") == _weights_sha256(name, folder):
+        arrays = read_arrays(file, folder)
+    else:
+        known = {}
+    known = {key: value for key, value in known.items() if key != "date"}
     for scheme, of_scheme in bounds.items():
         find_scheme(scheme)
         if set(of_scheme) != wanted:
@@ -112,7 +120,7 @@ def save_bounds(
         for key, bound in of_scheme.items():
             arrays[f"{scheme}/{key}"] = half_up(bound.detach().cpu().numpy())
     owner = {"model": name, "weights_sha256": _weights_sha256(name, folder)}
-    write_artefact(f"{name}_bounds.npz", pack_arrays(arrays), {**owner, **facts}, folder)
+    write_artefact(file, pack_arrays(arrays), {**known, **owner, **facts}, folder)
 
 
 def save_points(
@@ -123,6 +131,13 @@ def save_points(
     text = json.dumps(data, sort_keys=True, separators=(",", ":"))
     owner = {"model": name, "weights_sha256": _weights_sha256(name, folder)}
     write_artefact(f"{name}_points.json", (text + "\n").encode(), {**owner, **facts}, folder)
+
+
+def copy_network(name: str, source: Path, target: Path) -> None:
+    """Copy everything stored about a network into another folder. Raises WeightsError for damaged files."""
+    for file, facts in read_manifest(source).items():
+        if file.removesuffix(".npz").removesuffix(".json") in (name, f"{name}_bounds", f"{name}_points"):
+            write_artefact(file, read_artefact(file, source), facts, target)
 
 
 def _weights_sha256(name: str, folder: Path) -> str | None:

@@ -1,11 +1,14 @@
-"""Commands of the golden model: models and train. `python -m golden --help` has every option of each step."""
+"""Commands of the golden model: models, train, post-train; `python -m golden --help` has each step's options."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+
+from fitact_hw.cli.options import SeedOption
+from golden.artefacts import WEIGHTS_FOLDER
 
 
 def models() -> None:
@@ -37,7 +40,60 @@ def train(
     print(f"weights, bounds and accuracy are in {target}")
 
 
+def post_train(
+    model: Annotated[str, typer.Argument(help="network with stored weights")] = "alexnet",
+    scheme: Annotated[str, typer.Option(help="ranger, clipact, proact, fitact, or all")] = "fitact",
+    weights: Annotated[Path, typer.Option(help="folder of the weights")] = WEIGHTS_FOLDER,
+    out: Annotated[Path | None, typer.Option(help="where the result goes [build/<model>/weights]")] = None,
+    k: Annotated[float | None, typer.Option(help="slope of the smooth form [the network's]")] = None,
+    zeta: Annotated[float | None, typer.Option(help="weight of the bounds in the loss [the scheme's]")] = None,
+    delta: Annotated[float | None, typer.Option(help="accepted drop of clean accuracy, 0.003: 0.3 points")] = None,
+    lr: Annotated[float | None, typer.Option(help="Adam's rate as a fraction of the bound [the scheme's]")] = None,
+    epochs: Annotated[int | None, typer.Option(min=1, help="epochs, per stage [the scheme's]")] = None,
+    images: Annotated[int | None, typer.Option(min=1, help="training images per epoch [the scheme's]")] = None,
+    seed: SeedOption = 1,
+    download: Annotated[bool, typer.Option(help="fetch CIFAR-10 if FITACT_CIFAR10 names none")] = False,
+) -> None:
+    """Learn the bounds of a scheme anew from the stored weights: accuracy before and after, dead neurons, time.
+
+    The committed bounds stay as they are; `--out golden/weights` replaces them.
+    """
+    from golden.data import load_images
+    from golden.search import find_bounds, options_for
+
+    changes = {"k": k, "zeta": zeta, "delta": delta, "lr": lr, "epochs": epochs, "images": images}
+    options = options_for(model, seed, **changes)
+    target = out or Path("build") / model / "weights"
+    training = load_images(True, None, Path("build/data"), download)
+    schemes = [] if scheme == "all" else [scheme]
+    record = find_bounds(model, training, options, schemes, weights, target, Path("build/profiles"))
+    _print_bounds(record)
+    print(f"bounds, options and history are in {target} ({model}_bounds.npz, manifest.json)")
+
+
+def _print_bounds(record: dict[str, Any]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    neurons, silent = record["neurons"], record["neurons_that_never_fire"]
+    table = Table(title="validation images: top-1 in %, before and after")
+    for heading in ("scheme", "before", "after, hard", "after, smooth", "seconds", "neurons with bound 0"):
+        table.add_column(heading, justify="left" if heading == "scheme" else "right")
+    for scheme, facts in record.items():
+        if not isinstance(facts, dict) or "validation_accuracy" not in facts:
+            continue
+        of, smooth = facts["validation_accuracy"], facts.get("smooth_accuracy")
+        shown = [f"{100 * of[form]:.2f}" for form in ("unprotected", "hard")]
+        shown.append("-" if smooth is None else f"{100 * smooth:.2f}")
+        table.add_row(scheme, *shown, str(facts["seconds"]), f"{facts['neurons_with_bound_0']:,}")
+    console = Console()
+    console.print(table)
+    console.print(
+        f"{silent:,} of {neurons:,} neurons fire for none of the {record['profile']['images']:,} training images"
+    )
+
+
 def register(app: typer.Typer) -> None:
     """Add this module's commands to ``app``."""
-    for function in (models, train):
+    for function in (models, train, post_train):
         app.command()(function)

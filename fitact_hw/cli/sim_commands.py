@@ -1,4 +1,4 @@
-"""Commands that run networks through the RTL: sim and replay."""
+"""Commands that run networks through the RTL: sim, replay, validate and validate-memory."""
 
 from __future__ import annotations
 
@@ -84,7 +84,31 @@ def validate(
     run_validate(model, machine, scheme, injections, seed, workers)
 
 
+def validate_memory(
+    model: Annotated[str, typer.Argument(help="network: see `fitact models`")] = "alexnet",
+    rows: RowsOption = None,
+    cols: ColsOption = None,
+    word: WordOption = None,
+    config: ConfigOption = None,
+    schemes: Annotated[str, typer.Option(help="schemes, e.g. ranger,fitact [all]")] = "",
+    maps: Annotated[int, typer.Option(min=1, help="fault maps per scheme")] = 4,
+    rate: Annotated[
+        float | None, typer.Option(min=0, max=1, help="bit error rate [1e-4, 1e-5, 3e-6 for 8, 16, 32 bits]")
+    ] = None,
+    images: Annotated[int, typer.Option(min=1, help="test images per run")] = 1,
+    seed: SeedOption = 1,
+    workers: Annotated[int, typer.Option(min=1, help="simulator processes; results do not depend on it")] = 2,
+) -> None:
+    """Bit errors in the memory image (weights, biases, bounds) through the whole RTL: logits as the golden model's."""
+    from fitact_hw.experiment.inputs import SCHEMES
+    from fitact_hw.experiment.memory_faults import run_validate_memory
+
+    machine = AcceleratorConfig.load(config, rows=rows, cols=cols, word_bits=word)
+    names = tuple(name.strip() for name in schemes.split(",") if name.strip()) or SCHEMES
+    run_validate_memory(model, machine, names, maps, rate, images, seed, workers)
+
+
 def register(app: typer.Typer) -> None:
     """Add this module's commands to ``app``."""
-    for function in (sim, replay, validate):
+    for function in (sim, replay, validate, validate_memory):
         app.command()(function)

@@ -5,9 +5,10 @@ from __future__ import annotations
 import numpy as np
 
 from golden.qnetwork import QNetwork
+from golden.schemes import SCHEMES as REGISTERED
 
-SCHEMES = ("unprotected", "ranger", "clipact", "fitact")
-"""Protection schemes that `fitact sim` compares, in the order of every table."""
+SCHEMES = tuple(REGISTERED)
+"""Protection schemes that are compared, in the order of every table."""
 
 
 def load_networks(model: str, word_bits: int, schemes: tuple[str, ...] = SCHEMES) -> dict[str, QNetwork]:

@@ -218,7 +218,8 @@ def plot_accuracy(summaries: Sequence[Summary], title: str, path: Path) -> None:
         axis.set_xscale("log")
         axis.set_title(f"{'Q15.16' if word_bits == 32 else f'int{word_bits}'}")
         axis.set_xlabel("bit error rate in parameter memory")
-        axis.legend(fontsize=8)
+        # below the panel: inside it would cover the curves
+        axis.legend(fontsize=8, loc="upper center", bbox_to_anchor=(0.5, -0.16), ncol=3, frameon=False)
     _finish(figure, axes, title, path)
 
 

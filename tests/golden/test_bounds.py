@@ -24,7 +24,7 @@ from golden.evaluate import accuracy, batches
 from golden.folded import FoldedNetwork, accuracy_under_faults, draw_flips, flip_bits
 from golden.lowering import lower
 from golden.models import conv_block
-from golden.posttrain import PostTraining, post_train
+from golden.posttrain import PostTraining, distillation, post_train
 from golden.schemes import SCHEMES, find_scheme
 from tests.golden.conftest import random_images
 
@@ -233,17 +233,71 @@ def test_post_training_keeps_the_constraint_when_pushed(trained: SmallNet) -> No
     """So large a step breaks the network at once: then the start itself is returned."""
     training, validation = random_images(100, 8), random_images(100, 9)
     start = profile(trained, training)
-    options = PostTraining(zeta=1e6, delta=0.0, lr=0.9, epochs=1, images=100, batch=50, checks=1)
+    options = PostTraining(zeta=1e6, delta=0.0, lr=0.9, epochs=1, images=100, batch=50, checks=1, backoffs=0)
     bounds, record = post_train(trained, start, training, validation, options)
     assert record["history"][-1]["hard_accuracy"] < record["clean_limit"]
     for name, bound in bounds.items():
         torch.testing.assert_close(bound, start[name])
 
 
+def test_too_large_a_step_is_taken_back_and_halved(trained: SmallNet) -> None:
+    """Too large at first; at a fraction of the rate bounds shrink within the limit."""
+    training, validation = random_images(100, 8), random_images(100, 9)
+    start = profile(trained, training)
+    common = {"zeta": 1e6, "delta": 0.05, "lr": 0.5, "epochs": 12, "images": 50, "batch": 50, "checks": 1}
+    rigid, _ = post_train(trained, start, training, validation, PostTraining(**common, backoffs=0))
+    patient, record = post_train(trained, start, training, validation, PostTraining(**common, backoffs=8))
+    total = [sum(float(b.sum()) for b in bounds.values()) for bounds in (start, rigid, patient)]
+    assert total[1] == total[0] > total[2]
+    accepted = [row for row in record["history"] if row["hard_accuracy"] >= record["clean_limit"]]
+    assert 0 < len(accepted) < len(record["history"])
+    hard = apply_bounds(copy.deepcopy(trained), patient, "clip")
+    assert accuracy(hard, validation) >= record["clean_limit"]
+
+
+def test_stages_are_learned_one_after_the_other(trained: SmallNet) -> None:
+    """ProAct: only the stage's bounds move, from the last layer to the first, within a growing allowance."""
+    training, validation = random_images(100, 8), random_images(100, 9)
+    maxima = profile(trained, training)
+    start = {**layer_bounds(maxima), "classifier.1": maxima["classifier.1"]}
+    options = PostTraining(delta=1.0, lr=0.02, epochs=1, images=50, batch=50, checks=1, distil=1.0)
+    last, _ = post_train(trained, start, training, validation, options, [["classifier.1"]])
+    both, record = post_train(trained, start, training, validation, options, [["classifier.1"], ["features.2"]])
+    torch.testing.assert_close(last["features.2"], start["features.2"])
+    assert (last["classifier.1"] < start["classifier.1"]).any()
+    torch.testing.assert_close(both["classifier.1"], last["classifier.1"])
+    assert both["features.2"].ndim == 0
+    assert both["features.2"] < start["features.2"]
+    assert [row["stage"] for row in record["history"]] == [0, 1]
+    with pytest.raises(GoldenError, match="stages of activations"):
+        post_train(trained, start, training, validation, options, [["elsewhere"]])
+
+
+def test_distillation_is_zero_for_the_teacher_itself() -> None:
+    logits = torch.tensor([[1.0, -2.0, 0.5], [0.0, 3.0, 1.0]])
+    assert float(distillation(logits, logits, 4.0)) == pytest.approx(0, abs=1e-6)
+    other = logits.flip(1)
+    p, q = torch.softmax(logits / 2, 1), torch.softmax(other / 2, 1)
+    expected = 4 * float((p * (p / q).log()).sum(1).mean())
+    assert float(distillation(other, logits, 2.0)) == pytest.approx(expected, rel=1e-5)
+
+
+def test_clipact_runs_agree_with_whole_runs(trained: SmallNet) -> None:
+    """Activations before the searched layer are kept: the area must be that of complete forward passes."""
+    data = random_images(30, 7)
+    maxima = layer_bounds(profile(trained, data))
+    options = ClipActSearch(rates=(0.0, 1e-2), maps=2, iterations=2, points=3)
+    bounds, record = search(copy.deepcopy(trained), maxima, data, options)
+    network = FoldedNetwork(lower(apply_bounds(copy.deepcopy(trained), bounds, "clip")))
+    pixels, truth = next(batches(data))
+    whole = accuracy_under_faults(network, pixels, truth, options.rates, options.maps, options.seed)
+    assert record["area"] == pytest.approx(whole.mean())
+
+
 def test_options_and_schemes_are_checked() -> None:
     with pytest.raises(GoldenError, match="out of range"):
         PostTraining(k=0)
-    with pytest.raises(GoldenError, match="known are unprotected, ranger, clipact, fitact"):
+    with pytest.raises(GoldenError, match="known are unprotected, ranger, clipact, proact, fitact"):
         find_scheme("none")
     assert SCHEMES["ranger"].mode == "saturate"
     assert SCHEMES["fitact"].granularity == "neuron"

@@ -3,18 +3,32 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import torch
 
 from golden.artefacts import read_manifest
 from golden.clipact import ClipActSearch
+from golden.data import Images
 from golden.errors import GoldenError, WeightsError
+from golden.models import build_model
 from golden.posttrain import PostTraining
-from golden.release import ACCURACY, export, find_bounds, measure, schedule
+from golden.release import ACCURACY, export, measure, schedule
+from golden.schemes import SCHEMES
+from golden.search import Profiled, SearchOptions, find_bounds, options_for
 from golden.train import Recipe, load_trained, train
 from golden.zoo import load_bounds, load_qnetwork, save_weights
 from tests.golden.conftest import random_images
+
+
+@pytest.fixture
+def stored(tmp_path: Path) -> tuple[Images, Path]:
+    """40 images, and a folder with an untrained AlexNet that claims 8 of them for validation."""
+    folder = tmp_path / "stored"
+    save_weights("alexnet", build_model("alexnet", 3).eval(), {"recipe": {"validation": 8}}, folder)
+    return random_images(40), folder
 
 
 def test_release(tmp_path: Path) -> None:
@@ -24,30 +38,37 @@ def test_release(tmp_path: Path) -> None:
     export("alexnet", checkpoint, data, weights)
     with pytest.raises(WeightsError, match="bounds"):
         load_qnetwork("alexnet", "fitact", 8, weights)
-    record = find_bounds(
-        "alexnet",
-        data,
-        PostTraining(epochs=1, images=16, batch=16, checks=1, delta=1.0),
-        ClipActSearch(rates=(0.0, 1e-6), maps=1, iterations=1, points=2),
-        weights,
+    learning = PostTraining(epochs=1, images=16, batch=16, checks=1, delta=1.0)
+    options = SearchOptions(
+        clipact=ClipActSearch(rates=(0.0, 1e-6), maps=1, iterations=1, points=2, images=20),
+        proact=replace(learning, distil=1.0),
+        fitact=learning,
     )
+    record = find_bounds("alexnet", data, options, folder=weights, cache=tmp_path / "profiles")
     assert record["neurons"] == 140_288
+    assert 0 <= record["neurons_that_never_fire"] <= record["fitact"]["neurons_with_bound_0"] < 140_288
+    assert set(record["ranger"]["validation_accuracy"]) == {"unprotected", "hard"}
     facts = read_manifest(weights)
     assert facts["alexnet.npz"]["recipe"]["seed"] == 3
     assert facts["alexnet.npz"]["schedule"] == "epochs 1-1 of 1"
     for option in ("k", "zeta", "delta", "lr", "epochs"):
         assert option in facts["alexnet_bounds.npz"]["fitact"]
+    hybrid = load_bounds("alexnet", "proact", weights)
+    assert [bound.ndim for bound in hybrid.values()] == [0] * 6 + [1]  # neuron bounds in the last activation only
     assert (weights / "alexnet_log.csv").is_file()
     layer, neuron = (load_bounds("alexnet", scheme, weights)["features.2"] for scheme in ("ranger", "fitact"))
     assert layer.shape == ()
     assert neuron.shape == (64, 32, 32)
     assert neuron.max() <= layer
-    result = measure("alexnet", {"few": random_images(3, 5)}, weights, "a command", processes=1)
+    result = measure("alexnet", {"few": random_images(3, 5)}, weights, "a command", processes=1, exact_images=2)
+    assert result["images"] == {"few": 3}
+    assert result["images_of_word_formats"] == {"few": 2}
     assert json.loads((weights / ACCURACY).read_text())["alexnet"] == result
-    assert set(result["few"]) == {"unprotected", "ranger", "clipact", "fitact"}
+    assert set(result["few"]) == set(SCHEMES)
     for formats in result["few"].values():
         assert set(formats) == {"float32", "int8", "int16", "Q15.16"}
         assert all(0 <= value <= 100 for value in formats.values())
+        assert {formats[form] for form in ("int8", "int16", "Q15.16")} <= {0.0, 50.0, 100.0}
 
 
 def test_unfinished_or_foreign_runs_are_refused(tmp_path: Path) -> None:
@@ -60,7 +81,37 @@ def test_unfinished_or_foreign_runs_are_refused(tmp_path: Path) -> None:
         export("alexnet", tmp_path / "absent.pt", data, tmp_path)
     save_weights("alexnet", load_trained(checkpoint), {}, tmp_path)
     with pytest.raises(GoldenError, match="no validation split"):
-        find_bounds("alexnet", data, PostTraining(), ClipActSearch(), tmp_path)
+        find_bounds("alexnet", data, folder=tmp_path)
+
+
+def test_bounds_of_one_scheme_leave_the_others(stored: tuple[Images, Path], tmp_path: Path) -> None:
+    """As `make post-train` does it: into another folder, with the network and the other schemes."""
+    data, weights = stored
+    cache = tmp_path / "profiles"
+    find_bounds("alexnet", data, schemes=["ranger"], folder=weights, cache=cache)
+    before = load_bounds("alexnet", "ranger", weights)
+    options = options_for("alexnet", 1, images=16, epochs=1, delta=1.0)
+    find_bounds("alexnet", data, options, ["fitact"], weights, tmp_path / "new", cache)
+    after = load_bounds("alexnet", "ranger", tmp_path / "new")
+    assert all(torch.equal(before[name], after[name]) for name in before)
+    assert load_bounds("alexnet", "fitact", tmp_path / "new")["features.2"].shape == (64, 32, 32)
+    with pytest.raises(WeightsError, match="no bounds of fitact"):
+        load_bounds("alexnet", "fitact", weights)
+    with pytest.raises(GoldenError, match="unprotected has no bounds"):
+        find_bounds("alexnet", data, schemes=["unprotected"], folder=weights)
+
+
+def test_a_damaged_profile_is_made_again(stored: tuple[Images, Path], tmp_path: Path) -> None:
+    data, weights = stored
+    cache = tmp_path / "profiles"
+    first = Profiled("alexnet", data, weights, cache).maxima
+    [kept] = cache.iterdir()
+    kept.write_bytes(kept.read_bytes()[:1000])
+    again = Profiled("alexnet", data, weights, cache).maxima
+    assert all(torch.equal(first[name], again[name]) for name in first)
+    assert all(
+        torch.equal(first[name], value) for name, value in Profiled("alexnet", data, weights, tmp_path).maxima.items()
+    )
 
 
 def test_schedule_tells_of_a_shortened_run() -> None:

@@ -1,0 +1,213 @@
+"""The bounds of every scheme for a trained network: found, measured and stored.
+
+A scheme is an entry of ``SEARCHES``: from the profile and its options to bounds and a record.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+from zipfile import BadZipFile
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from golden.activations import activation_names, apply_bounds
+from golden.artefacts import WEIGHTS_FOLDER, pack_arrays, read_manifest
+from golden.bounds import layer_bounds, profile, subset
+from golden.clipact import ClipActSearch, search
+from golden.data import Images
+from golden.errors import GoldenError
+from golden.evaluate import accuracy
+from golden.posttrain import PostTraining, post_train
+from golden.schemes import SCHEMES, find_scheme
+from golden.zoo import Bounds, copy_network, load_model, save_bounds
+
+Record = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class SearchOptions:
+    """Options of the schemes that search or learn; ``OPTIONS`` has those of a network, else ``DEFAULTS``."""
+
+    clipact: ClipActSearch
+    proact: PostTraining
+    fitact: PostTraining
+
+
+DEFAULTS = SearchOptions(
+    clipact=ClipActSearch(),
+    proact=PostTraining(zeta=0.1, lr=0.04, epochs=1, images=5_000, checks=5, validation=1_000, distil=1.0),
+    fitact=PostTraining(),
+)
+
+_PROACT_FAST = PostTraining(zeta=0.1, lr=0.04, epochs=1, images=2_000, checks=2, validation=1_000, distil=1.0)
+
+OPTIONS: dict[str, SearchOptions] = {
+    # the time is linear in activations and in work per image: fewer images for the larger networks
+    "vgg16": SearchOptions(clipact=DEFAULTS.clipact, proact=_PROACT_FAST, fitact=DEFAULTS.fitact),
+    "resnet50": SearchOptions(
+        clipact=ClipActSearch(maps=1, images=100),
+        proact=replace(_PROACT_FAST, images=400, validation=500),
+        fitact=PostTraining(epochs=1, images=6_000, validation=1_000),
+    ),
+}
+
+
+def options_for(model: str, seed: int = 1, **post_training: Any) -> SearchOptions:
+    """The default options of ``model``, every draw from ``seed``; fields of post-training that are not None
+    apply to FitAct and ProAct. Raises GoldenError if one is out of range."""
+    changes = {key: value for key, value in post_training.items() if value is not None}
+    options = OPTIONS.get(model, DEFAULTS)
+    return SearchOptions(
+        replace(options.clipact, seed=seed),
+        replace(options.proact, seed=seed, **changes),
+        replace(options.fitact, seed=seed, **changes),
+    )
+
+
+class Profiled:
+    """A stored network with its training images and what fault-free runs on them show."""
+
+    def __init__(self, model: str, training: Images, folder: Path, cache: Path | None) -> None:
+        facts = read_manifest(folder).get(f"{model}.npz", {})
+        held_out = int(facts.get("recipe", {}).get("validation", 0))
+        if not 0 < held_out < len(training):
+            raise GoldenError(f"{model}.npz in {folder} names no validation split: train and export it first")
+        self.name, self.folder, self.training = model, folder, training
+        self.learnable = training.part(0, len(training) - held_out)
+        self.validation = training.part(len(training) - held_out)
+        digest = hashlib.sha256(f"{model} {facts['sha256']}".encode() + training.images.tobytes()).hexdigest()
+        self._cache = None if cache is None else cache / f"{model}-{digest[:16]}.npz"
+
+    def network(self) -> nn.Module:
+        """A fresh copy with ordinary ReLUs."""
+        return load_model(self.name, folder=self.folder)
+
+    @cached_property
+    def maxima(self) -> Bounds:
+        """Largest activation of each neuron over the whole training set; kept on disk, as it takes minutes."""
+        network = self.network()
+        if self._cache is not None and (kept := _read_profile(self._cache, activation_names(network))):
+            return kept
+        maxima = profile(network, self.training)
+        if self._cache is not None:
+            self._cache.parent.mkdir(parents=True, exist_ok=True)
+            partial = self._cache.with_suffix(".part")
+            partial.write_bytes(pack_arrays({name: value.numpy() for name, value in maxima.items()}))
+            partial.replace(self._cache)
+        return maxima
+
+    @cached_property
+    def layer_maxima(self) -> Bounds:
+        """The largest activation of each layer."""
+        return layer_bounds(self.maxima)
+
+    @cached_property
+    def clean(self) -> float:
+        """Top-1 (0..1) of the unprotected network on the validation images."""
+        return accuracy(self.network(), self.validation)
+
+    def effect(self, scheme: str, bounds: Bounds) -> Record:
+        """Clean accuracy without and with ``bounds`` (hard form), and the neurons that can never fire."""
+        mode = find_scheme(scheme).mode
+        assert mode is not None
+        hard = accuracy(apply_bounds(self.network(), bounds, mode), self.validation)
+        sizes = {name: value.numel() for name, value in self.maxima.items()}
+        dead = sum(int((bound == 0).sum()) * (sizes[name] // bound.numel()) for name, bound in bounds.items())
+        return {
+            "validation_accuracy": {"unprotected": round(self.clean, 4), "hard": round(hard, 4)},
+            "neurons_with_bound_0": dead,
+        }
+
+
+def _read_profile(path: Path, names: list[str]) -> Bounds | None:
+    """A kept profile, or None if there is none that can be used."""
+    try:
+        with np.load(path, allow_pickle=False) as arrays:
+            kept = {name: torch.from_numpy(arrays[name]) for name in names}
+    except (OSError, ValueError, KeyError, EOFError, BadZipFile):
+        return None
+    return kept
+
+
+def _ranger(profiled: Profiled, _options: SearchOptions) -> tuple[Bounds, Record]:
+    return profiled.layer_maxima, {"bound": "profiled maximum of the layer"}
+
+
+def _clipact(profiled: Profiled, options: SearchOptions) -> tuple[Bounds, Record]:
+    images = subset(profiled.learnable, options.clipact.images, options.clipact.seed)
+    return search(profiled.network(), profiled.layer_maxima, images, options.clipact)
+
+
+def _proact(profiled: Profiled, options: SearchOptions) -> tuple[Bounds, Record]:
+    """HyReLU: neuron bounds in the last activation, layer bounds elsewhere; learned from last to first."""
+    names = list(profiled.maxima)
+    start = {**profiled.layer_maxima, names[-1]: profiled.maxima[names[-1]]}
+    stages = [[name] for name in reversed(names)]
+    return _post_train(profiled, start, options.proact, stages)
+
+
+def _fitact(profiled: Profiled, options: SearchOptions) -> tuple[Bounds, Record]:
+    return _post_train(profiled, profiled.maxima, options.fitact, [])
+
+
+def _post_train(
+    profiled: Profiled, start: dict[str, Tensor], options: PostTraining, stages: list[list[str]]
+) -> tuple[Bounds, Record]:
+    return post_train(profiled.network(), start, profiled.learnable, profiled.validation, options, stages)
+
+
+SEARCHES: dict[str, Callable[[Profiled, SearchOptions], tuple[Bounds, Record]]] = {
+    "ranger": _ranger,
+    "clipact": _clipact,
+    "proact": _proact,
+    "fitact": _fitact,
+}
+
+
+def find_bounds(
+    model: str,
+    training: Images,
+    options: SearchOptions | None = None,
+    schemes: Iterable[str] = (),
+    folder: Path = WEIGHTS_FOLDER,
+    out: Path | None = None,
+    cache: Path | None = None,
+) -> Record:
+    """Find the bounds of ``schemes`` (default all) for the network stored in ``folder``; returns the record.
+
+    Each scheme is stored in ``out`` (default ``folder``) as soon as it is found. ``cache``: folder where the
+    profile is kept for the next time. Raises GoldenError for an unknown scheme, WeightsError for damaged weights.
+    """
+    wanted = list(schemes) or list(SEARCHES)
+    for scheme in wanted:
+        if find_scheme(scheme).mode is None:
+            raise GoldenError(f"scheme {scheme} has no bounds: known are {', '.join(SEARCHES)}")
+    profiled = Profiled(model, training, folder, cache)
+    if out is not None and out != folder:
+        copy_network(model, folder, out)
+    options = options or options_for(model)
+    maxima = profiled.maxima
+    record: Record = {
+        "profile": {"images": len(training), "of": "training set, fault-free, element-wise maximum"},
+        "rounding": "float16, upwards",
+        "neurons": sum(value.numel() for value in maxima.values()),
+        "neurons_that_never_fire": sum(int((value == 0).sum()) for value in maxima.values()),
+        "layer_maximum": {name: round(float(value), 3) for name, value in profiled.layer_maxima.items()},
+        "mean_neuron_maximum": {name: round(float(value.mean()), 3) for name, value in maxima.items()},
+    }
+    for scheme in (name for name in SCHEMES if name in wanted):
+        began = time.monotonic()
+        bounds, of_scheme = SEARCHES[scheme](profiled, options)
+        seconds = round(time.monotonic() - began)
+        mean = {name: round(float(value.mean()), 3) for name, value in bounds.items()}
+        record[scheme] = {"seconds": seconds, **of_scheme, "mean_bound": mean, **profiled.effect(scheme, bounds)}
+        save_bounds(model, {scheme: bounds}, record, out or folder)
+    return record
