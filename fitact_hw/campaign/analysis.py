@@ -62,8 +62,8 @@ _RANK = {outcome.value: rank for rank, outcome in enumerate(_SEVERITY)}
 
 
 def worst_first(rows: Iterable[Row]) -> list[Row]:
-    """Rows by outcome, SDC first, then in the order of their numbers."""
-    return sorted(rows, key=lambda row: (_RANK[row.outcome], row.number))
+    """Rows by outcome, SDC first; otherwise in their order."""
+    return sorted(rows, key=lambda row: _RANK[row.outcome])
 
 
 def _entry(key: Key, scheme: str, rows: Sequence[Row], bits: Mapping[str, int], confidence: float) -> Entry:

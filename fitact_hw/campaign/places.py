@@ -10,6 +10,7 @@ import numpy as np
 from scipy.stats import chi2_contingency
 
 from fitact_hw.campaign.analysis import FAILURE, MEASURES, pe_place, worst_first
+from fitact_hw.campaign.comparison import reference_of
 from fitact_hw.campaign.statistics import Estimate
 from fitact_hw.campaign.store import Row
 
@@ -46,7 +47,9 @@ def worst_sites(rows: Sequence[Row], schemes: Sequence[str], confidence: float, 
             of_scheme = [row.outcome in MEASURES[FAILURE] for row in group if row.scheme == scheme]
             failures[scheme] = (sum(of_scheme), len(of_scheme))
         failing = Estimate.of(bad, len(faults), confidence)
-        sites.append(Site(path, group[0].structure, failing, failures, worst_first(group)[0]))
+        # the reference first: its failures are what a reader wants to look at
+        shown = worst_first(sorted(group, key=lambda row: row.scheme != reference_of(schemes)))[0]
+        sites.append(Site(path, group[0].structure, failing, failures, shown))
     return sorted(sites, key=lambda site: (-site.failing.low, -site.failing.hits, site.path))[:count]
 
 

@@ -19,6 +19,9 @@ SCHEMA = 2
 APPLICATION_ID = 0x46414354
 """Marks the file as ours ("FACT"), so that no other program's database is ever touched."""
 
+HEADER_BYTES, VERSION_AT, OWNER_AT = 100, 60, 68
+"""SQLite's file header: its size, and where user version and application id stand (big endian)."""
+
 BUSY_SECONDS = 30.0
 
 _TABLES = """
@@ -133,6 +136,7 @@ class Store:
             raise CampaignError(f"{path} does not exist: start a campaign with `fitact campaign run`")
         if create:
             path.parent.mkdir(parents=True, exist_ok=True)
+        self._check_header()
         with _explained(path):
             self._db = self._connect(create)
             try:
@@ -163,6 +167,16 @@ class Store:
     def _log(self) -> Path:
         return self.path.with_name(self.path.name + "-wal")
 
+    def _check_header(self) -> None:
+        """Look at the file before SQLite does, which may put files beside one that is not ours."""
+        header = b""
+        if self.path.is_file():
+            with self.path.open("rb") as file:
+                header = file.read(HEADER_BYTES)
+        if len(header) == HEADER_BYTES and header.startswith(b"SQLite format 3"):
+            version, owner = (int.from_bytes(header[at : at + 4], "big") for at in (VERSION_AT, OWNER_AT))
+            self._check_owner(owner, version)
+
     def _check(self) -> bool:
         """Whether the file has tables. Raises CampaignError if they are not ours."""
         owner = int(self._db.execute("PRAGMA application_id").fetchone()[0])
@@ -170,6 +184,10 @@ class Store:
         tables = int(self._db.execute("SELECT COUNT(*) FROM sqlite_master").fetchone()[0])
         if not tables and not owner:
             return False
+        self._check_owner(owner, version)
+        return True
+
+    def _check_owner(self, owner: int, version: int) -> None:
         if owner != APPLICATION_ID:
             raise CampaignError(f"{self.path} is no campaign store, or of a first version: choose another folder")
         if version != SCHEMA:
@@ -178,7 +196,6 @@ class Store:
                 f"{self.path} has table version {version}, this program writes {SCHEMA}: "
                 + ("update the program" if newer else "start again in another folder")
             )
-        return True
 
     def _prepare(self) -> None:
         """Make the tables of a new file, in one transaction."""

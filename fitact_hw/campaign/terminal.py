@@ -31,8 +31,8 @@ def outcome_shares(counts: Counter[str]) -> str:
 class Progress:
     """What a running campaign says: injections stored, rate, time left, outcomes with intervals."""
 
-    def __init__(self, console: Console, folder: Path) -> None:
-        self._console, self._folder = console, folder
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
         self._counts: Counter[str] = Counter()
         self._started, self._before = time.monotonic(), 0
         self.fresh = 0
@@ -61,7 +61,7 @@ def run_live(
 ) -> None:
     """Run a campaign with a progress bar; ``margin``: (margin of error, confidence) instead of a number of faults."""
     console = terminal()
-    progress = Progress(console, folder)
+    progress = Progress(folder)
     with bar(console, f"{options.model}: injections") as advance:
 
         def note(text: str) -> None:

@@ -29,12 +29,12 @@ BOUNDS = {"unprotected": "none", "fitact": "neuron"}
 
 def subjects(options: CampaignOptions) -> dict[str, Subject]:
     """Stand-ins for the trained networks."""
-    rng = np.random.default_rng(options.seed)
     found = {}
     for scheme, bound in BOUNDS.items():
         if scheme not in options.schemes:
             continue
         case = make_case(bound)
+        rng = np.random.default_rng(options.seed)
         images = rng.integers(-128, 128, (options.images, 3, 6, 6), np.int64)
         found[scheme] = Subject(replace(case.network, scheme=scheme), case.program, images)
     return found
