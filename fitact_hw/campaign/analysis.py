@@ -30,7 +30,15 @@ MEASURES: dict[str, frozenset[str]] = {
 }
 """Name of a probability -> outcomes that count. ``failure``: no right answer in time; ``effect``: not masked."""
 
-MACHINE, STRUCTURE, LAYER, BIT, PE_ROW, PE_COL = "machine", "structure", "layer", "bit", "PE row", "PE column"
+MACHINE, STRUCTURE, LAYER, BIT, PE_ROW, PE_COL, BOUND = (
+    "machine",
+    "structure",
+    "layer",
+    "bit",
+    "PE row",
+    "PE column",
+    "bound",
+)
 
 PE_SITE = re.compile(r"u_array\.g_row\[(\d+)\]\.g_col\[(\d+)\]\.u_pe\.")
 
@@ -171,6 +179,17 @@ class Analysis:
     def pe_columns(self) -> list[Entry]:
         """By column of the PE array, all PE registers."""
         return self._pe_lines(1)
+
+    @cached_property
+    def bound_flips(self) -> list[Entry]:
+        """Upsets in the bound buffer by what they do to the bound in their word: raised or lowered."""
+        way = {
+            (scheme, number): name
+            for scheme, of_scheme in self.campaign.facts.get("bound_flips", {}).items()
+            for name, numbers in of_scheme.items()
+            for number in numbers
+        }
+        return self.table(lambda row: (way[row.scheme, row.number],) if (row.scheme, row.number) in way else None)
 
     def _pe_lines(self, axis: int) -> list[Entry]:
 

@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from fitact_hw.campaign.analysis import EFFECT, FAILURE, MACHINE, MBIT, SDC, Analysis, Entry, by_scheme
+from fitact_hw.campaign.bound_flips import LOWERED, RAISED
 from fitact_hw.campaign.comparison import Comparison, compare_schemes, reference_of, scheme_name
 from fitact_hw.campaign.places import uneven
 from fitact_hw.campaign.statistics import Difference, Estimate
 from fitact_hw.faults import Outcome
 
 BOUND_BUFFER = "bound_buffer"
+
+_CHANGES = {RAISED: "raise (weaker clamp)", LOWERED: "lower (neuron zero more often)"}
 
 FEW = 3
 """How many structures a sentence names."""
@@ -127,6 +130,14 @@ def bound_sentences(analysis: Analysis, comparisons: Sequence[Comparison], fit_p
         upper = max(entries[s][0].estimates[EFFECT].high for s in entries if scheme_name(s) in silent)
         sentences.append(
             f"Bound buffer under {_listed(silent)}: every upset was masked (upper end {percent(upper)} for any effect)."
+        )
+    for entry in analysis.bound_flips:
+        meaning = (
+            "its neuron is bounded less or not at all" if entry.key[0] == RAISED else "its neuron is zero more often"
+        )
+        sentences.append(
+            f"Upsets that {_CHANGES[entry.key[0]]} a bound of {scheme_name(entry.scheme)} ({meaning}): {entry.upsets}, any "
+            f"effect {percent_interval(entry.estimates[EFFECT])}, SDC {percent_interval(entry.estimates[SDC])}."
         )
     reference = reference_of(analysis.schemes)
     own = entries.get(reference, [None])[0]

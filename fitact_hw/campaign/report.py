@@ -12,7 +12,19 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from fitact_hw.campaign.analysis import BIT, FAILURE, LAYER, MACHINE, MEASURES, PE_COL, PE_ROW, SDC, STRUCTURE, Analysis
+from fitact_hw.campaign.analysis import (
+    BIT,
+    BOUND,
+    FAILURE,
+    LAYER,
+    MACHINE,
+    MEASURES,
+    PE_COL,
+    PE_ROW,
+    SDC,
+    STRUCTURE,
+    Analysis,
+)
 from fitact_hw.campaign.comparison import Comparison, scheme_name
 from fitact_hw.campaign.findings import all_comparisons, number_interval, percent_interval
 from fitact_hw.campaign.page import FIT_SOURCE, render, replay_command
@@ -50,7 +62,7 @@ def csv_text(analysis: Analysis, comparisons: Iterable[Comparison], fit_per_mbit
     """
     groups = {
         MACHINE: analysis.machine, STRUCTURE: analysis.structures, LAYER: analysis.layers,
-        BIT: analysis.bit_positions, PE_ROW: analysis.pe_rows, PE_COL: analysis.pe_columns,
+        BIT: analysis.bit_positions, BOUND: analysis.bound_flips, PE_ROW: analysis.pe_rows, PE_COL: analysis.pe_columns,
     }  # fmt: skip
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")

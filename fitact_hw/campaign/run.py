@@ -13,6 +13,7 @@ from dataclasses import replace
 from importlib import metadata
 from pathlib import Path
 
+from fitact_hw.campaign.bound_flips import bound_flips
 from fitact_hw.campaign.engine import Engine, Times
 from fitact_hw.campaign.plan import (
     CHUNK,
@@ -72,7 +73,7 @@ def make_tasks(
 
 
 @contextmanager
-def _executor(workers: int, scheduler: str | None) -> Iterator[Executor]:
+def executor(workers: int, scheduler: str | None) -> Iterator[Executor]:
     """Local processes, or the Dask cluster at address ``scheduler``. Raises CampaignError if it cannot be reached."""
     if scheduler is None:
         context = multiprocessing.get_context("spawn")
@@ -139,8 +140,9 @@ def run_campaign(
             options = replace(options, faults=faults)
             note(f"margin {margin[0]:.3g} at {margin[1]:.3g} in every structure: {faults:,} injections per scheme")
             store.note(margin=margin[0], confidence=margin[1], faults=_planned(store, options))
-        store.note(cycles={scheme: item.cycles for scheme, item in traced.items()})
         events = draw_events(options, [timing(scheme, item) for scheme, item in traced.items()])
+        flips = {s: bound_flips(item.program, item.accesses, events[s]) for s, item in traced.items()}
+        store.note(cycles={scheme: item.cycles for scheme, item in traced.items()}, bound_flips=flips)
         return _work(store, options, events, workers, scheduler, finished, note, chunk)
 
 
@@ -169,8 +171,8 @@ def _work(
         if not tasks:
             return times
         try:
-            with _executor(workers, scheduler) as executor:
-                futures: list[Future[tuple[list[Row], Times]]] = [executor.submit(run_task, task) for task in tasks]
+            with executor(workers, scheduler) as pool:
+                futures: list[Future[tuple[list[Row], Times]]] = [pool.submit(run_task, task) for task in tasks]
                 for future in as_completed(futures):
                     rows, spent = future.result()
                     store.add(rows)

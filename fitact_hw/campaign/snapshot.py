@@ -16,7 +16,7 @@ class Campaign:
 
     ``options.faults``: injections per scheme that are planned; ``identity``: fingerprints of programs, images and
     machine; ``facts``: ``cycles`` (scheme -> fault-free cycles), ``bits`` (structure -> storage bits), ``versions``,
-    and ``margin``, ``confidence`` if asked for.
+    ``bound_flips`` (scheme -> raised or lowered -> numbers), and ``margin``, ``confidence`` if asked for.
     """
 
     folder: Path

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from fitact_hw.campaign import plan, run, work
+from fitact_hw.campaign import plan, run
 from fitact_hw.campaign.engine import Engine
 from fitact_hw.campaign.plan import CampaignOptions, Subject
 from fitact_hw.campaign.run import run_campaign
@@ -21,6 +21,7 @@ from fitact_hw.campaign.statistics import sample_size
 from fitact_hw.campaign.store import CampaignError, Store, store_path
 from fitact_hw.errors import FitActError
 from fitact_hw.faults import Shape
+from tests.campaign import tiny
 from tests.campaign.tiny import OPTIONS, rows_of, subjects
 from tests.sim.machines import TINY
 
@@ -43,10 +44,7 @@ class Immediate(Executor):
 
 @pytest.fixture(autouse=True)
 def _in_process(monkeypatch: pytest.MonkeyPatch, engine: Engine) -> None:
-    monkeypatch.setattr(run, "load_subjects", subjects)
-    monkeypatch.setattr(work, "_subjects", subjects)
-    monkeypatch.setattr(work, "_engine", lambda config: engine)
-    monkeypatch.setattr(run, "Engine", lambda config, note: engine)
+    tiny.use(monkeypatch, engine)
     use_executor(monkeypatch, Immediate())
 
 
@@ -57,7 +55,7 @@ def use_executor(monkeypatch: pytest.MonkeyPatch, executor: Executor) -> None:
     def given(workers: int, scheduler: str | None) -> Iterator[Executor]:
         yield executor
 
-    monkeypatch.setattr(run, "_executor", given)
+    monkeypatch.setattr(run, "executor", given)
 
 
 def test_rows_do_not_depend_on_tasks_or_interruptions(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -119,9 +119,8 @@ def test_percent_or_fraction() -> None:
 def test_bad_options_of_run(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Text, engine: Engine, arguments: list[str], says: str
 ) -> None:
-    monkeypatch.setattr(run, "load_subjects", tiny.subjects)
+    tiny.use(monkeypatch, engine)
     monkeypatch.setattr(run, "CONNECT_SECONDS", 1)
-    monkeypatch.setattr(run, "Engine", lambda config, note: engine)
     machine = tmp_path / "machine.toml"
     machine.write_text("".join(f"{k} = {v}\n" for k, v in TINY.model_dump().items() if isinstance(v, int)))
     command = ["campaign", "run", "tiny", "--config", str(machine), "--schemes", "fitact", *arguments]
@@ -132,11 +131,8 @@ def test_bad_options_of_run(
 @pytest.fixture
 def campaign(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, engine: Engine) -> Path:
     """A small stored campaign of this process."""
-    for module in (run, replay):
-        monkeypatch.setattr(module, "load_subjects", tiny.subjects)
-    monkeypatch.setattr(run, "run_task", tiny.run_task)
-    monkeypatch.setattr(run, "Engine", lambda config, note: engine)
-    monkeypatch.setattr(tiny.work, "_engine", lambda config: engine)
+    tiny.use(monkeypatch, engine)
+    monkeypatch.setattr(replay, "load_subjects", tiny.subjects)
     use_executor(monkeypatch, Immediate())
     run_campaign(tiny.OPTIONS, tmp_path / "tiny")
     return tmp_path / "tiny"

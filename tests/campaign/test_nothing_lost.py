@@ -16,11 +16,12 @@ from pathlib import Path
 
 import pytest
 
-from fitact_hw.campaign import run, work
+from fitact_hw.campaign import run
 from fitact_hw.campaign.engine import Engine
 from fitact_hw.campaign.run import run_campaign
 from fitact_hw.campaign.store import CampaignError, Row, Store
 from tests.campaign import tiny
+from tests.campaign.test_campaign import Immediate, use_executor
 from tests.campaign.tiny import OPTIONS, rows_of
 from tests.e2e.conftest import ROOT
 
@@ -31,9 +32,7 @@ PATIENCE_SECONDS = 600
 @pytest.fixture(autouse=True)
 def _tiny(monkeypatch: pytest.MonkeyPatch, engine: Engine) -> None:
     """This process runs the tiny campaign with its one engine; workers of their own get it by the task."""
-    monkeypatch.setattr(run, "load_subjects", tiny.subjects)
-    monkeypatch.setattr(run, "run_task", tiny.run_task)
-    monkeypatch.setattr(run, "Engine", lambda config, note: engine)
+    tiny.use(monkeypatch, engine)
 
 
 @pytest.fixture(scope="module")
@@ -41,21 +40,16 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory, engine: Engine) -> lis
     """Rows of a run in one go."""
     folder = tmp_path_factory.mktemp("undisturbed")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(run, "load_subjects", tiny.subjects)
-        patch.setattr(run, "Engine", lambda config, note: engine)
-        _here(patch, engine)
+        tiny.use(patch, engine)
+        _here(patch)
         run_campaign(OPTIONS, folder)
     rows = rows_of(folder)
     assert len(rows) == OPTIONS.faults * len(OPTIONS.schemes)
     return rows
 
 
-def _here(patch: pytest.MonkeyPatch, engine: Engine) -> None:
+def _here(patch: pytest.MonkeyPatch) -> None:
     """Run tasks in this process."""
-    from tests.campaign.test_campaign import Immediate, use_executor
-
-    patch.setattr(work, "_subjects", tiny.subjects)
-    patch.setattr(work, "_engine", lambda config: engine)
     use_executor(patch, Immediate())
 
 
@@ -86,7 +80,7 @@ def test_two_processes_on_one_store_killed_one_after_the_other(
         assert stored < len(rows) < len(undisturbed)
         assert set(rows) < set(undisturbed)
         stored = len(rows)
-    _here(monkeypatch, engine)
+    _here(monkeypatch)
     run_campaign(OPTIONS, tmp_path)
     assert rows_of(tmp_path) == undisturbed
 
@@ -111,7 +105,7 @@ def test_killed_worker_is_replaced(tmp_path: Path, undisturbed: list[Row]) -> No
 def test_full_disk_keeps_what_is_stored(
     tmp_path: Path, undisturbed: list[Row], monkeypatch: pytest.MonkeyPatch, engine: Engine
 ) -> None:
-    _here(monkeypatch, engine)
+    _here(monkeypatch)
     connect = Store._connect
     with monkeypatch.context() as patch:
 
@@ -218,7 +212,7 @@ def test_dask_cluster_gives_the_same_rows_and_may_die(
     rows = rows_of(folder)
     assert 0 < len(rows) < len(undisturbed)
     assert set(rows) < set(undisturbed)
-    _here(monkeypatch, engine)
+    _here(monkeypatch)
     run_campaign(OPTIONS, folder)
     assert rows_of(folder) == undisturbed
 

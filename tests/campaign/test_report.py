@@ -65,6 +65,7 @@ def folder(tmp_path: Path) -> Path:
     with Store(store_path(tmp_path / "tiny"), create=True) as store:
         store.claim(identity)
         store.note(faults=200, bits=BITS, cycles=dict.fromkeys(SCHEMES, 900), versions={"python": "3"})
+        store.note(bound_flips={"fitact": {"raised": [1, 4, 7], "lowered": [118]}})
         store.add(make_rows())
     return tmp_path / "tiny"
 
@@ -164,7 +165,7 @@ def test_every_file_of_a_report(folder: Path) -> None:
     [sdc] = [line for line in lines if line["group"] == "structure" and line["key"] == "weight_buffer"
              and line["scheme"] == "unprotected" and line["measure"] == "sdc" and not line["rival"]]  # fmt: skip
     assert (sdc["hits"], sdc["upsets"], sdc["value"]) == ("8", "40", "0.2")
-    assert {line["group"] for line in lines} == {"machine", "structure", "layer", "bit", "PE row", "PE column"}
+    assert {line["group"] for line in lines} == {"machine", "structure", "layer", "bit", "PE row", "PE column", "bound"}
     table = pyarrow.parquet.read_table(folder / "report.parquet").to_pylist()
     assert len(table) == 240
     assert (table[5]["event"], table[5]["cycles"]) == (make_rows()[125].event, 1 << 63)
@@ -192,6 +193,10 @@ def test_all_sentences_are_plain(folder: Path) -> None:
     assert "Bound buffer under FitAct: masked 87.5 %" in text
     assert "Bound buffer under unprotected: every upset was masked" in text
     assert "PE columns under FitAct, any effect: no difference shown (chi-squared p = 0.17)" in text
+    assert (
+        "Upsets that raise a bound of FitAct (its neuron is bounded less or not at all): 3, any effect 100.0 %" in text
+    )
+    assert "Upsets that lower a bound of FitAct (its neuron is zero more often): 1, any effect 0 %" in text
     assert "nan" not in text
 
 

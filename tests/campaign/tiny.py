@@ -12,9 +12,10 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 from fitact_hw.campaign import run, work
-from fitact_hw.campaign.engine import Times
+from fitact_hw.campaign.engine import Engine, Times
 from fitact_hw.campaign.plan import CampaignOptions, Subject
 from fitact_hw.campaign.store import CampaignError, Row, Store, store_path
 from tests.campaign.conftest import make_case
@@ -38,6 +39,14 @@ def subjects(options: CampaignOptions) -> dict[str, Subject]:
         images = rng.integers(-128, 128, (options.images, 3, 6, 6), np.int64)
         found[scheme] = Subject(replace(case.network, scheme=scheme), case.program, images)
     return found
+
+
+def use(patch: pytest.MonkeyPatch, engine: Engine) -> None:
+    """Run these networks with ``engine`` in this process, and in its workers with their own."""
+    patch.setattr(run, "load_subjects", subjects)
+    patch.setattr(run, "Engine", lambda config, note: engine)
+    patch.setattr(run, "run_task", run_task)
+    patch.setattr(work, "_engine", lambda config: engine)
 
 
 def run_task(task: work.Task) -> tuple[list[Row], Times]:
