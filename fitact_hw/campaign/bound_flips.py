@@ -28,7 +28,9 @@ def bound_addresses(program: Program, accesses: AccessTrace, events: Sequence[Fa
     found = {}
     for number, event in enumerate(events):
         upset = event.upsets[0]
-        held = np.flatnonzero((words == upset.word) & (cycles < upset.cycle)) if upset.site == BOUND else ()
+        if upset.site != BOUND:
+            continue
+        held = np.flatnonzero((words == upset.word) & (cycles < upset.cycle))
         if len(held) and addresses[held[-1]] >= 0:
             found[number] = int(addresses[held[-1]])
     return found

@@ -132,12 +132,10 @@ def bound_sentences(analysis: Analysis, comparisons: Sequence[Comparison], fit_p
             f"Bound buffer under {_listed(silent)}: every upset was masked (upper end {percent(upper)} for any effect)."
         )
     for entry in analysis.bound_flips:
-        meaning = (
-            "its neuron is bounded less or not at all" if entry.key[0] == RAISED else "its neuron is zero more often"
-        )
+        effect, sdc = (percent_interval(entry.estimates[measure]) for measure in (EFFECT, SDC))
         sentences.append(
-            f"Upsets that {_CHANGES[entry.key[0]]} a bound of {scheme_name(entry.scheme)} ({meaning}): {entry.upsets}, any "
-            f"effect {percent_interval(entry.estimates[EFFECT])}, SDC {percent_interval(entry.estimates[SDC])}."
+            f"Upsets that {_CHANGES[entry.key[0]]} a loaded bound of {scheme_name(entry.scheme)}: {entry.upsets}, any "
+            f"effect {effect}, SDC {sdc}."
         )
     reference = reference_of(analysis.schemes)
     own = entries.get(reference, [None])[0]

@@ -16,7 +16,7 @@ _NEVER = np.iinfo(np.int64).max
 
 
 def load_stream(program: Program, buffer: Buffer = Buffer.ACTIVATION) -> tuple[np.ndarray, np.ndarray]:
-    """Writes of an activation, weight or bound buffer in the program's order: word, memory address (-1: zero), int64."""
+    """Writes of an activation, weight or bound buffer in program order: word, memory address (-1: zero), int64."""
     words, addresses = [np.zeros(0, np.int64)], [np.zeros(0, np.int64)]
     for instruction in program.instructions:
         if instruction.opcode is not Opcode.LOAD or instruction["buffer"] != int(buffer):

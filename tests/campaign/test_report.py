@@ -193,10 +193,8 @@ def test_all_sentences_are_plain(folder: Path) -> None:
     assert "Bound buffer under FitAct: masked 87.5 %" in text
     assert "Bound buffer under unprotected: every upset was masked" in text
     assert "PE columns under FitAct, any effect: no difference shown (chi-squared p = 0.17)" in text
-    assert (
-        "Upsets that raise a bound of FitAct (its neuron is bounded less or not at all): 3, any effect 100.0 %" in text
-    )
-    assert "Upsets that lower a bound of FitAct (its neuron is zero more often): 1, any effect 0 %" in text
+    assert "Upsets that raise (weaker clamp) a loaded bound of FitAct: 3, any effect 100.0 %" in text
+    assert "Upsets that lower (neuron zero more often) a loaded bound of FitAct: 1, any effect 0 %" in text
     assert "nan" not in text
 
 
