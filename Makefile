@@ -49,7 +49,8 @@ resilience: $(READY)  ## accuracy against bit error rate in parameter memory, ev
 
 campaign: $(READY)  ## thousands of RTL-exact upsets through the native engine; stop at any time, repeat to continue
 	@$(FITACT) campaign run $(MODEL) $(MACHINE) $(call option,FAULTS,faults) $(call option,IMAGES,images) \
-	  $(call option,SEED,seed) $(call option,SHAPE,shape) $(call option,OUT,out)
+	  $(call option,SEED,seed) $(call option,SHAPE,shape) $(call option,MARGIN,margin) \
+	  $(call option,CONFIDENCE,confidence) $(call option,SCHEDULER,scheduler) $(call option,OUT,out)
 
 overhead: $(READY)  ## area, timing, memory, latency and energy of every scheme (LIBERTY= for a real library)
 	@$(FITACT) overhead $(MACHINE) $(call option,LIBERTY,liberty) $(call option,OUT,out)

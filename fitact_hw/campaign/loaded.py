@@ -15,11 +15,11 @@ _CYCLE = np.uint64((1 << 39) - 1)
 _NEVER = np.iinfo(np.int64).max
 
 
-def load_stream(program: Program) -> tuple[np.ndarray, np.ndarray]:
-    """Writes of the activation buffer in the order of the program: word and memory address (-1: a zero), int64."""
+def load_stream(program: Program, buffer: Buffer = Buffer.ACTIVATION) -> tuple[np.ndarray, np.ndarray]:
+    """Writes of an activation, weight or bound buffer in program order: word, memory address (-1: zero), int64."""
     words, addresses = [np.zeros(0, np.int64)], [np.zeros(0, np.int64)]
     for instruction in program.instructions:
-        if instruction.opcode is not Opcode.LOAD or instruction["buffer"] != int(Buffer.ACTIVATION):
+        if instruction.opcode is not Opcode.LOAD or instruction["buffer"] != int(buffer):
             continue
         base, count = instruction["buffer_base"], load_words(instruction)
         source = np.full(count, -1, np.int64)

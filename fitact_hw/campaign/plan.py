@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import hashlib
+import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from fitact_hw.campaign.engine import Engine, Facts
 from fitact_hw.campaign.statistics import sample_size
-from fitact_hw.campaign.store import SCHEMA
+from fitact_hw.campaign.store import SCHEMA, CampaignError
 from fitact_hw.compiler import compile_network, with_images
 from fitact_hw.config import AcceleratorConfig
 from fitact_hw.experiment.inputs import SCHEMES, load_images, load_networks
@@ -20,6 +20,9 @@ from fitact_hw.faults import FaultEvent, Shape, Storage, sample
 from fitact_hw.program import Program
 from fitact_hw.sites import list_sites, select
 from golden.qnetwork import QNetwork
+
+if TYPE_CHECKING:  # heavy, and a report needs none of it
+    from fitact_hw.campaign.engine import Engine, Facts
 
 CHUNK = 400
 """Injections of one task: enough that the two fault-free runs of a task do not weigh, few enough to lose."""
@@ -73,10 +76,12 @@ class Subject:
 
 
 def load_subjects(options: CampaignOptions) -> dict[str, Subject]:
-    """Scheme -> subject. Raises GoldenError or FitActError for unknown names."""
+    """Scheme -> subject. Raises GoldenError for unknown names, CampaignError for too few images."""
     from golden.quantise import quantise_images
 
     pictures, _, _ = load_images(options.images)
+    if len(pictures) < options.images:
+        raise CampaignError(f"only {len(pictures)} images are at hand: use --images {len(pictures)} or fewer")
     networks = load_networks(options.model, options.config.word_bits, options.schemes)
     return {
         scheme: Subject(network, compile_network(network, options.config, 1), quantise_images(network, pictures))
@@ -97,8 +102,35 @@ def structure_bits(options: CampaignOptions) -> dict[str, int]:
 
 
 def faults_for_margin(options: CampaignOptions, cycles: int, margin: float, confidence: float) -> int:
-    """Injections per scheme so that every structure's probabilities have this margin of error."""
-    return sum(sample_size(bits * cycles, margin, confidence) for bits in structure_bits(options).values())
+    """Injections per scheme so that every structure's probabilities have this margin of error.
+
+    All structures get as many as the largest of them needs, because injections are spread evenly.
+    """
+    sizes = [sample_size(bits * cycles, margin, confidence) for bits in structure_bits(options).values()]
+    return max(sizes) * len(sizes)
+
+
+def image_of(number: int, structures: int, images: int) -> int:
+    """The image that injection ``number`` strikes: every structure meets every image equally often."""
+    return number // structures % images
+
+
+def command_of(options: CampaignOptions) -> str:
+    """The command line that runs the same campaign; without paths. ``machine.toml`` stands for what has no option."""
+    default, machine = CampaignOptions(), options.config.model_dump(mode="json")
+    parts = ["fitact", "campaign", "run", options.model, "--faults", str(options.faults)]
+    for name in ("images", "seed"):
+        parts += [f"--{name}", str(getattr(options, name))]
+    named = {"shape": options.shape.value, "schemes": ",".join(options.schemes)}
+    named["structures"] = ",".join(options.structures)
+    usual = {"shape": default.shape.value, "schemes": ",".join(default.schemes), "structures": ""}
+    for name, value in named.items():
+        parts += [f"--{name}", value] if value != usual[name] else []
+    given = {"rows": "rows", "cols": "cols", "word_bits": "word"}
+    plain = AcceleratorConfig.create(**{name: machine[name] for name in given}).model_dump(mode="json")
+    for name, option in given.items():
+        parts += [f"--{option}", str(machine[name])] if machine[name] != getattr(default.config, name) else []
+    return shlex.join(parts + (["--config", "machine.toml"] if machine != plain else []))
 
 
 def timing(scheme: str, facts: Facts) -> Timeline:

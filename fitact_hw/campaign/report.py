@@ -1,10 +1,10 @@
-"""Probabilities per scheme, structure and site from a campaign store: tables and Parquet."""
+"""`fitact campaign report`: HTML page, CSV and Parquet beside the store, and a summary on the terminal."""
 
 from __future__ import annotations
 
-import itertools
+import csv
+import io
 import json
-from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import fields
 from pathlib import Path
@@ -12,128 +12,140 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from fitact_hw.campaign.plan import CampaignOptions, structure_bits
-from fitact_hw.campaign.statistics import Estimate, mcnemar, stratified
-from fitact_hw.campaign.store import CampaignError, Row, Store
-from fitact_hw.faults import Outcome
+from fitact_hw.campaign.analysis import (
+    BIT,
+    BOUND,
+    FAILURE,
+    LAYER,
+    MACHINE,
+    MEASURES,
+    PE_COL,
+    PE_ROW,
+    SDC,
+    STRUCTURE,
+    Analysis,
+)
+from fitact_hw.campaign.comparison import Comparison, scheme_name
+from fitact_hw.campaign.findings import all_comparisons, number_interval, percent_interval
+from fitact_hw.campaign.page import FIT_SOURCE, render, replay_command
+from fitact_hw.campaign.places import worst_sites
+from fitact_hw.campaign.snapshot import load_campaign
+from fitact_hw.campaign.statistics import Difference, Estimate
+from fitact_hw.campaign.store import CampaignError, Row
+from golden.artefacts import write_text
 
-PARQUET = "injections.parquet"
-MBIT = 1e6
+PAGE, PARQUET, CSV = "report.html", "report.parquet", "report.csv"
 
-CRITICAL = (Outcome.SDC.value,)
-FAILING = tuple(o.value for o in Outcome if o not in (Outcome.MASKED, Outcome.BENIGN))
-
-
-def options_of(store: Store) -> CampaignOptions:
-    """The options that a store was started with; ``faults`` is the longest list that it holds."""
-    identity = store.identity()
-    if not identity:
-        raise CampaignError(f"{store.path} is empty: start a campaign with `fitact campaign run`")
-    faults = max((number + 1 for _, number in store.present()), default=0)
-    return CampaignOptions.from_json({**identity, "faults": faults})
-
-
-def estimate(rows: Sequence[Row], outcomes: Iterable[str], confidence: float = 0.95) -> Estimate:
-    """Share of ``rows`` with one of ``outcomes``."""
-    wanted = set(outcomes)
-    return Estimate.of(sum(row.outcome in wanted for row in rows), len(rows), confidence)
-
-
-def _grouped(rows: Iterable[Row], *names: str) -> dict[tuple[str, ...], list[Row]]:
-    groups: dict[tuple[str, ...], list[Row]] = defaultdict(list)
-    for row in rows:
-        groups[tuple(str(getattr(row, name)) for name in names)].append(row)
-    return groups
+CSV_HEADER = (
+    "group", "key", "scheme", "rival", "measure", "hits", "upsets", "value", "low", "high", "fit", "fit_low",
+    "fit_high", "p",
+)  # fmt: skip
 
 
-def overall(
-    rows: Sequence[Row], bits: dict[str, int], outcomes: Iterable[str], confidence: float = 0.95
-) -> dict[str, Estimate]:
-    """Scheme -> probability over the whole machine, every structure weighted with its bits."""
-    wanted = tuple(outcomes)
-    result = {}
-    for (scheme,), of_scheme in _grouped(rows, "scheme").items():
-        parts = {s: estimate(group, wanted, confidence) for (s,), group in _grouped(of_scheme, "structure").items()}
-        result[scheme] = stratified(parts, {name: float(bits[name]) for name in parts}, confidence)
-    return result
+def run_report(console: Console, folder: Path, fit_per_mbit: float, confidence: float) -> None:
+    """Write everything about the campaign in ``folder`` and print a summary. Raises CampaignError."""
+    analysis = Analysis(load_campaign(folder), confidence)
+    comparisons = all_comparisons(analysis)
+    print_summary(console, analysis, comparisons, fit_per_mbit)
+    page = render(analysis, comparisons, fit_per_mbit, (CSV, PARQUET))
+    write_text(folder / PAGE, page)
+    write_text(folder / CSV, csv_text(analysis, comparisons, fit_per_mbit))
+    export_parquet(analysis.campaign.rows, folder / PARQUET)
+    console.print(f"report: {folder / PAGE}; aggregates: {folder / CSV}; all injections: {folder / PARQUET}")
 
 
-def paired(rows: Sequence[Row], one: str, other: str, outcomes: Iterable[str] = CRITICAL) -> tuple[int, int, float]:
-    """Faults on which only ``one`` fails, only ``other`` fails, and McNemar's exact p-value."""
-    wanted = set(outcomes)
-    failed = {s: {row.number: row.outcome in wanted for row in rows if row.scheme == s} for s in (one, other)}
-    common = failed[one].keys() & failed[other].keys()
-    only_one = sum(failed[one][n] and not failed[other][n] for n in common)
-    only_other = sum(failed[other][n] and not failed[one][n] for n in common)
-    return only_one, only_other, mcnemar(only_one, only_other)
+def csv_text(analysis: Analysis, comparisons: Iterable[Comparison], fit_per_mbit: float) -> str:
+    """All aggregates, a line per group, key, scheme and measure; a line with ``rival`` is a paired difference.
+
+    ``hits``: injections that count (of a difference: faults on which only the rival fails). Rates only where they
+    have a meaning: whole machine and structures.
+    """
+    groups = {
+        MACHINE: analysis.machine, STRUCTURE: analysis.structures, LAYER: analysis.layers,
+        BIT: analysis.bit_positions, BOUND: analysis.bound_flips, PE_ROW: analysis.pe_rows, PE_COL: analysis.pe_columns,
+    }  # fmt: skip
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(CSV_HEADER)
+    for group, entries in groups.items():
+        for entry in entries:
+            for measure in MEASURES:
+                e = entry.estimates[measure]
+                line = [group, ":".join(entry.key), entry.scheme, "", measure, e.hits, e.total, *_ends(e)]
+                rated = group in (MACHINE, STRUCTURE)
+                writer.writerow([*line, *_ends(entry.fit(measure, fit_per_mbit))] if rated else line)
+    for item in comparisons:
+        d, group = item.difference, MACHINE if item.key == MACHINE else STRUCTURE
+        line = [group, item.key, item.scheme, item.rival, item.measure, d.only_first, d.total, *_ends(d)]
+        writer.writerow([*line, "", "", "", f"{d.p:.4g}"])
+    return text.getvalue()
 
 
-def _percent(value: Estimate) -> str:
-    return f"{value.value:.2%} [{value.low:.2%}, {value.high:.2%}]"
+def _ends(value: Estimate | Difference) -> list[str]:
+    return [f"{number:.5g}" for number in (value.value, value.low, value.high)]
 
 
-def print_report(console: Console, store: Store, fit_per_mbit: float, confidence: float = 0.95) -> None:
-    """Everything as tables; ``fit_per_mbit``: raw upset rate of the memory cells (FIT per 10^6 bits)."""
-    options, rows = options_of(store), store.rows()
-    if not rows:
-        raise CampaignError(f"{store.path} has no injections yet: run `fitact campaign resume`")
-    bits = structure_bits(options)
-    title = f"{options.model}, {options.config.rows}x{options.config.cols}, {options.config.word_bits}-bit words"
-    table = Table(title=f"{title}: outcome of an upset by structure, {confidence:.0%} intervals")
-    for name in ("structure", "scheme", "upsets", *(o.value for o in Outcome)):
-        table.add_column(name, justify="left" if name in ("structure", "scheme") else "right")
-    table.add_column("SDC probability", justify="right")
-    groups = _grouped(rows, "structure", "scheme")
-    for structure, scheme in itertools.product(bits, options.schemes):
-        group = groups.get((structure, scheme), [])
-        if not group:
-            continue
-        counts = Counter(row.outcome for row in group)
-        sdc = estimate(group, CRITICAL, confidence)
-        last = scheme == options.schemes[-1]
-        table.add_row(
-            structure,
-            scheme,
-            str(len(group)),
-            *(str(counts[o.value]) for o in Outcome),
-            _percent(sdc),
-            end_section=last,
-        )
+def print_summary(console: Console, analysis: Analysis, comparisons: Sequence[Comparison], fit_per_mbit: float) -> None:
+    """SDC and failures by structure and scheme, the whole machine, the paired comparison, the worst sites."""
+    console.print(f"[bold]{analysis.campaign.title}[/], {len(analysis.campaign.rows):,} injections")
+    _print_structures(console, analysis)
+    _print_machine(console, analysis, comparisons, fit_per_mbit)
+    _print_worst(console, analysis)
+
+
+def _table(title: str, left: Sequence[str], right: Sequence[str]) -> Table:
+    table = Table(title=title, title_justify="left")
+    for name in left:
+        table.add_column(name)
+    for name in right:
+        table.add_column(name, justify="right")
+    return table
+
+
+def _print_structures(console: Console, analysis: Analysis) -> None:
+    title = f"SDC probability of an upset, {analysis.confidence:.0%} intervals"
+    table = _table(title, ("structure",), ("upsets each", *map(scheme_name, analysis.schemes)))
+    entries = analysis.structures
+    for name in dict.fromkeys(entry.key[0] for entry in entries):
+        of_name = {entry.scheme: entry for entry in entries if entry.key[0] == name}
+        cells = [
+            percent_interval(of_name[scheme].estimates[SDC]) if scheme in of_name else "" for scheme in analysis.schemes
+        ]
+        table.add_row(name, str(max(entry.upsets for entry in of_name.values())), *cells)
     console.print(table)
-    _print_overall(console, rows, bits, fit_per_mbit, confidence)
-    _print_worst(console, rows)
 
 
-def _print_overall(
-    console: Console, rows: Sequence[Row], bits: dict[str, int], fit_per_mbit: float, confidence: float
+def _print_machine(
+    console: Console, analysis: Analysis, comparisons: Sequence[Comparison], fit_per_mbit: float
 ) -> None:
-    total = sum(bits.values())
-    table = Table(title=f"whole machine, weighted with its {total:,} storage bits; raw rate {fit_per_mbit:g} FIT/Mbit")
-    for name in ("scheme", "SDC", "any failure", "SDC FIT", "against unprotected (only it / only this, p)"):
-        table.add_column(name, justify="left" if name == "scheme" else "right")
-    sdc, failing = overall(rows, bits, CRITICAL, confidence), overall(rows, bits, FAILING, confidence)
-    for scheme, value in sdc.items():
-        compared = "-"
-        if scheme != "unprotected" and "unprotected" in sdc:
-            only, here, p = paired(rows, "unprotected", scheme)
-            compared = f"{only} / {here}, p = {p:.2g}"
-        fit = value.value * total / MBIT * fit_per_mbit
-        table.add_row(scheme, _percent(value), _percent(failing[scheme]), f"{fit:.3g}", compared)
+    table = _table(
+        f"Whole machine, by bits; raw rate {fit_per_mbit:g} FIT/Mbit ({FIT_SOURCE})",
+        ("scheme",), ("SDC", "any failure", "FIT of SDC"),
+    )  # fmt: skip
+    for entry in analysis.machine:
+        found = [percent_interval(entry.estimates[measure]) for measure in (SDC, FAILURE)]
+        table.add_row(scheme_name(entry.scheme), *found, number_interval(entry.fit(SDC, fit_per_mbit)))
     console.print(table)
+    for item in comparisons:
+        if item.key == MACHINE and item.measure == SDC:
+            d = item.difference
+            console.print(
+                f"{scheme_name(item.scheme)} against {scheme_name(item.rival)}, SDC on the same faults: {item.words} "
+                f"({percent_interval(d)}; only the other {d.only_first}, "
+                f"only this {d.only_second}, p = {d.p:.2g})"
+            )
 
 
-def _print_worst(console: Console, rows: Sequence[Row], count: int = 10) -> None:
-    bad = Counter(row.site for row in rows if row.outcome in FAILING)
-    if not bad:
+def _print_worst(console: Console, analysis: Analysis) -> None:
+    sites = worst_sites(analysis.campaign.rows, analysis.schemes, analysis.confidence)
+    if not sites:
         return
-    hits = Counter(row.site for row in rows)
-    example = {row.site: row for row in rows if row.outcome in FAILING}
-    table = Table(title="sites with the most failures")
-    for name in ("site", "failures", "upsets", "one of them"):
-        table.add_column(name, justify="right" if name in ("failures", "upsets") else "left", overflow="fold")
-    for site, failures in bad.most_common(count):
-        table.add_row(site, str(failures), str(hits[site]), f"{example[site].scheme}-{example[site].number}")
+    table = _table("Sites that fail most surely", ("site",), ("failing upsets", "share", "one of them"))
+    for site in sites:
+        share = percent_interval(site.failing)
+        table.add_row(site.path, f"{site.failing.hits} of {site.failing.total}", share, site.example.id)
     console.print(table)
+    console.print(f"replay: {replay_command(analysis.campaign.folder, sites[0].example)}", soft_wrap=True)
 
 
 def export_parquet(rows: Sequence[Row], path: Path) -> Path:
@@ -142,9 +154,10 @@ def export_parquet(rows: Sequence[Row], path: Path) -> Path:
         import pyarrow
         import pyarrow.parquet
     except ImportError:
-        raise CampaignError("Parquet needs pyarrow: run `make setup`, or leave --parquet out") from None
+        raise CampaignError("Parquet needs pyarrow: run `make setup`") from None
     columns = {item.name: [getattr(row, item.name) for row in rows] for item in fields(Row)}
     columns["logits"] = [json.loads(text) for text in columns["logits"]]
+    columns["cycles"] = pyarrow.array(columns["cycles"], pyarrow.uint64())  # an upset can set the counter's top bit
     temporary = path.with_name(path.name + ".part")
     pyarrow.parquet.write_table(pyarrow.table(columns), temporary)
     temporary.replace(path)

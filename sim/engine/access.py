@@ -62,6 +62,14 @@ class AccessTrace:
         first, last, word = self._spans(buffer)
         return np.bincount(word, last - first + 1, self.depths[buffer]).astype(np.int64)
 
+    def writes(self, buffer: int) -> tuple[np.ndarray, np.ndarray]:
+        """Word and cycle, int64, of every write of buffer number ``buffer``, in the order of time."""
+        keys = self.keys[buffer]
+        keys = keys[(keys & np.uint64(1)).astype(bool)]
+        cycle = (keys >> np.uint64(1) & np.uint64((1 << 39) - 1)).astype(np.int64)
+        order = np.argsort(cycle, kind="stable")
+        return (keys >> np.uint64(40)).astype(np.int64)[order], cycle[order]
+
     def _spans(self, buffer: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Intervals [first, last] of cycles, int64, after which the next access of ``word`` is a read."""
         keys = self.keys[buffer]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import Executor, Future
 from contextlib import contextmanager
@@ -9,22 +10,20 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
-from rich.console import Console
 
-from fitact_hw.campaign import plan, run, work
+from fitact_hw.campaign import plan, run
 from fitact_hw.campaign.engine import Engine
 from fitact_hw.campaign.plan import CampaignOptions, Subject
-from fitact_hw.campaign.report import export_parquet, options_of, overall, paired, print_report
-from fitact_hw.campaign.run import run_campaign, store_path
-from fitact_hw.campaign.store import CampaignError, Row, Store
-from tests.campaign.conftest import make_case
+from fitact_hw.campaign.run import run_campaign
+from fitact_hw.campaign.snapshot import options_of
+from fitact_hw.campaign.statistics import sample_size
+from fitact_hw.campaign.store import CampaignError, Store, store_path
+from fitact_hw.errors import FitActError
+from fitact_hw.faults import Shape
+from tests.campaign import tiny
+from tests.campaign.tiny import OPTIONS, rows_of, subjects
 from tests.sim.machines import TINY
-
-OPTIONS = CampaignOptions(
-    "tiny", TINY, ("unprotected", "fitact"), ("weight_buffer", "bound_buffer", "pe_psum"), faults=60, images=2
-)
 
 
 class Immediate(Executor):
@@ -43,38 +42,20 @@ class Immediate(Executor):
         return future
 
 
-def subjects(options: CampaignOptions) -> dict[str, Subject]:
-    """Stand-ins for the trained networks."""
-    rng = np.random.default_rng(options.seed)
-    found = {}
-    for scheme, bound in (("unprotected", "none"), ("fitact", "neuron")):
-        case = make_case(bound)
-        images = rng.integers(-128, 128, (options.images, 3, 6, 6), np.int64)
-        found[scheme] = Subject(replace(case.network, scheme=scheme), case.program, images)
-    return found
-
-
 @pytest.fixture(autouse=True)
 def _in_process(monkeypatch: pytest.MonkeyPatch, engine: Engine) -> None:
-    monkeypatch.setattr(run, "load_subjects", subjects)
-    monkeypatch.setattr(work, "_subjects", subjects)
-    monkeypatch.setattr(work, "_engine", lambda config: engine)
-    monkeypatch.setattr(run, "Engine", lambda config, note: engine)
-    _use(monkeypatch, Immediate())
+    tiny.use(monkeypatch, engine)
+    use_executor(monkeypatch, Immediate())
 
 
-def _use(monkeypatch: pytest.MonkeyPatch, executor: Executor) -> None:
+def use_executor(monkeypatch: pytest.MonkeyPatch, executor: Executor) -> None:
+    """Give all tasks to ``executor``."""
+
     @contextmanager
     def given(workers: int, scheduler: str | None) -> Iterator[Executor]:
         yield executor
 
-    monkeypatch.setattr(run, "_executor", given)
-
-
-def rows_of(folder: Path) -> list[Row]:
-    """What matters: who shared a simulation with whom depends on the tasks."""
-    rows = Store(store_path(folder)).rows()
-    return [replace(row, simulated_cycles=0) for row in rows]
+    monkeypatch.setattr(run, "executor", given)
 
 
 def test_rows_do_not_depend_on_tasks_or_interruptions(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -85,10 +66,10 @@ def test_rows_do_not_depend_on_tasks_or_interruptions(tmp_path: Path, monkeypatc
     run_campaign(OPTIONS, tmp_path / "pieces", chunk=7)
     assert rows_of(tmp_path / "pieces") == whole
     for tasks in (1, 2, 3):
-        _use(monkeypatch, Immediate(tasks))
+        use_executor(monkeypatch, Immediate(tasks))
         with pytest.raises(KeyboardInterrupt):
             run_campaign(replace(OPTIONS, faults=50), tmp_path / "broken", chunk=9)
-    _use(monkeypatch, Immediate())
+    use_executor(monkeypatch, Immediate())
     run_campaign(OPTIONS, tmp_path / "broken", chunk=9)
     assert rows_of(tmp_path / "broken") == whole
 
@@ -98,6 +79,18 @@ def test_other_options_weights_or_rtl_are_refused(tmp_path: Path, monkeypatch: p
     run_campaign(few, tmp_path)
     with pytest.raises(CampaignError, match="other pictures, seed:"):
         run_campaign(replace(few, seed=2), tmp_path)
+    others = {
+        "config": {"config": TINY.model_copy(update={"queue_depth": 5})},
+        "schemes": {"schemes": ("fitact",)},
+        "structures": {"structures": ("pe_psum",)},
+        "shape": {"shape": Shape.ROWS_2},
+        "model": {"model": "other"},
+        "images": {"images": 1},
+    }
+    for name, change in others.items():
+        with pytest.raises(CampaignError, match=name):
+            run_campaign(replace(few, **change), tmp_path)  # type: ignore[arg-type]
+    assert len(rows_of(tmp_path)) == 8
     with monkeypatch.context() as patch:
         patch.setattr(run, "source_fingerprint", lambda config: "other RTL")
         with pytest.raises(CampaignError, match="other machine"):
@@ -125,24 +118,40 @@ def test_schemes_get_the_same_bits(tmp_path: Path) -> None:
         assert one.layer == other.layer
 
 
-def test_report_and_parquet(tmp_path: Path) -> None:
-    import pyarrow.parquet
+def test_every_structure_meets_every_image(tmp_path: Path) -> None:
+    """Three structures on three images: taking turns by the same number would tie each structure to one image."""
+    run_campaign(replace(OPTIONS, faults=18, images=3, schemes=("fitact",)), tmp_path)
+    met = Counter((row.structure, row.image) for row in rows_of(tmp_path))
+    assert len(met) == 9
+    assert set(met.values()) == {2}
 
-    run_campaign(OPTIONS, tmp_path)
-    store = Store(store_path(tmp_path))
-    assert options_of(store) == OPTIONS
-    console = Console(width=200, record=True, file=(tmp_path / "out.txt").open("w"))
-    print_report(console, store, 1000.0)
-    text = console.export_text()
-    assert "weight_buffer" in text
-    assert "whole machine" in text
-    rows = store.rows()
-    values = overall(rows, plan.structure_bits(OPTIONS), ("sdc",))
-    assert set(values) == set(OPTIONS.schemes)
-    assert all(value.low <= value.value <= value.high for value in values.values())
-    only_one, only_other, p = paired(rows, "unprotected", "fitact")
-    assert 0 <= only_one + only_other <= 60
-    assert 0 < p <= 1
-    table = pyarrow.parquet.read_table(export_parquet(rows, tmp_path / "x.parquet")).to_pylist()
-    assert len(table) == len(rows)
-    assert table[5]["event"] == rows[5].event
+
+def test_resume_knows_what_was_planned(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    use_executor(monkeypatch, Immediate(1))
+    with pytest.raises(KeyboardInterrupt):
+        run_campaign(OPTIONS, tmp_path, chunk=9)
+    with Store(store_path(tmp_path)) as store:
+        assert options_of(store) == OPTIONS
+        facts = store.facts()
+    assert facts["bits"] == plan.structure_bits(OPTIONS)
+    assert set(facts["cycles"]) == set(OPTIONS.schemes)
+    use_executor(monkeypatch, Immediate())
+    run_campaign(replace(OPTIONS, faults=3), tmp_path)  # fewer than planned: the plan stays
+    with Store(store_path(tmp_path)) as store:
+        assert options_of(store).faults == OPTIONS.faults
+
+
+def test_margin_becomes_a_number_of_injections(tmp_path: Path) -> None:
+    options = replace(OPTIONS, schemes=("fitact",), structures=("pe_psum",))
+    run_campaign(options, tmp_path, margin=(0.1, 0.9))
+    with Store(store_path(tmp_path)) as store:
+        facts = store.facts()
+    population = plan.structure_bits(options)["pe_psum"] * facts["cycles"]["fitact"]
+    assert len(rows_of(tmp_path)) == facts["faults"] == sample_size(population, 0.1, 0.9)
+    assert (facts["margin"], facts["confidence"]) == (0.1, 0.9)
+
+
+def test_bad_options_leave_no_store(tmp_path: Path) -> None:
+    with pytest.raises(FitActError, match="cache"):
+        run_campaign(replace(OPTIONS, structures=("cache",)), tmp_path / "new")
+    assert not (tmp_path / "new").exists()

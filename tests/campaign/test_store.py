@@ -57,19 +57,83 @@ def test_another_campaign_is_refused(tmp_path: Path) -> None:
     assert store.identity()["programs"] == {"fitact": "abc"}
 
 
-def test_missing_damaged_and_newer_stores_are_named(tmp_path: Path) -> None:
+def _sqlite(path: Path, *statements: str) -> Path:
+    database = sqlite3.connect(path)
+    for statement in statements:
+        database.execute(statement)
+    database.commit()
+    database.close()
+    return path
+
+
+@pytest.mark.parametrize("create", [False, True])
+def test_files_that_are_no_store_of_ours_are_named_and_left_alone(tmp_path: Path, create: bool) -> None:
     with pytest.raises(CampaignError, match="does not exist"):
         Store(tmp_path / "none.sqlite")
     damaged = tmp_path / "damaged.sqlite"
     damaged.write_bytes(b"no database at all, but long enough to be read as one" * 40)
-    with pytest.raises(CampaignError, match="damaged"):
-        Store(damaged)
+    foreign = _sqlite(tmp_path / "foreign.sqlite", "CREATE TABLE injection (a)", "PRAGMA user_version=2")
     newer = tmp_path / "newer.sqlite"
-    database = sqlite3.connect(newer)
-    database.execute("PRAGMA user_version=99")
-    database.close()
-    with pytest.raises(CampaignError, match="table version 99"):
-        Store(newer)
+    Store(newer, create=True).close()
+    _sqlite(newer, "PRAGMA user_version=99")
+    for path, says in ((damaged, "damaged"), (foreign, "no campaign store"), (newer, "table version 99.*update")):
+        before = path.read_bytes()
+        with pytest.raises(CampaignError, match=says):
+            Store(path, create=create)
+        assert path.read_bytes() == before
+
+
+def test_an_empty_file_is_a_new_store_for_writing_only(tmp_path: Path) -> None:
+    path = tmp_path / "c.sqlite"
+    path.touch()
+    with pytest.raises(CampaignError, match="is empty"):
+        Store(path)
+    Store(path, create=True).close()
+    Store(path).close()
+
+
+def test_a_damaged_page_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "c.sqlite"
+    with Store(path, create=True) as store:
+        store.add([replace(ROW, number=number) for number in range(500)])
+    data = bytearray(path.read_bytes())
+    data[4096 * 4 :] = b"\xff" * (len(data) - 4096 * 4)
+    path.write_bytes(data)
+    with Store(path) as store, pytest.raises(CampaignError, match="damaged"):
+        store.rows()
+
+
+def test_reading_changes_nothing_and_sees_one_moment(tmp_path: Path) -> None:
+    path = tmp_path / "c.sqlite"
+    with Store(path, create=True) as writer, Store(path) as reader:
+        writer.add([ROW])
+        with reader.snapshot():
+            assert len(reader.rows()) == 1
+            writer.add([replace(ROW, number=1)])
+            assert len(reader.rows()) == 1
+        assert len(reader.rows()) == 2
+        with pytest.raises(CampaignError, match="readonly"):
+            reader.add([replace(ROW, number=2)])
+
+
+def test_facts_are_kept_beside_the_identity(tmp_path: Path) -> None:
+    with Store(tmp_path / "c.sqlite", create=True) as store:
+        store.note(faults=10, cycles={"fitact": 5})
+        store.note(faults=20)
+        assert store.facts() == {"faults": 20, "cycles": {"fitact": 5}}
+        assert store.identity() == {}
+        store.add([ROW])
+        assert store.row("fitact", 0) == ROW
+        assert store.row("fitact", 1) is None
+
+
+def test_two_processes_may_create_one_store(tmp_path: Path) -> None:
+    path = tmp_path / "c.sqlite"
+    code = "import sys; from pathlib import Path; from fitact_hw.campaign.store import Store; "
+    code += "Store(Path(sys.argv[1]), create=True).claim({'model': 'x'})"
+    processes = [subprocess.Popen([sys.executable, "-c", code, str(path)]) for _ in range(4)]
+    assert [process.wait() for process in processes] == [0] * 4
+    assert Store(path).identity() == {"model": "x"}
 
 
 def test_killed_writer_leaves_whole_transactions(tmp_path: Path) -> None:
@@ -78,7 +142,7 @@ def test_killed_writer_leaves_whole_transactions(tmp_path: Path) -> None:
     assert process.stdout is not None
     while int(process.stdout.readline()) < 20:
         pass
-    other = Store(path)  # a second process reads and writes meanwhile
+    other = Store(path, create=True)  # a second process reads and writes meanwhile
     other.add([replace(ROW, scheme="ranger")])
     time.sleep(0.05)
     process.kill()

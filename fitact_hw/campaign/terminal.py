@@ -1,0 +1,114 @@
+"""Campaigns at the terminal: live progress, status of one campaign, list of all."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from datetime import timedelta
+from pathlib import Path
+
+from rich.console import Console
+
+from fitact_hw.campaign.live import print_times
+from fitact_hw.campaign.plan import CampaignOptions
+from fitact_hw.campaign.run import run_campaign
+from fitact_hw.campaign.snapshot import options_of
+from fitact_hw.campaign.statistics import Estimate
+from fitact_hw.campaign.store import STORE, CampaignError, Row, Store, store_path
+from fitact_hw.experiment.progress import bar, terminal
+
+
+def outcome_shares(counts: Counter[str]) -> str:
+    """Share of every outcome with its 95 % interval, the most frequent first."""
+    total = counts.total()
+    parts = []
+    for outcome, count in counts.most_common():
+        share = Estimate.of(count, total)
+        parts.append(f"{outcome} {share.value:.1%} [{share.low:.1%}, {share.high:.1%}]")
+    return ", ".join(parts)
+
+
+class Progress:
+    """What a running campaign says: injections stored, rate, time left, outcomes with intervals."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._counts: Counter[str] = Counter()
+        self._started, self._before = time.monotonic(), 0
+        self.fresh = 0
+
+    def begin(self) -> None:
+        """Start the clock; count what an earlier run stored."""
+        self._started, self._before = time.monotonic(), self.fresh
+        with Store(store_path(self._folder)) as store:
+            self._counts = Counter({outcome: count for (outcome,), count in store.counts("outcome").items()})
+
+    def add(self, done: int, total: int, rows: list[Row]) -> str:
+        """Count ``rows``; returns the line about them."""
+        self.fresh += len(rows)
+        self._counts.update(row.outcome for row in rows)
+        rate = (self.fresh - self._before) / max(1e-9, time.monotonic() - self._started)
+        left = timedelta(seconds=round((total - done) / rate)) if rate else "?"
+        return f"{done:,} of {total:,}, {rate:.1f}/s, {left} left: {outcome_shares(self._counts)}"
+
+
+def run_live(
+    options: CampaignOptions,
+    folder: Path,
+    workers: int,
+    scheduler: str | None,
+    margin: tuple[float, float] | None,
+) -> None:
+    """Run a campaign with a progress bar; ``margin``: (margin of error, confidence) instead of a number of faults."""
+    console = terminal()
+    progress = Progress(folder)
+    with bar(console, f"{options.model}: injections") as advance:
+
+        def note(text: str) -> None:
+            console.print(f"[dim]{text}[/]")
+
+        def finished(done: int, total: int, rows: list[Row]) -> None:
+            advance(done, total)
+            if rows:
+                note(progress.add(done, total, rows))
+            else:
+                progress.begin()
+
+        times = run_campaign(
+            options, folder, workers=workers, scheduler=scheduler, finished=finished, note=note, margin=margin
+        )
+    print_times(console, times, progress.fresh)
+    print_status(console, folder)
+    console.print(f"report: .venv/bin/fitact campaign report {folder}", soft_wrap=True)
+
+
+def print_status(console: Console, folder: Path) -> None:
+    """One paragraph about the campaign in ``folder``. Raises CampaignError."""
+    with Store(store_path(folder)) as store, store.snapshot():
+        options = options_of(store)
+        counts = store.counts("scheme", "outcome")
+    total, planned = sum(counts.values()), options.faults * len(options.schemes)
+    share = f"{total / planned:.0%}" if planned else "nothing planned"
+    console.print(
+        f"[bold]{folder}[/]: {options.model}, {options.config.rows}x{options.config.cols}, "
+        f"{options.config.word_bits}-bit words, seed {options.seed}; {total:,} of {planned:,} injections ({share})"
+    )
+    for scheme in options.schemes:
+        of_scheme = Counter({outcome: count for (name, outcome), count in counts.items() if name == scheme})
+        if of_scheme:
+            console.print(f"  {scheme}: {of_scheme.total():,}; {outcome_shares(of_scheme)}")
+
+
+def print_list(console: Console, root: Path) -> None:
+    """Status of every campaign below ``root``; those that cannot be read are named at the end. Raises CampaignError."""
+    paths = sorted(root.glob(f"**/{STORE}"))
+    if not paths:
+        console.print(f"no campaigns below {root}: start one with `fitact campaign run`")
+    unreadable = []
+    for path in paths:
+        try:
+            print_status(console, path.parent)
+        except CampaignError as error:
+            unreadable.append(str(error))
+    if unreadable:
+        raise CampaignError(f"{len(unreadable)} of {len(paths)} cannot be read: {' | '.join(unreadable)}")

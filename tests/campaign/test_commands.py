@@ -1,0 +1,176 @@
+"""The campaign commands: percent syntax, and one clear line with exit code 2 for every store that cannot be used."""
+
+from __future__ import annotations
+
+import sqlite3
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from fitact_hw.campaign import replay, run, terminal
+from fitact_hw.campaign.engine import Engine
+from fitact_hw.campaign.run import run_campaign
+from fitact_hw.campaign.store import Store, store_path
+from fitact_hw.cli import main
+from fitact_hw.cli.options import fraction, names
+from fitact_hw.errors import FitActError
+from fitact_hw.faults import Outcome
+from tests.campaign import tiny
+from tests.campaign.test_campaign import Immediate, use_executor
+from tests.sim.machines import TINY
+
+Text = pytest.CaptureFixture[str]
+
+
+def fitact(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:
+    """Run the command line in this process; returns its exit code."""
+    monkeypatch.setattr(sys, "argv", ["fitact", *arguments])
+    with pytest.raises(SystemExit) as stop:
+        main()
+    return int(stop.value.code or 0)
+
+
+def make_store(folder: Path, kind: str) -> Path:
+    """A store that cannot be used."""
+    path = store_path(folder)
+    folder.mkdir(parents=True)
+    if kind == "missing":
+        return folder
+    if kind == "empty":
+        path.touch()
+    elif kind == "damaged":
+        path.write_bytes(b"this was a store once, long ago" * 300)
+    else:
+        if kind == "newer":
+            Store(path, create=True).close()
+        database = sqlite3.connect(path)
+        database.execute("CREATE TABLE other (a)" if kind == "foreign" else "PRAGMA user_version=7")
+        database.commit()
+        database.close()
+    return folder
+
+
+SAYS = {
+    "missing": "does not exist: start a campaign",
+    "empty": "is empty: start a campaign",
+    "foreign": "no campaign store",
+    "damaged": "damaged",
+    "newer": "table version 7",
+}
+
+
+@pytest.mark.parametrize("kind", SAYS)
+@pytest.mark.parametrize("command", ["status", "resume", "report", "publish", "replay"])
+def test_unusable_store_is_one_line_and_code_2(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Text, command: str, kind: str
+) -> None:
+    folder = make_store(tmp_path / "campaign", kind)
+    before = sorted(path.name for path in folder.iterdir())
+    extra = {"replay": ["fitact-1"], "publish": ["--out", str(tmp_path / "out")]}.get(command, [])
+    assert fitact(monkeypatch, "campaign", command, str(folder), *extra) == 2
+    lines = capsys.readouterr().err.strip().splitlines()
+    assert len(lines) == 1, lines
+    assert lines[0].startswith("error:")
+    assert SAYS[kind] in lines[0]
+    assert sorted(path.name for path in folder.iterdir()) == before
+
+
+def test_list_shows_what_can_be_read_and_names_the_rest(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Text
+) -> None:
+    for kind in ("foreign", "newer"):
+        make_store(tmp_path / kind, kind)
+    with Store(store_path(tmp_path / "good"), create=True) as store:
+        identity = tiny.OPTIONS.to_json()
+        del identity["faults"]
+        store.claim(identity)
+        store.note(faults=60)
+    assert fitact(monkeypatch, "campaign", "list", "--root", str(tmp_path)) == 2
+    output = capsys.readouterr()
+    assert "0 of 120 injections (0%)" in " ".join(output.out.split())
+    assert "2 of 3 cannot be read" in output.err
+    assert len(output.err.strip().splitlines()) == 1
+    assert fitact(monkeypatch, "campaign", "list", "--root", str(tmp_path / "nowhere")) == 0
+    assert "start one with" in capsys.readouterr().out
+
+
+def test_percent_or_fraction() -> None:
+    assert fraction("1%", "--margin") == fraction("0.01", "--margin") == 0.01
+    assert fraction("95%", "--confidence") == 0.95
+    for text in ("1", "0", "100%", "-1%", "abc", "%", "nan"):
+        with pytest.raises(FitActError, match=r"--margin .*: write it as 1% or 0\.01"):
+            fraction(text, "--margin")
+    assert names("fitact, ranger,,fitact") == ("fitact", "ranger")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["--margin", "1"], "--margin 1: write it as 1% or 0.01"),
+        (["--margin", "2%", "--confidence", "120%"], "--confidence 120%"),
+        (["--structures", "cache"], "weight_buffer"),
+        (["--rows", "8"], "square"),
+        (["--scheduler", "tcp://127.0.0.1:1", "--faults", "3"], "no Dask scheduler at tcp://127.0.0.1:1"),
+    ],
+)
+def test_bad_options_of_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Text, engine: Engine, arguments: list[str], says: str
+) -> None:
+    tiny.use(monkeypatch, engine)
+    monkeypatch.setattr(run, "CONNECT_SECONDS", 1)
+    machine = tmp_path / "machine.toml"
+    machine.write_text("".join(f"{k} = {v}\n" for k, v in TINY.model_dump().items() if isinstance(v, int)))
+    command = ["campaign", "run", "tiny", "--config", str(machine), "--schemes", "fitact", *arguments]
+    assert fitact(monkeypatch, *command, "--out", str(tmp_path / "new")) == 2
+    assert says in capsys.readouterr().err
+
+
+@pytest.fixture
+def campaign(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, engine: Engine) -> Path:
+    """A small stored campaign of this process."""
+    tiny.use(monkeypatch, engine)
+    monkeypatch.setattr(replay, "load_subjects", tiny.subjects)
+    use_executor(monkeypatch, Immediate())
+    run_campaign(tiny.OPTIONS, tmp_path / "tiny")
+    return tmp_path / "tiny"
+
+
+def test_replay_gives_the_stored_result_or_says_why_not(
+    campaign: Path, monkeypatch: pytest.MonkeyPatch, capsys: Text
+) -> None:
+    rows = tiny.rows_of(campaign)
+    row = next(row for row in rows if row.outcome not in (Outcome.MASKED.value, Outcome.HANG.value))
+    assert fitact(monkeypatch, "campaign", "replay", str(campaign), row.id) == 0
+    output = " ".join(capsys.readouterr().out.split())
+    assert row.event in output
+    assert f"outcome {row.outcome} (stored: {row.outcome})" in output
+    assert fitact(monkeypatch, "campaign", "replay", str(campaign), "fitact-9999") == 2
+    assert "names are like fitact-17" in capsys.readouterr().err
+    with Store(store_path(campaign), create=True) as store:
+        store._db.execute("UPDATE injection SET logits = '[0]' WHERE number = ?", (row.number,))
+    assert fitact(monkeypatch, "campaign", "replay", str(campaign), row.id) == 2
+    assert "another result than stored: this is a defect" in capsys.readouterr().err
+
+    def other(options: Any) -> Any:
+        found = tiny.subjects(options)
+        return {name: tiny.replace(s, images=np.zeros_like(s.images)) for name, s in found.items()}
+
+    monkeypatch.setattr(replay, "load_subjects", other)
+    assert fitact(monkeypatch, "campaign", "replay", str(campaign), row.id) == 2
+    assert "pictures changed since" in capsys.readouterr().err
+
+
+def test_progress_counts_what_was_stored_before(campaign: Path) -> None:
+    rows = tiny.rows_of(campaign)
+    progress = terminal.Progress(campaign)
+    progress.begin()
+    line = progress.add(len(rows), 2 * len(rows), rows[:10])
+    assert line.startswith("120 of 240, ")
+    assert "/s, " in line
+    assert "left: " in line
+    share = (sum(row.outcome == "masked" for row in rows) + sum(row.outcome == "masked" for row in rows[:10])) / 130
+    assert f"masked {share:.1%} [" in line
+    assert progress.fresh == 10
