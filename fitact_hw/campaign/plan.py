@@ -77,7 +77,7 @@ def load_subjects(options: CampaignOptions) -> dict[str, Subject]:
     from golden.quantise import quantise_images
 
     pictures, _, _ = load_images(options.images)
-    networks = load_networks(options.model, options.config.word_bits, options.schemes)
+    networks = load_networks(options.model, options.config, options.schemes)
     return {
         scheme: Subject(network, compile_network(network, options.config, 1), quantise_images(network, pictures))
         for scheme, network in networks.items()
