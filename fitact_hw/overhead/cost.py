@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from fitact_hw.config import AcceleratorConfig
@@ -19,6 +19,7 @@ PROPOSED = Path(__file__).parent / "rtl"
 """Cells that only this comparison needs: voter, lane with one mode."""
 
 LANE = "fitact_lane"
+LANE_OF_SCHEME = "fitact_lane_mode"
 
 ARRAY_MODULES = frozenset({"fitact_array", "fitact_pe", "fitact_skew"})
 LANE_MODULES = frozenset(
@@ -177,7 +178,7 @@ _LEAF_FILES = frozenset({"fitact_lane.v", "fitact_lane_mode.v", "fitact_voter.v"
 def _lanes(config: AcceleratorConfig, scheme: Scheme, block: Block, files: dict[str, str], folder: Path) -> list[Use]:
     lane = block
     if scheme.mode is not None:
-        lane = _leaf(files, "fitact_lane_mode", lane_parameters(config, scheme), folder)
+        lane = _leaf(files, LANE_OF_SCHEME, lane_parameters(config, scheme), folder)
     uses = [Use("lanes", block.count * scheme.copies, lane)]
     if scheme.copies > 1:
         width = {"WIDTH": config.acc_bits + config.word_bits}
@@ -196,9 +197,10 @@ def evaluate(
 ) -> dict[str, Cost]:
     """Area and timing of every scheme (by its key).
 
-    Blocks that all schemes share are mapped once; those that differ several times with perturbed scripts,
-    so that differences come with their noise: the lanes' blocks with every script, the larger control
-    blocks with half. ``progress`` gets a name, how many blocks are done and how many there are.
+    Blocks that all schemes share are mapped once. Those that differ are mapped several times with perturbed scripts,
+    so that differences come with their noise: the lane itself with every script, what is around it with half, all else
+    with two; the spread of a block is pooled over its variants. ``progress`` gets a name, how many blocks are done and
+    how many there are.
     """
     machines = []
     for index, scheme in enumerate(schemes):
@@ -219,7 +221,7 @@ def evaluate(
         done += 1
         progress(f"mapped {name}", done, len(work))
 
-    mapped = map_all(work, technology, folder, workers, step)
+    mapped = pooled(map_all(work, technology, folder, workers, step))
     return {built.scheme.key: Cost(built, mapped) for built in machines}
 
 
@@ -227,7 +229,29 @@ def _scripts(block: Block, differs: bool) -> list[str]:
     names = list(PERTURBATIONS)
     if not differs:
         return names[:1]
-    return names if block.name in LANE_MODULES else names[: len(names) // 2]
+    if block.name in (LANE, LANE_OF_SCHEME):
+        return names
+    return names[: len(names) // 2] if block.name in LANE_MODULES else names[:2]
+
+
+def pooled(mapped: Mapping[str, Mapped]) -> dict[str, Mapped]:
+    """Standard deviations pooled (as fractions of the mean) over the variants of each block that ran several times.
+
+    Variants differ in a few widths; that two scripts happen to agree on one says little about its noise.
+    """
+    result = dict(mapped)
+    for name in {block.name for block in mapped.values()}:
+        keys = [key for key, block in mapped.items() if block.name == name and block.runs > 1]
+        for what in ("area", "delay"):
+            spreads = [
+                getattr(mapped[key], f"{what}_sd") / getattr(mapped[key], what)
+                for key in keys
+                if getattr(mapped[key], what)
+            ]
+            spread = math.sqrt(sum(value**2 for value in spreads) / len(spreads)) if spreads else 0.0
+            for key in keys:
+                result[key] = replace(result[key], **{f"{what}_sd": spread * getattr(mapped[key], what)})
+    return result
 
 
 def delta(cost: Cost, base: Cost) -> tuple[float, float, float]:

@@ -128,7 +128,10 @@ def make_header(options: Options, tech: Technology, model: SramModel) -> report.
             ),
             ("gate equivalent", f"{tech.nand2_um2:g} um2 ({tech.nand2_cell})"),
             ("tools", f"pyosys {yosys_version()} with its ABC; {ecp5.PACKAGE} {ecp5.nextpnr_version()}"),
-            ("scripts", f"{len(PERTURBATIONS)} for the lanes' blocks, half of them for others; mean values"),
+            (
+                "scripts",
+                f"{len(PERTURBATIONS)} for the lane, half for what is around it, 2 for others that differ; mean values",
+            ),
             ("SRAM", f"model at {model.node_nm} nm, {ports} (sram.py names the sources)"),
             (
                 "FPGA",

@@ -84,9 +84,7 @@ def read_accuracy(paths: Sequence[Path], word_bits: int, rate: float) -> dict[st
         rates |= {float(row["rate"]) for row in fitting}
         rows |= {row["scheme"]: row for row in fitting if float(row["rate"]) == rate}
     if not rates:
-        raise FitActError(
-            f"--pareto: no accuracies of {word_bits}-bit words in these files; set --word"
-        )
+        raise FitActError(f"--pareto: no accuracies of {word_bits}-bit words in these files; set --word")
     if not rows:
         known = ", ".join(f"{value:g}" for value in sorted(rates))
         raise FitActError(f"--ber {rate:g}: not among the rates of these files ({known})")
