@@ -12,6 +12,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 
 from fitact_hw.errors import ConfigError
+from golden.bound_code import CODE_BITS
 from golden.qnetwork import ACC_BITS
 
 MIN_SIDE, MAX_SIDE = 2, 32
@@ -32,7 +33,25 @@ class Granularity(str, Enum):
 
     NONE = "none"
     LAYER = "layer"
+    CHANNEL = "channel"
+    PATCH = "patch"
     NEURON = "neuron"
+
+    @property
+    def buffered(self) -> bool:
+        """Whether bounds come from a bound buffer: one for each channel, 2x2 patch of a channel, or neuron."""
+        return self not in (Granularity.NONE, Granularity.LAYER)
+
+
+PATCH_SIDE = 2
+"""Rows and columns of the pixels that share a bound with Granularity.PATCH."""
+
+
+class BoundFormat(str, Enum):
+    """How the bound buffer stores a bound: a full word, or a code of `golden.bound_code`."""
+
+    WORD = "word"
+    CODE = "code4"
 
 
 class Protection(str, Enum):
@@ -87,7 +106,9 @@ class AcceleratorConfig(BaseModel):
 
     Sides are in PEs, widths in bits, buffer depths in words. A word of the activation, weight, bound and
     output buffers is ``side`` lanes of ``word_bits``; of the accumulator buffer ``side`` lanes of ``acc_bits``;
-    of the bias buffer ``side`` lanes of ``acc_bits + SHIFT_BITS``. A protected buffer's memory words have the check
+    of the bias buffer ``side`` lanes of ``acc_bits + SHIFT_BITS``. A lane of a bound word holds one bound, or as many
+    4-bit codes as fit. The bound buffer holds the bounds of the tile that is computed and of those that DMA loads
+    ahead, never those of a whole layer. A protected buffer's memory words have the check
     bits of all lanes above the data.
     """
 
@@ -99,6 +120,7 @@ class AcceleratorConfig(BaseModel):
     acc_bits: Literal[0, 32, 48, 64] = 0  # 0: the default for word_bits
     bus_bits: Literal[32, 64, 128, 256, 512] = 128
     bounds: Granularity = Granularity.NEURON
+    bound_format: BoundFormat = BoundFormat.WORD
     activation_words: int = 4096
     weight_words: int = 2048
     bias_words: int = 64
@@ -132,6 +154,16 @@ class AcceleratorConfig(BaseModel):
             value = getattr(self, name)
             if not least <= value <= 1 << 16:
                 raise ValueError(f"{name}={value}: must be between {least} and {1 << 16} words")
+        if self.bound_format is BoundFormat.CODE and not self.bounds.buffered:
+            raise ValueError(
+                f"bound_format=code4 needs a bound buffer, which bounds={self.bounds.value} has not: use "
+                "bounds=channel, patch or neuron"
+            )
+        if self.bounds.buffered and self.bound_entries > 1 << 16:
+            raise ValueError(
+                f"bound_words={self.bound_words}: at most {(1 << 16) // self.bounds_per_lane} words of coded bounds "
+                "have an address"
+            )
         if not 2 <= self.queue_depth <= 16:
             raise ValueError(f"queue_depth={self.queue_depth}: must be between 2 and 16 instructions")
         return self
@@ -144,8 +176,8 @@ class AcceleratorConfig(BaseModel):
             "accumulator_words": 8,
             "output_words": 8,
         }
-        if self.bounds is Granularity.NEURON:
-            least["bound_words"] = 8
+        if self.bounds.buffered:
+            least["bound_words"] = 2  # of the tile that is computed, and of the next one
         return least
 
     @classmethod
@@ -193,6 +225,21 @@ class AcceleratorConfig(BaseModel):
         return pow2_ceil(self.lane_word_bits) // 8
 
     @property
+    def bound_bits(self) -> int:
+        """Bits of one bound in the bound buffer."""
+        return CODE_BITS if self.bound_format is BoundFormat.CODE else self.word_bits
+
+    @property
+    def bounds_per_lane(self) -> int:
+        """Bounds in one lane of a bound word: 1, or as many codes as fit."""
+        return self.word_bits // self.bound_bits
+
+    @property
+    def bound_entries(self) -> int:
+        """Bounds that one lane of the whole bound buffer holds; `bound_base` counts in these."""
+        return self.bound_words * self.bounds_per_lane
+
+    @property
     def bias_lane_bits(self) -> int:
         """Bits of one lane of the bias buffer: shift (high) and bias (low)."""
         return self.acc_bits + SHIFT_BITS
@@ -211,7 +258,7 @@ class AcceleratorConfig(BaseModel):
     def protected(self) -> dict[str, Protection]:
         """Buffers of this machine that have protection, by name, in the order of :data:`BUFFER_NAMES`."""
         kinds = {name: Protection(getattr(self.protection, name)) for name in BUFFER_NAMES}
-        if self.bounds is not Granularity.NEURON:
+        if not self.bounds.buffered:
             kinds["bound"] = Protection.NONE  # there is no such buffer
         return {name: kind for name, kind in kinds.items() if kind is not Protection.NONE}
 
@@ -237,5 +284,7 @@ class AcceleratorConfig(BaseModel):
         values = self.model_dump(mode="json")
         if self.protection == BufferProtection():
             del values["protection"]  # the same machine as before there was protection
+        if self.bound_format is BoundFormat.WORD:
+            del values["bound_format"]
         text = json.dumps(values, sort_keys=True)
         return f"{self.rows}x{self.cols}w{self.word_bits}-{hashlib.sha256(text.encode()).hexdigest()[:10]}"

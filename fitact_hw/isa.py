@@ -113,9 +113,21 @@ GEMM_FIELDS = (
     Field("lshift", SHIFT_BITS, "left shift of every array result before it is accumulated"),
     Field("epilogue", 1, "results of the last weight tile go through the lanes to the output buffer"),
     Field("act_mode", 2, "0 linear, 1 ReLU, 2 clip (zero above the bound), 3 saturate"),
-    Field("neuron_bounds", 1, "1: one bound word per pixel from the bound buffer; 0: layer_bound"),
-    Field("layer_bound", 32, "bound of every neuron when neuron_bounds = 0 (signed, low word_bits used)"),
-    Field("bound_base", 16, "bound word of pixel (0, 0); restarts with every image"),
+    Field(
+        "neuron_bounds",
+        1,
+        "1: bounds from the bound buffer, for each neuron, patch or channel as the machine has them; 0: layer_bound",
+    ),
+    Field(
+        "layer_bound",
+        32,
+        "bound of every neuron when neuron_bounds = 0 (signed, low word_bits used); else the base of 4-bit codes",
+    ),
+    Field(
+        "bound_base",
+        16,
+        "bound of pixel (0, 0), counted within a lane (a word of codes holds several); restarts with every image",
+    ),
     Field("bias_base", 16, "bias word (bias and shift of each column)"),
     Field("out_base", 16, "output word of the first pixel; pixels follow each other"),
 )

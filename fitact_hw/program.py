@@ -66,7 +66,8 @@ class ParameterBlock:
     """Consecutive parameter words of one kind in memory, and how its lanes map to the layer's tensor.
 
     ``index`` is int64 (words, side): the flat index into the layer's weight (O, I, K, K), bias (O,) or bound
-    (C, H, W) tensor that each lane holds, -1 for padding lanes. Shifts live in the bias block.
+    (C, H, W) tensor that each lane holds, -1 for padding lanes. Shifts live in the bias block. A lane with several
+    coded bounds has as many columns; a bound that neurons share is that of the first of them.
     """
 
     layer: str

@@ -3,7 +3,8 @@
 // The token arrives one cycle before the pixel's partial sums (A0-1, see docs/design.md):
 //   A0-1  accumulator read            A1  accumulator write, bound read     A3  activation mode
 //   A0    accumulate mode, bias read  A2  bound source                      A4  output write, retire
-// `bound_select` 1 takes the bound from the bound buffer, 0 takes `layer_bound`.
+// `bound_select` 1 takes the bound from the bound buffer, 0 takes `layer_bound`. A bound word holds 2^BOUND_PACK_W
+// bounds of each lane; `bound_part` says which one, in stage A2.
 //
 // Token layout: this comment and the localparams T_* are its only definition. Offsets depend on the
 // parameters alone; fitact_sequencer.v holds the same block of localparams (a test compares the text).
@@ -22,7 +23,7 @@
 //   bias_addr    BIAS_ADDR_W
 //   out_addr     OUT_ADDR_W
 //   layer_bound  DATA_W        only with HAS_BOUND
-//   bound_rd     1             only with HAS_BOUND_BUFFER: read the bound word at bound_addr
+//   bound_rd     1             only with HAS_BOUND_BUFFER: read the word of the bound at bound_addr
 //   neuron       1             only with HAS_BOUND_BUFFER: the bound comes from the bound buffer
 //   bound_addr   BOUND_ADDR_W  only with HAS_BOUND_BUFFER
 // TOKEN_W = 11 + SHIFT_W + ACC_ADDR_W + BIAS_ADDR_W + OUT_ADDR_W + (HAS_BOUND ? DATA_W : 0)
@@ -38,34 +39,37 @@ module fitact_epilogue #(
     parameter BIAS_ADDR_W      = 6,
     parameter OUT_ADDR_W       = 10,
     parameter BOUND_ADDR_W     = 10,
+    parameter BOUND_PACK_W     = 0,
+    parameter BOUND_PART_W     = 1,     // BOUND_PACK_W, but at least 1
     parameter HAS_BOUND        = 1,
     parameter HAS_BOUND_BUFFER = 1,
     parameter TOKEN_W          = 62
 ) (
-    input  wire                    clk,
-    input  wire                    rst_n,
-    input  wire                    clear,
-    input  wire                    token_valid,
-    input  wire [TOKEN_W-1:0]      token_data,
-    output wire                    acc_rd_en,
-    output wire [ACC_ADDR_W-1:0]   acc_rd_addr,
-    output wire [1:0]              acc_op,
-    output wire [SHIFT_W-1:0]      lshift,
-    output wire                    acc_wr_en,
-    output wire [ACC_ADDR_W-1:0]   acc_wr_addr,
-    output wire                    bias_rd_en,
-    output wire [BIAS_ADDR_W-1:0]  bias_rd_addr,
-    output wire                    bound_rd_en,
-    output wire [BOUND_ADDR_W-1:0] bound_rd_addr,
-    output wire                    bound_select,
-    output wire [DATA_W-1:0]       layer_bound,
-    output wire [1:0]              act_mode,
-    output wire                    out_wr_en,
-    output wire [OUT_ADDR_W-1:0]   out_wr_addr,
-    output wire                    retire,
-    output wire                    push_prev,
-    output wire                    push_next,
-    output wire                    busy
+    input  wire                                 clk,
+    input  wire                                 rst_n,
+    input  wire                                 clear,
+    input  wire                                 token_valid,
+    input  wire [TOKEN_W-1:0]                   token_data,
+    output wire                                 acc_rd_en,
+    output wire [ACC_ADDR_W-1:0]                acc_rd_addr,
+    output wire [1:0]                           acc_op,
+    output wire [SHIFT_W-1:0]                   lshift,
+    output wire                                 acc_wr_en,
+    output wire [ACC_ADDR_W-1:0]                acc_wr_addr,
+    output wire                                 bias_rd_en,
+    output wire [BIAS_ADDR_W-1:0]               bias_rd_addr,
+    output wire                                 bound_rd_en,
+    output wire [BOUND_ADDR_W-BOUND_PACK_W-1:0] bound_rd_addr,
+    output wire [BOUND_PART_W-1:0]              bound_part,
+    output wire                                 bound_select,
+    output wire [DATA_W-1:0]                    layer_bound,
+    output wire [1:0]                           act_mode,
+    output wire                                 out_wr_en,
+    output wire [OUT_ADDR_W-1:0]                out_wr_addr,
+    output wire                                 retire,
+    output wire                                 push_prev,
+    output wire                                 push_next,
+    output wire                                 busy
 );
 
     // Token layout, see the header of fitact_epilogue.v; the same lines in both files.
@@ -205,12 +209,23 @@ module fitact_epilogue #(
             end
 
             assign bound_rd_en   = bound_rd_q[1];
-            assign bound_rd_addr = bound_addr_a1_q;
+            assign bound_rd_addr = bound_addr_a1_q[BOUND_ADDR_W-1:BOUND_PACK_W];
             assign bound_select  = neuron_q[2];
+
+            if (BOUND_PACK_W != 0) begin : g_part
+                reg [BOUND_PACK_W-1:0] part_q;
+
+                always @(posedge clk) part_q <= bound_addr_a1_q[BOUND_PACK_W-1:0];
+
+                assign bound_part = part_q;
+            end else begin : g_no_part
+                assign bound_part = {BOUND_PART_W{1'b0}};
+            end
         end else begin : g_no_neuron_bound
             assign bound_rd_en   = 1'b0;
-            assign bound_rd_addr = {BOUND_ADDR_W{1'b0}};
+            assign bound_rd_addr = {(BOUND_ADDR_W - BOUND_PACK_W){1'b0}};
             assign bound_select  = 1'b0;
+            assign bound_part    = {BOUND_PART_W{1'b0}};
 
             wire unused = &{1'b0, T_NEURON[0], T_BOUND_ADDR[0]};
         end

@@ -1,6 +1,6 @@
 // SECDED decoder at the read port of a buffer: corrects one wrong bit of a lane, zeroes a lane with two.
 //
-// The code is that of fitact_secded_encoder.v. Combinational, so that a protected buffer answers in the same cycle as
+// The code is that of fitact_secded_matrix.v. Combinational, so that a protected buffer answers in the same cycle as
 // a plain one. A syndrome that belongs to no single bit (two wrong bits, and what more can be told) is an error
 // that is detected only: the lane then reads as zero, as a clipped neuron would.
 
@@ -18,32 +18,14 @@ module fitact_secded_decoder #(
     output wire [LANES-1:0]         detected    // it had more, and is zero
 );
 
-    // Check matrix, the same lines in encoder and decoder (a test compares them). Row k: data bits under check
-    // bit k. Column of data bit i: the i-th code of CHECK_W bits with an odd number of ones, three or more, few first.
-    function [CHECK_W*LANE_W-1:0] check_matrix;
-        input unused;
-        integer ones, code, place, total, index;
-        begin
-            check_matrix = {(CHECK_W * LANE_W){1'b0}};
-            index = 0;
-            for (ones = 3; ones <= CHECK_W; ones = ones + 2) begin
-                for (code = 0; code < (1 << CHECK_W); code = code + 1) begin
-                    total = 0;
-                    for (place = 0; place < CHECK_W; place = place + 1) total = total + ((code >> place) & 1);
-                    if (total == ones && index < LANE_W) begin
-                        for (place = 0; place < CHECK_W; place = place + 1)
-                            if (((code >> place) & 1) != 0)
-                                check_matrix = check_matrix
-                                             | ({{(CHECK_W * LANE_W - 1){1'b0}}, 1'b1} << (place * LANE_W + index));
-                        index = index + 1;
-                    end
-                end
-            end
-        end
-    endfunction
+    wire [CHECK_W*LANE_W-1:0] matrix;
 
-    localparam [CHECK_W*LANE_W-1:0] MATRIX = check_matrix(1'b0);
-    // End of the check matrix.
+    fitact_secded_matrix #(
+        .LANE_W(LANE_W),
+        .CHECK_W(CHECK_W)
+    ) u_matrix (
+        .rows(matrix)
+    );
 
     genvar i, k;
     generate
@@ -51,7 +33,7 @@ module fitact_secded_decoder #(
             wire [LANE_W-1:0]  word = stored[i*LANE_W +: LANE_W];
             wire [CHECK_W-1:0] syndrome;
             for (k = 0; k < CHECK_W; k = k + 1) begin : g_check
-                assign syndrome[k] = check[i*CHECK_W+k] ^ (^(word & MATRIX[k*LANE_W +: LANE_W]));
+                assign syndrome[k] = check[i*CHECK_W+k] ^ (^(word & matrix[k*LANE_W +: LANE_W]));
             end
 
             // A data bit is wrong if its column is the syndrome: it agrees with it in every row.
@@ -62,7 +44,7 @@ module fitact_secded_decoder #(
                 if (syndrome != {CHECK_W{1'b0}}) begin
                     flip = {LANE_W{1'b1}};
                     for (row = 0; row < CHECK_W; row = row + 1)
-                        flip = flip & ({LANE_W{((syndrome >> row) & 1) != 0}} ~^ MATRIX[row*LANE_W +: LANE_W]);
+                        flip = flip & ({LANE_W{((syndrome >> row) & 1) != 0}} ~^ matrix[row*LANE_W +: LANE_W]);
                 end
             end
 

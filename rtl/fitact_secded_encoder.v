@@ -1,8 +1,7 @@
 // SECDED encoder at the write port of a buffer: check bits of every lane of a word.
 //
-// An odd-weight-column code (Hsiao, IBM J. Res. Dev. 14, 1970): a single error gives a syndrome with an odd number
-// of ones, a double error an even one that is not zero. A lane is one code word. CHECK_W: the smallest r with
-// 2^(r-1) >= LANE_W + r, so 5, 6, 7, 8 for 8, 16, 32, 64 bits: codes (13,8), (22,16), (39,32), (72,64).
+// The code is that of fitact_secded_matrix.v: a single error gives a syndrome with an odd number of ones, a double error an
+// even one that is not zero. A lane is one code word.
 
 `default_nettype none
 
@@ -15,38 +14,20 @@ module fitact_secded_encoder #(
     output wire [LANES*CHECK_W-1:0] check  // lane i: bits i * CHECK_W and up
 );
 
-    // Check matrix, the same lines in encoder and decoder (a test compares them). Row k: data bits under check
-    // bit k. Column of data bit i: the i-th code of CHECK_W bits with an odd number of ones, three or more, few first.
-    function [CHECK_W*LANE_W-1:0] check_matrix;
-        input unused;
-        integer ones, code, place, total, index;
-        begin
-            check_matrix = {(CHECK_W * LANE_W){1'b0}};
-            index = 0;
-            for (ones = 3; ones <= CHECK_W; ones = ones + 2) begin
-                for (code = 0; code < (1 << CHECK_W); code = code + 1) begin
-                    total = 0;
-                    for (place = 0; place < CHECK_W; place = place + 1) total = total + ((code >> place) & 1);
-                    if (total == ones && index < LANE_W) begin
-                        for (place = 0; place < CHECK_W; place = place + 1)
-                            if (((code >> place) & 1) != 0)
-                                check_matrix = check_matrix
-                                             | ({{(CHECK_W * LANE_W - 1){1'b0}}, 1'b1} << (place * LANE_W + index));
-                        index = index + 1;
-                    end
-                end
-            end
-        end
-    endfunction
+    wire [CHECK_W*LANE_W-1:0] matrix;
 
-    localparam [CHECK_W*LANE_W-1:0] MATRIX = check_matrix(1'b0);
-    // End of the check matrix.
+    fitact_secded_matrix #(
+        .LANE_W(LANE_W),
+        .CHECK_W(CHECK_W)
+    ) u_matrix (
+        .rows(matrix)
+    );
 
     genvar i, k;
     generate
         for (i = 0; i < LANES; i = i + 1) begin : g_lane
             for (k = 0; k < CHECK_W; k = k + 1) begin : g_check
-                assign check[i*CHECK_W+k] = ^(data[i*LANE_W +: LANE_W] & MATRIX[k*LANE_W +: LANE_W]);
+                assign check[i*CHECK_W+k] = ^(data[i*LANE_W +: LANE_W] & matrix[k*LANE_W +: LANE_W]);
             end
         end
     endgenerate

@@ -38,8 +38,10 @@ module fitact_sequencer #(
     parameter BIAS_ADDR_W      = 6,
     parameter OUT_DEPTH        = 1024,
     parameter OUT_ADDR_W       = 10,
-    parameter BOUND_DEPTH      = 1024,
+    parameter BOUND_DEPTH      = 1024,         // bounds of one lane: words << BOUND_PACK_W
     parameter BOUND_ADDR_W     = 10,
+    parameter BOUND_WALK       = 0,            // who shares a bound, see fitact_bound_walk.v
+    parameter BOUND_PACK_W     = 0,
     parameter HAS_BOUND        = 1,
     parameter HAS_BOUND_BUFFER = 1,
     parameter TOKEN_W          = 62
@@ -334,28 +336,33 @@ module fitact_sequencer #(
     generate
         if (HAS_BOUND_BUFFER != 0) begin : g_neuron_bound
             reg         neuron_bounds_q;
-            reg  [15:0] bound_base_q;
-            reg  [16:0] bound_q;
+            wire [16:0] bound;
+            wire        bound_fresh;
 
-            always @(posedge clk) begin
-                if (begin_gemm) neuron_bounds_q <= instr_neuron_bounds;
-                if (begin_gemm) bound_base_q    <= instr_bound_base;
-            end
+            always @(posedge clk) if (begin_gemm) neuron_bounds_q <= instr_neuron_bounds;
 
-            wire last_place = last_col && last_row; // the bounds are shared by all images
+            fitact_bound_walk #(
+                .WALK(BOUND_WALK),
+                .PACK_W(BOUND_PACK_W)
+            ) u_bound_walk (
+                .clk(clk),
+                .begin_gemm(begin_gemm),
+                .begin_tile(begin_tile),
+                .step(stream_q),
+                .last_col(last_col),
+                .last_row(last_row),
+                .base(instr_bound_base),
+                .place(bound),
+                .fresh(bound_fresh)
+            );
 
-            always @(posedge clk) begin
-                if (begin_tile)    bound_q <= {1'b0, begin_gemm ? instr_bound_base : bound_base_q};
-                else if (stream_q) bound_q <= last_place ? {1'b0, bound_base_q} : bound_q + 17'd1;
-            end
+            wire bound_used   = leaves && neuron_bounds_q;
+            wire bound_inside = bound < BOUND_DEPTH[16:0];
 
-            wire bound_reads  = leaves && neuron_bounds_q;
-            wire bound_inside = bound_q < BOUND_DEPTH[16:0];
-
-            assign bound_outside                       = bound_reads && !bound_inside;
-            assign token[T_BOUND_RD]                   = bound_reads && bound_inside;
+            assign bound_outside                       = bound_used && !bound_inside;
+            assign token[T_BOUND_RD]                   = bound_used && bound_inside && bound_fresh;
             assign token[T_NEURON]                     = neuron_bounds_q;
-            assign token[T_BOUND_ADDR +: BOUND_ADDR_W] = bound_q[BOUND_ADDR_W-1:0];
+            assign token[T_BOUND_ADDR +: BOUND_ADDR_W] = bound[BOUND_ADDR_W-1:0];
         end else begin : g_no_neuron_bound
             assign bound_outside = 1'b0;
 

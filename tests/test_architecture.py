@@ -41,14 +41,14 @@ def test_golden_knows_nothing_of_hardware() -> None:
         assert not hits(imports(path), "fitact_hw") | hits(imports(path), "sim"), path
 
 
-def test_hardware_takes_only_types_from_golden() -> None:
+def test_hardware_takes_only_types_and_number_formats_from_golden() -> None:
     checked = 0
     for path in files("fitact_hw"):
         if path.relative_to(ROOT).as_posix().startswith(MEETING_POINTS):
             continue
         checked += 1
         names = imports(path)
-        others = hits(names, "golden") - hits(names, "golden.qnetwork") - {"golden"}
+        others = hits(names, "golden") - hits(names, "golden.qnetwork") - hits(names, "golden.bound_code") - {"golden"}
         assert not others, f"{path} imports {others}"
         assert not hits(names, "sim"), path
     assert checked > 5

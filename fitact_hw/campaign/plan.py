@@ -82,7 +82,7 @@ def load_subjects(options: CampaignOptions) -> dict[str, Subject]:
     pictures, _, _ = load_images(options.images)
     if len(pictures) < options.images:
         raise CampaignError(f"only {len(pictures)} images are at hand: use --images {len(pictures)} or fewer")
-    networks = load_networks(options.model, options.config.word_bits, options.schemes)
+    networks = load_networks(options.model, options.config, options.schemes)
     return {
         scheme: Subject(network, compile_network(network, options.config, 1), quantise_images(network, pictures))
         for scheme, network in networks.items()

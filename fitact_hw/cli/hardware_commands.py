@@ -25,6 +25,8 @@ LINT_CONFIGS: tuple[dict[str, Any], ...] = (
     {"rows": 32, "cols": 32, "bus_bits": 512},
     {"rows": 4, "cols": 4, "protection": {"activation": "secded", "weight": "parity", "output": "parity"}},
     {"protection": "secded"},
+    {"rows": 4, "cols": 4, "bounds": "channel", "bound_words": 2},
+    {"word_bits": 16, "bounds": "patch", "bound_format": "code4", "protection": {"bound": "secded"}},
 )
 """Machines that `fitact lint` checks; the test suite checks a larger matrix."""
 

@@ -40,6 +40,14 @@ def overhead(
         bool, typer.Option("--full-top", help="place and route whole machines too (minutes each)")
     ] = False,
     workers: Annotated[int, typer.Option(min=1, help="processes; results do not depend on it")] = 2,
+    pareto: Annotated[
+        list[Path] | None,
+        typer.Option(
+            "--pareto",
+            help="also chart accuracy against area: CSV of `make resilience` or `fitact granularity`; may be repeated",
+        ),
+    ] = None,
+    ber: Annotated[float, typer.Option("--ber", min=0.0, help="bit error rate of the Pareto chart")] = 1e-5,
     out: Annotated[Path, typer.Option(help="folder of results and cache")] = Path("build/overhead"),
 ) -> None:
     """Area, timing, FPGA resources, memory, latency and energy of every protection scheme, before layout."""
@@ -61,7 +69,9 @@ def overhead(
         full_top=full_top,
         workers=workers,
         out=out,
-        command=_command(rows, cols, word, config, models, liberty, node),
+        command=_command(rows, cols, word, config, models, liberty, node, pareto or (), ber),
+        accuracies=tuple(pareto or ()),
+        rate=ber,
     )
     run_overhead(options, {name: _layers(name) for name in models.split(",") if name}, console)
 
@@ -74,6 +84,8 @@ def _command(
     models: str,
     liberty: str | None,
     node: int | None,
+    pareto: Sequence[Path],
+    ber: float,
 ) -> str:
     """The command line that gives the same figures again; files by their names only."""
     library = os.pathsep.join(Path(path).name for path in liberty.split(os.pathsep)) if liberty else None
@@ -86,7 +98,9 @@ def _command(
         "liberty": library,
         "node": node,
     }
-    return " ".join(["fitact overhead", *(f"--{name} {value}" for name, value in given.items() if value)])
+    words = [f"--{name} {value}" for name, value in given.items() if value]
+    words += [f"--pareto {path.name}" for path in pareto]
+    return " ".join(["fitact overhead", *words, *([f"--ber {ber:g}"] if pareto else [])])
 
 
 def _layers(name: str) -> Callable[[], Sequence[Any]]:

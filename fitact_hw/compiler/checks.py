@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from fitact_hw.compiler.bounds import representable
 from fitact_hw.config import SHIFT_BITS, AcceleratorConfig, Granularity
 from fitact_hw.errors import CompileError
 from golden.qnetwork import INPUT, QLayer, QNetwork
@@ -116,15 +117,28 @@ def _check_bound(layer: QLayer, config: AcceleratorConfig) -> None:
         raise CompileError(f"{where}activation {layer.activation!r} needs a bound")
     if config.bounds is Granularity.NONE:
         raise CompileError(
-            f"{where}activation {layer.activation!r} needs bound hardware; configure bounds=layer or neuron"
+            f"{where}activation {layer.activation!r} needs bound hardware; "
+            "configure bounds=layer, channel, patch or neuron"
         )
     values = np.asarray(layer.bound)
     if values.ndim:
-        if config.bounds is not Granularity.NEURON:
-            raise CompileError(f"{where}has one bound per neuron; configure bounds=neuron")
+        if not config.bounds.buffered:
+            raise CompileError(f"{where}has one bound per neuron; configure bounds=neuron (or patch, channel)")
         if values.shape != layer.out_shape:
             raise CompileError(f"{where}bound has shape {values.shape}, expected {layer.out_shape}")
     if int(values.min()) < 0:
         raise CompileError(f"{where}bound {values.min()} is negative; bounds must be zero or more")
     if not _fits(values, config.word_bits):
         raise CompileError(f"{where}bound {values.max()} does not fit {config.word_bits} bits; lower it")
+    if values.ndim:
+        shared, exact = representable(config, values)
+        if not shared:
+            raise CompileError(
+                f"{where}bounds differ within a {config.bounds.value}; configure bounds=neuron or give "
+                f"the neurons of a {config.bounds.value} one bound (golden.resilience.bounds.regroup)"
+            )
+        if not exact:
+            raise CompileError(
+                f"{where}bounds are no 4-bit codes; configure bound_format=word or round them up to codes "
+                "(golden.resilience.bounds.regroup)"
+            )

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from fitact_hw.compiler.bounds import BoundLayout, layout, stored
 from fitact_hw.compiler.tiling import Geometry, Tiling
 from fitact_hw.config import AcceleratorConfig, pow2_ceil
 from fitact_hw.errors import CompileError
@@ -45,12 +46,19 @@ class MemoryMap:
         return address
 
     def add_words(self, kind: str, layer: str, values: np.ndarray, index: np.ndarray) -> int:
-        """Place lane words: ``values`` (elements,) picked by ``index`` (words, side), -1 gives zero lanes."""
+        """Place lane words: ``values`` (elements,) picked by ``index`` (words, side * values a lane), -1 gives zero.
+
+        Several values of a lane lie side by side from bit 0.
+        """
         config = self.config
-        lanes = config.word_bytes * 8 // config.word_bits
-        dtype = LANE_DTYPES[config.word_bits]
-        words = np.zeros((len(index), lanes), dtype)
-        words[:, : config.side] = np.append(values.reshape(-1), 0).astype(dtype)[index]
+        pack = index.shape[1] // config.side
+        bits = config.word_bits // pack
+        picked = np.append(values.reshape(-1), 0)[index].reshape(len(index), config.side, pack)
+        mask = (1 << bits) - 1
+        packed = ((picked & mask) << (bits * np.arange(pack))).sum(axis=2)
+        words = np.zeros((len(index), config.word_bytes * 8 // config.word_bits), np.int64)
+        words[:, : config.side] = packed
+        words = words.astype(LANE_DTYPES[config.word_bits])
         address = self.add_bytes(words)
         self.parameters.append(ParameterBlock(layer, kind, address, config.word_bytes, index))  # type: ignore[arg-type]
         return address
@@ -67,7 +75,8 @@ class MemoryMap:
 class LayerAddresses:
     """Where a layer's parameters and output start (bytes); ``first_tile[c]`` is chunk c's first weight tile.
 
-    ``tiles`` is the number of weight tiles of one output-channel tile.
+    ``tiles`` is the number of weight tiles of one output-channel tile; ``bounds`` says how bounds lie from ``bound``
+    on and ``bound_base`` is the base of their codes.
     """
 
     weight: int
@@ -75,6 +84,8 @@ class LayerAddresses:
     tiles: int
     bias: int
     bound: int
+    bounds: BoundLayout | None
+    bound_base: int
     output: Placement
 
 
@@ -141,12 +152,14 @@ def place_layer(memory: MemoryMap, geometry: Geometry, tiling: Tiling) -> LayerA
     channels = layer.out_shape[0]
     index = channel_index(channels, tiles, side, ()).reshape(tiles, side)
     memory.parameters.append(ParameterBlock(layer.name, "bias", bias, config.bias_word_bytes, index))
-    bound = 0
+    bound, bounds, base = 0, None, 0
     if isinstance(layer.bound, np.ndarray):
         index = channel_index(channels, tiles, side, layer.out_shape[1:])
-        index = index.reshape(tiles, side, -1).transpose(0, 2, 1).reshape(-1, side)
-        bound = memory.add_words("bound", layer.name, layer.bound, index)
+        rows, cols = ([slice(s.start, s.start + s.size) for s in part] for part in (tiling.rows, tiling.cols))
+        bounds = layout(config, index, rows, cols)
+        values, base = stored(config, layer.bound)
+        bound = memory.add_words("bound", layer.name, values, bounds.index)
     output = Placement(layer.name, 0, layer.out_shape, geometry.images, config)
     output = Placement(layer.name, memory.reserve(output.size_bytes), layer.out_shape, geometry.images, config)
     first = tuple(sum(sizes[:i]) for i in range(len(sizes)))
-    return LayerAddresses(weight, first, sum(sizes), bias, bound, output)
+    return LayerAddresses(weight, first, sum(sizes), bias, bound, bounds, base, output)

@@ -6,13 +6,15 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from fitact_hw.compiler.bounds import tile_words
 from fitact_hw.compiler.layout import LayerAddresses
 from fitact_hw.compiler.ring import Region, Ring
 from fitact_hw.compiler.tiling import Chunk, Geometry, Span, Tile, Tiling, exact_window
 from fitact_hw.compiler.transfers import WindowLoad, linear_load, tile_store, window_load
-from fitact_hw.config import RMW_CYCLES, AcceleratorConfig
+from fitact_hw.config import RMW_CYCLES, AcceleratorConfig, Granularity
 from fitact_hw.isa import AccMode, ActMode, Buffer
 from fitact_hw.program import Placement
+from golden.bound_code import BASE_BITS
 
 ACT_MODES = {
     "linear": ActMode.LINEAR,
@@ -269,15 +271,29 @@ class LayerLowering:
             out_base=output.start,
         )
         if isinstance(layer.bound, np.ndarray):
-            bounds = self._bounds(index, tile, out_tile)
+            bounds, place = self._bounds(index, tile, out_tile)
             piece.needs.extend(bounds.transfers)
-            piece.gemm.update(neuron_bounds=1, bound_base=bounds.start)
+            base = addresses.bound_base % (1 << BASE_BITS)
+            piece.gemm.update(neuron_bounds=1, bound_base=place, layer_bound=base)
         elif layer.bound is not None:
             piece.gemm["layer_bound"] = int(layer.bound)
         piece.store = {"buffer_base": output.start, **tile_store(addresses.output, out_tile, tile)}
 
-    def _bounds(self, index: tuple[int, int, int], tile: Tile, out_tile: int) -> Region:
-        tensor = Placement("bound", self.addresses.bound, self.geometry.layer.out_shape, 1, self.context.config)
-        load = window_load(tensor, Span(out_tile, 1), Span(0, 1), exact_window(tile.rows), exact_window(tile.cols), 1)
-        key = (self.number, index[1:], out_tile)
-        return self.context.fill(self.context.bounds, Buffer.BOUND, key, load)
+    def _bounds(self, index: tuple[int, int, int], tile: Tile, out_tile: int) -> tuple[Region, int]:
+        """The region with the bounds of an output tile, and the place of its first bound (bounds of a lane)."""
+        context, config, layout = self.context, self.context.config, self.addresses.bounds
+        assert layout is not None
+        pack, place = config.bounds_per_lane, 0
+        if config.bounds is Granularity.CHANNEL:
+            group = max(1, config.bound_words // 2) * pack
+            start, place = out_tile // group * group // pack, out_tile % group
+            words = min(config.bound_words // 2 or 1, len(layout.index) - start)
+            key: tuple = (self.number, start)
+        else:
+            start = int(layout.tile_starts[index[1:]]) + out_tile * layout.channel_tile_words
+            words = tile_words(config, tile.rows.size, tile.cols.size)
+            key = (self.number, index[1:], out_tile)
+        address = self.addresses.bound + start * config.word_bytes
+        load = WindowLoad((linear_load(address, words),), (words,), 0, 0)
+        region = context.fill(context.bounds, Buffer.BOUND, key, load)
+        return region, region.start * pack + place

@@ -8,6 +8,7 @@ from itertools import pairwise, product
 
 import numpy as np
 
+from fitact_hw.compiler.bounds import patch_side, tile_words
 from fitact_hw.config import RMW_CYCLES, AcceleratorConfig
 from fitact_hw.errors import CompileError
 from golden.qnetwork import QLayer
@@ -95,6 +96,23 @@ class Geometry:
     def in_tiles(self) -> int:
         """Input-channel tiles of one output tile's contraction (1 for pools: the output's own tile)."""
         return 1 if self.layer.weight is None else -(-self.layer.in_shape[0] // self.side)
+
+    @property
+    def bound_side(self) -> int:
+        """Output rows and columns that share a bound: no tile may cut them."""
+        return patch_side(self.config, self.layer)
+
+    def parts(self, extent: int, parts: int) -> tuple[Span, ...]:
+        """``extent`` output rows or columns in ``parts`` spans that no shared bound crosses."""
+        side = self.bound_side
+        if side == 1:
+            return split(extent, parts)
+        whole = (Span(s.start * side, s.size * side) for s in split(-(-extent // side), parts))
+        return tuple(Span(s.start, min(s.size, extent - s.start)) for s in whole)
+
+    def bound_words(self, rows: int, cols: int) -> int:
+        """Bound buffer words of an output tile of one channel tile."""
+        return tile_words(self.config, rows, cols) if isinstance(self.layer.bound, np.ndarray) else 0
 
     @property
     def row_step(self) -> int:
@@ -221,14 +239,16 @@ def _cost(geometry: Geometry, plan: Tiling) -> int:
     if layer.weight is not None:
         fits = geometry.out_tiles * len(plan.chunks) * plan.weight_pitch <= geometry.weight_ring
         words += positions * geometry.side * (geometry.out_tiles if fits else passes)
-    if isinstance(layer.bound, np.ndarray):
-        words += passes * tile.rows.size * tile.cols.size
+    bounds = geometry.bound_words(tile.rows.size, tile.cols.size)
+    words += passes * bounds
     load = words * beats + LOAD_LATENCY * pieces
     store = passes * (tile.pixels * beats + LOAD_LATENCY)
     exposed = (tile.pixels + plan.act_pitch) * beats  # the layer after waits for the last store, then for its load
     capacity = config.activation_words - plan.residual_words
     if plan.resident and 2 * plan.act_words > capacity:
         exposed += (tile_count - 1) * plan.act_pitch * beats
+    if 2 * bounds > config.bound_words:  # the next tile's bounds wait until this tile's are used
+        exposed += passes * (bounds * beats + LOAD_LATENCY)
     slots = min(capacity // plan.act_pitch, geometry.weight_ring // plan.weight_pitch)
     if slots == 1 or 2 * tile.pixels > config.output_words or plan.residual_words == tile.pixels:
         exposed += max(compute, load) // 2
@@ -241,11 +261,11 @@ def _plan(geometry: Geometry, parts: tuple[int, int, int]) -> Tiling | None:
     """The tiling with that many image, row and column parts, or None if it does not fit the buffers."""
     config, layer = geometry.config, geometry.layer
     images = split(geometry.images, parts[0])
-    rows, cols = split(layer.out_shape[1], parts[1]), split(layer.out_shape[2], parts[2])
+    rows, cols = geometry.parts(layer.out_shape[1], parts[1]), geometry.parts(layer.out_shape[2], parts[2])
     pixels = images[0].size * rows[0].size * cols[0].size
     if pixels > min(config.accumulator_words, config.output_words) or images[0].size > MAX_IMAGES:
         return None
-    if isinstance(layer.bound, np.ndarray) and rows[0].size * cols[0].size > config.bound_words:
+    if geometry.bound_words(rows[0].size, cols[0].size) > config.bound_words:
         return None
     row_words = _row_words(geometry, rows, cols, images[0].size)
     best: Tiling | None = None
@@ -278,9 +298,10 @@ def choose_tiling(geometry: Geometry) -> Tiling:
     _, rows, cols = layer.out_shape
     limit = min(config.accumulator_words, config.output_words)
     best: Tiling | None = None
-    for col_parts in _part_counts(cols):
-        for image_parts, row_parts in product(_part_counts(geometry.images), _part_counts(rows)):
-            if geometry.images * rows * cols > limit * image_parts * row_parts * col_parts:
+    row_counts, col_counts = (_part_counts(-(-extent // geometry.bound_side)) for extent in (rows, cols))
+    for col_parts in col_counts:
+        for image_parts, row_parts in product(_part_counts(geometry.images), row_counts):
+            if geometry.bound_side == 1 and geometry.images * rows * cols > limit * image_parts * row_parts * col_parts:
                 continue
             plan = _plan(geometry, (image_parts, row_parts, col_parts))
             if plan is not None and (best is None or plan.cycles < best.cycles):
@@ -292,12 +313,12 @@ def choose_tiling(geometry: Geometry) -> Tiling:
 
 
 def _check_least(geometry: Geometry) -> None:
-    """Single-pixel tiles with one kernel row and one channel tile must fit."""
-    layer, config = geometry.layer, geometry.config
-    ones = split(geometry.images, geometry.images), split(layer.out_shape[1], layer.out_shape[1])
-    pixel = _row_words(geometry, ones[1], split(layer.out_shape[2], layer.out_shape[2]), 1)[1]
+    """The smallest tiles (single pixels, or pixels that share a bound) with one kernel row must fit."""
+    layer, config, side = geometry.layer, geometry.config, geometry.bound_side
+    rows, cols = (geometry.parts(extent, -(-extent // side)) for extent in layer.out_shape[1:])
+    pixel = _row_words(geometry, rows, cols, 1)[1]
     needs = {
-        "activation_words": pixel + (1 if layer.residual is not None else 0),
+        "activation_words": pixel + (rows[0].size * cols[0].size if layer.residual is not None else 0),
         "weight_words": geometry.side * ((layer.kernel if layer.weight is not None else 0) + geometry.uses_identity),
     }
     for name, least in needs.items():

@@ -21,7 +21,7 @@ def run_bench(config: AcceleratorConfig, repeats: int) -> None:
     from golden.quantise import quantise_images
 
     console = terminal()
-    network = load_networks(BENCH_MODEL, config.word_bits, (BENCH_SCHEME,))[BENCH_SCHEME]
+    network = load_networks(BENCH_MODEL, config, (BENCH_SCHEME,))[BENCH_SCHEME]
     images, _, _ = load_images(BENCH_IMAGES)
     program = compile_network(network, config, BENCH_IMAGES)
     job = Job(program=program, memory=with_images(program, quantise_images(network, images)))

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from fitact_hw.compiler.bounds import first_neurons, stored, unstored
 from fitact_hw.compiler.inputs import unfold_first
 from fitact_hw.faults import Upset
 from fitact_hw.fsim import InstructionAccess, layer_schedule
@@ -148,10 +149,13 @@ class Expressor:
         for block in self.program.parameters:
             end = block.address + len(block.index) * block.word_bytes
             if block.layer == layer.name and block.kind == space and block.address <= address < end:
-                flat = int(block.index[(address - block.address) // block.word_bytes, lane])
+                word = block.index[(address - block.address) // block.word_bytes]
                 break
         else:
             return None  # an identity tile of a pool or a residual
+        if space == "bound":
+            return self._bound(layer, word.reshape(config.side, -1)[lane], mask)
+        flat = int(word[lane])
         if flat < 0:
             return layer
         if space == "bias" and bit >= config.acc_bits:
@@ -162,9 +166,22 @@ class Expressor:
             bias = layer.bias.copy()
             bias[flat] = flip(int(bias[flat]), mask, config.acc_bits)
             return replace(layer, bias=bias)
-        tensor = np.array(layer.weight if space == "weight" else layer.bound)
+        tensor = np.array(layer.weight)
         tensor.reshape(-1)[flat] = flip(int(tensor.reshape(-1)[flat]), mask, config.word_bits)
-        return replace(layer, weight=tensor) if space == "weight" else replace(layer, bound=tensor)
+        return replace(layer, weight=tensor)
+
+    def _bound(self, layer: QLayer, neurons: np.ndarray, mask: int) -> QLayer:
+        """``layer`` with flips in one lane of a bound word; ``neurons``: first neuron of each bound in it, or -1."""
+        config = self.program.config
+        before = np.asarray(layer.bound)
+        raw, base = stored(config, before)
+        after, first = before.copy(), first_neurons(config, before.shape)
+        for part, neuron in enumerate(neurons):
+            flips = mask >> (part * config.bound_bits) & (1 << config.bound_bits) - 1
+            if flips and neuron >= 0:
+                value = flip(int(raw.reshape(-1)[neuron]), flips, config.word_bits)
+                after[first == neuron] = unstored(config, np.array(value), base)
+        return replace(layer, bound=after)
 
     def _activation(self, layer: QLayer, address: int, lane: int, mask: int, readers: list[int]) -> Expressed | None:
         sources = [layer.source] + ([layer.residual.source] if layer.residual else [])

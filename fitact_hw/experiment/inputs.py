@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from fitact_hw.config import AcceleratorConfig
 from golden.qnetwork import QNetwork
 from golden.schemes import SCHEMES as REGISTERED
 
@@ -11,14 +12,21 @@ SCHEMES = tuple(REGISTERED)
 """Protection schemes that are compared, in the order of every table."""
 
 
-def load_networks(model: str, word_bits: int, schemes: tuple[str, ...] = SCHEMES) -> dict[str, QNetwork]:
+def load_networks(model: str, config: AcceleratorConfig, schemes: tuple[str, ...] = SCHEMES) -> dict[str, QNetwork]:
     """The quantised network of each scheme, from committed weights and bounds.
+
+    Bounds per neuron become what the machine's bound buffer can hold: the maxima of each channel or patch, codes.
 
     Raises golden.errors.GoldenError for an unknown model or scheme, or a damaged weight file.
     """
+    from golden.resilience.bounds import Format, Granularity, fitted
     from golden.zoo import load_qnetwork
 
-    return {scheme: load_qnetwork(model, scheme, word_bits) for scheme in schemes}
+    networks = {scheme: load_qnetwork(model, scheme, config.word_bits) for scheme in schemes}
+    if not config.bounds.buffered:
+        return networks
+    form = Granularity(config.bounds.value), Format(config.bound_format.value)
+    return {scheme: fitted(network, *form) for scheme, network in networks.items()}
 
 
 def load_images(count: int) -> tuple[np.ndarray, np.ndarray, str]:

@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.table import Table
 
 from fitact_hw.compiler import compile_network, with_images
-from fitact_hw.config import AcceleratorConfig
+from fitact_hw.config import AcceleratorConfig, BoundFormat, Granularity
 from fitact_hw.errors import FitActError
 from fitact_hw.experiment.inputs import load_images, load_networks
 from fitact_hw.experiment.progress import bar, terminal
@@ -170,7 +170,13 @@ def run_validate_memory(
     from golden.quantise import quantise_images
 
     console = terminal()
-    networks = load_networks(model, config.word_bits, schemes)
+    if config.bounds.buffered and (
+        config.bounds is not Granularity.NEURON or config.bound_format is not BoundFormat.WORD
+    ):
+        raise FitActError(
+            "fault maps are of bounds per neuron in whole words: leave bounds and bound_format as they are"
+        )
+    networks = load_networks(model, config, schemes)
     pictures, _, _ = load_images(images)
     words = {scheme: quantise_images(network, pictures) for scheme, network in networks.items()}
     simulator = Simulator(config, workers=workers, note=lambda text: console.print(f"[dim]{text}[/]"))

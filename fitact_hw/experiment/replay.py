@@ -28,7 +28,7 @@ def run_replay(fault: str, folder: Path, waves: bool, before: int, after: int) -
     row = rows[fault]
     options = record["options"]
     config = AcceleratorConfig.create(**record["config"])
-    networks = load_networks(options["model"], config.word_bits, (row["scheme"],))
+    networks = load_networks(options["model"], config, (row["scheme"],))
     images, _, _ = load_images(options["images"])
     console = terminal()
     with locked(folder):

@@ -62,7 +62,7 @@ def run_sim(options: SimOptions) -> None:
     Raises FitActError or GoldenError for bad options, and FitActError at the end if RTL and golden model differ.
     """
     config = options.config
-    networks = load_networks(options.model, config.word_bits, tuple(dict.fromkeys((*SCHEMES, options.scheme))))
+    networks = load_networks(options.model, config, tuple(dict.fromkeys((*SCHEMES, options.scheme))))
     images, labels, source = load_images(options.images)
     if len(images) < options.images:
         raise FitActError(f"only {len(images)} images are at hand: set IMAGES={len(images)} or FITACT_CIFAR10")

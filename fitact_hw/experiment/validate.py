@@ -68,7 +68,7 @@ def compare(
     from golden import reference
     from golden.quantise import quantise_images
 
-    network = load_networks(model, config.word_bits, (scheme,))[scheme]
+    network = load_networks(model, config, (scheme,))[scheme]
     images, _, _ = load_images(1)
     qimages = quantise_images(network, images)
     program = compile_network(network, config, 1)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from fitact_hw.config import AcceleratorConfig
+from fitact_hw.config import PATCH_SIDE, AcceleratorConfig, Granularity
 from fitact_hw.errors import FitActError
 from fitact_hw.isa import AccMode, Buffer, Instruction, Opcode
 from fitact_hw.program import Program
@@ -92,6 +92,17 @@ def activation_words(instruction: Instruction) -> np.ndarray:
     return f["act_base"] + offsets
 
 
+def bound_places(instruction: Instruction, granularity: Granularity) -> np.ndarray:
+    """Bound (counted within a lane of the buffer) of every pixel of one image: int64 (rows * cols,)."""
+    row = np.arange(instruction["rows"], dtype=np.int64)[:, None]
+    col = np.arange(instruction["cols"], dtype=np.int64)[None, :]
+    if granularity is Granularity.CHANNEL:
+        row, col = row * 0, col * 0
+    elif granularity is Granularity.PATCH:
+        row, col = row // PATCH_SIDE, col // PATCH_SIDE
+    return (instruction["bound_base"] + row * (col.max() + 1) + col).reshape(-1)
+
+
 def weight_words(instruction: Instruction, side: int) -> np.ndarray:
     """Weight word of every tile and array row: int64 (tiles, side)."""
     first = np.arange(gemm_tiles(instruction), dtype=np.int64) * instruction["weight_stride"]
@@ -155,7 +166,7 @@ def instruction_accesses(
         found.append(("output", _run(instruction["buffer_base"], len(addresses)), False))
         found.append((MEMORY, memory_words(addresses, size, config, where), True))
     elif opcode is Opcode.GEMM:
-        found.extend(_gemm_accesses(instruction, config.side))
+        found.extend(_gemm_accesses(instruction, config))
     limits = {MEMORY: memory_bytes // config.word_bytes, **{name: depth(config, name) for name in BUFFERS}}
     return tuple(
         Access(space, _used(words, limits[space], f"{where}, {space}"), write) for space, words, write in found
@@ -171,14 +182,14 @@ def memory_words(addresses: np.ndarray, size: int, config: AcceleratorConfig, wh
     return (first[:, None] + np.arange(count)).reshape(-1)
 
 
-def _gemm_accesses(instruction: Instruction, side: int) -> list[tuple[str, np.ndarray, bool]]:
+def _gemm_accesses(instruction: Instruction, config: AcceleratorConfig) -> list[tuple[str, np.ndarray, bool]]:
     pixels = gemm_pixels(instruction)
     accumulator = _run(instruction["acc_base"], pixels)
     last, first_mode = instruction["epilogue"], AccMode(instruction["acc_mode"])
     several = gemm_tiles(instruction) > 1
     found = [
         ("activation", activation_words(instruction), False),
-        ("weight", weight_words(instruction, side), False),
+        ("weight", weight_words(instruction, config.side), False),
     ]
     if several or first_mode in (AccMode.ADD, AccMode.MAX):
         found.append(("accumulator", accumulator, False))
@@ -188,8 +199,8 @@ def _gemm_accesses(instruction: Instruction, side: int) -> list[tuple[str, np.nd
         found.append(("bias", _run(instruction["bias_base"], 1), False))
         found.append(("output", _run(instruction["out_base"], pixels), True))
         if instruction["neuron_bounds"]:
-            area = instruction["rows"] * instruction["cols"]
-            found.append(("bound", _run(instruction["bound_base"], area), False))
+            words = bound_places(instruction, config.bounds) // config.bounds_per_lane
+            found.append(("bound", words, False))
     return found
 
 

@@ -6,7 +6,7 @@ from collections import deque
 
 import numpy as np
 
-from fitact_hw.config import AcceleratorConfig
+from fitact_hw.config import AcceleratorConfig, BoundFormat
 from fitact_hw.fsim.access import (
     BUFFERS,
     LOAD,
@@ -14,6 +14,7 @@ from fitact_hw.fsim.access import (
     UNITS,
     SimulationError,
     activation_words,
+    bound_places,
     depth,
     dma_addresses,
     gemm_pixels,
@@ -26,6 +27,7 @@ from fitact_hw.fsim.access import (
 from fitact_hw.fsim.arithmetic import epilogue, product, wrap
 from fitact_hw.isa import AccMode, ActMode, Buffer, Instruction, Opcode
 from fitact_hw.program import LANE_DTYPES, Program
+from golden.bound_code import BASE_BITS, CODE_BITS, decode
 
 TOKEN_LIMIT = 255
 """Largest value of an 8-bit token counter."""
@@ -144,15 +146,26 @@ class Machine:
         act_mode = ActMode(instruction["act_mode"])
         bias_word = np.array([instruction["bias_base"]])
         bias = self._read("bias", bias_word)
-        if instruction["neuron_bounds"]:
-            area = instruction["rows"] * instruction["cols"]
-            words = instruction["bound_base"] + np.arange(len(total)) % area
-            bound = self._read("bound", words)
-        else:
-            bound = wrap(np.array(instruction["layer_bound"], np.int64), config.word_bits)
+        bound = self._bounds(instruction)
+        if len(bound) > 1:
+            bound = np.tile(bound, (instruction["images"], 1))
         result = epilogue(total, bias, self.shifts[bias_word], act_mode, bound, config.word_bits, config.acc_bits)
         out = np.arange(instruction["out_base"], instruction["out_base"] + len(total))
         self._write("output", out, wrap(result, config.word_bits))
+
+    def _bounds(self, instruction: Instruction) -> np.ndarray:
+        """Bounds int64 (pixels of an image, side), or (1, 1) for a bound of the whole layer."""
+        config = self.config
+        word = np.array([[instruction["layer_bound"]]], np.int64)
+        if not instruction["neuron_bounds"]:
+            return wrap(word, config.word_bits)
+        words, part = np.divmod(bound_places(instruction, config.bounds), config.bounds_per_lane)
+        lanes = self._read("bound", words)
+        if config.bound_format is BoundFormat.WORD:
+            return lanes
+        codes = lanes >> (CODE_BITS * part)[:, None] & (1 << CODE_BITS) - 1
+        base = int(wrap(word & (1 << BASE_BITS) - 1, BASE_BITS)[0, 0])
+        return np.minimum(decode(codes, base), (1 << (config.word_bits - 1)) - 1)
 
 
 class TokenModel:

@@ -11,7 +11,7 @@ from fitact_hw.overhead.report import SHORT, split_lines
 from fitact_hw.overhead.schemes import BASELINE, SCHEMES
 
 LOGIC, MEMORY = "#4878a8", "#e08b3e"
-PARTS = ("#274060", "#4878a8", "#9cb8d4", "#7a5195")
+PARTS = ("#274060", "#4878a8", "#9cb8d4", "#c9a227", "#7a5195")
 
 
 def draw(results: Results, title: str, path: Path) -> None:
@@ -21,7 +21,7 @@ def draw(results: Results, title: str, path: Path) -> None:
     matplotlib.use("Agg")
     from matplotlib import pyplot as plt
 
-    figure, axes = plt.subplots(2, 2, figsize=(13, 8.5))
+    figure, axes = plt.subplots(2, 2, figsize=(13, 10.5))
     _added(axes[0, 0], results)
     _parts(axes[0, 1], results)
     _lanes(axes[1, 0], results)
@@ -65,7 +65,7 @@ def _parts(axis: Any, results: Results) -> None:
         left = [a + b for a, b in zip(left, values, strict=True)]
     axis.invert_yaxis()
     axis.set_xlabel("mm2")
-    axis.legend(loc="upper center", bbox_to_anchor=(0.5, -0.13), ncols=5, fontsize=8)
+    axis.legend(loc="upper center", bbox_to_anchor=(0.5, -0.13), ncols=6, fontsize=8)
     axis.set_title("machine by part")
 
 

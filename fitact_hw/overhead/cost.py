@@ -4,25 +4,34 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from fitact_hw.config import AcceleratorConfig
-from fitact_hw.overhead.design import Block, Memory, elaborate
+from fitact_hw.overhead.design import SRAM_MODULE, Block, Memory, elaborate
 from fitact_hw.overhead.mapping import PERTURBATIONS, Mapped, map_all
 from fitact_hw.overhead.schemes import BASELINE, SCHEMES, Scheme, lane_parameters, machine
-from fitact_hw.overhead.sram import SramFigures, SramModel, check_bits, codewords, secded_check_bits
+from fitact_hw.overhead.sram import SramFigures, SramModel
 from fitact_hw.overhead.technology import Technology
 from fitact_hw.verilog import TOP, generate, rtl_sources
 
 PROPOSED = Path(__file__).parent / "rtl"
-"""Cells that only this comparison needs: codecs, voter, lane with one mode."""
+"""Cells that only this comparison needs: voter, lane with one mode."""
 
 LANE = "fitact_lane"
+LANE_OF_SCHEME = "fitact_lane_mode"
 
 ARRAY_MODULES = frozenset({"fitact_array", "fitact_pe", "fitact_skew"})
-LANE_MODULES = frozenset({"fitact_lanes", "fitact_lane", "fitact_lane_mode", "fitact_epilogue", "fitact_delay"})
-UNITS = ("array", "lanes", "control", "protection")
+LANE_MODULES = frozenset(
+    {"fitact_lanes", "fitact_lane", "fitact_lane_mode", "fitact_bound_code", "fitact_epilogue", "fitact_delay"}
+)
+CODECS = ("fitact_parity_checker", "fitact_secded_decoder")
+"""Modules between the read port of a protected buffer and its user."""
+
+PROTECTION_MODULES = frozenset(
+    {*CODECS, "fitact_parity_encoder", "fitact_secded_encoder", "fitact_word_check", "fitact_protection"}
+)
+UNITS = ("array", "lanes", "control", "small buffers", "protection")
 
 
 @dataclass(frozen=True)
@@ -99,14 +108,16 @@ class Cost:
         raise KeyError(names)
 
     def slowest(self) -> Mapped:
-        """The block with the longest path, codecs and voters left out (they need a stage of their own)."""
+        """The block with the longest path; codecs are part of :meth:`sram_path`, voters need a stage of their own."""
         blocks = (self.mapped[use.block.key] for use in self.machine.uses if use.unit != "protection")
         return max(blocks, key=lambda mapped: mapped.delay)
 
     def sram_path(self) -> float:
-        """Longest path that starts with an SRAM access (ns): access time and the logic behind it."""
+        """Longest path that starts with an SRAM access (ns): access time, decoder and the logic behind it."""
         access = max(buffer.figures.access_ns for buffer in self.machine.buffers)
-        return access + max(self.mapped[use.block.key].sram_path for use in self.machine.uses)
+        blocks = [self.mapped[use.block.key] for use in self.machine.uses]
+        decoder = max((block.delay for block in blocks if block.name in CODECS), default=0.0)
+        return access + decoder + max(block.sram_path for block in blocks)
 
     def logic_error(self, base: Cost, unit: str | None = None) -> float:
         """Standard error (um2) of the difference in logic to ``base``; shared blocks cancel out."""
@@ -130,12 +141,15 @@ def sources(config: AcceleratorConfig) -> dict[str, str]:
 
 def unit_of(name: str) -> str:
     """Part of the machine that a module belongs to."""
-    return "array" if name in ARRAY_MODULES else "lanes" if name in LANE_MODULES else "control"
+    if name == SRAM_MODULE:
+        return "small buffers"
+    parts = {"array": ARRAY_MODULES, "lanes": LANE_MODULES, "protection": PROTECTION_MODULES}
+    return next((part for part, names in parts.items() if name in names), "control")
 
 
 def build(config: AcceleratorConfig, scheme: Scheme, model: SramModel, folder: Path) -> Machine:
     """The blocks and memories of one scheme's machine. Raises SynthesisError, GeneratorError."""
-    own = machine(config, scheme.bounds)
+    own = machine(config, scheme)
     files = sources(own)
     design = elaborate(files, TOP, folder)
     uses = []
@@ -146,11 +160,9 @@ def build(config: AcceleratorConfig, scheme: Scheme, model: SramModel, folder: P
             uses.append(Use(unit_of(block.name), block.count, block))
     buffers = []
     for memory in design.macros:
-        lane_bits = memory.width // own.side
-        check = check_bits(memory.width, scheme.protection, lane_bits)
-        figures = model.buffer(memory.width + check, memory.depth)
-        buffers.append(BufferCost(memory.name, memory.width, check, memory.depth, figures))
-        uses += _codecs(memory.width, lane_bits, scheme, files, folder)
+        check = own.side * own.check_bits(memory.name)
+        figures = model.buffer(memory.width, memory.depth)
+        buffers.append(BufferCost(memory.name, memory.width - check, check, memory.depth, figures))
     return Machine(scheme, tuple(uses), tuple(buffers), design.flop_memories)
 
 
@@ -160,38 +172,18 @@ def _leaf(files: dict[str, str], name: str, parameters: dict[str, int], folder: 
     return elaborate(wanted, name, folder, parameters, flatten=True).blocks[0]
 
 
-_LEAF_FILES = frozenset({"fitact_lane.v", "fitact_lane_mode.v", "fitact_parity.v", "fitact_secded.v", "fitact_voter.v"})
+_LEAF_FILES = frozenset({"fitact_lane.v", "fitact_lane_mode.v", "fitact_voter.v"})
 
 
 def _lanes(config: AcceleratorConfig, scheme: Scheme, block: Block, files: dict[str, str], folder: Path) -> list[Use]:
     lane = block
     if scheme.mode is not None:
-        lane = _leaf(files, "fitact_lane_mode", lane_parameters(config, scheme), folder)
+        lane = _leaf(files, LANE_OF_SCHEME, lane_parameters(config, scheme), folder)
     uses = [Use("lanes", block.count * scheme.copies, lane)]
     if scheme.copies > 1:
         width = {"WIDTH": config.acc_bits + config.word_bits}
         uses.append(Use("protection", block.count, _leaf(files, "fitact_voter", width, folder)))
     return uses
-
-
-def _codecs(width: int, lane_bits: int, scheme: Scheme, files: dict[str, str], folder: Path) -> list[Use]:
-    """Encoder and checker of one buffer: one write port, one read port."""
-    if scheme.protection == "parity":
-        parameters = {"LANES": width // lane_bits, "LANE_W": lane_bits}
-        names = ("fitact_parity_encode", "fitact_parity_check")
-        return [Use("protection", 1, _leaf(files, name, parameters, folder)) for name in names]
-    if scheme.protection == "secded":
-        pieces = codewords(width)
-        return [
-            Use(
-                "protection",
-                pieces.count(bits),
-                _leaf(files, name, {"DATA_W": bits, "CHECK_W": secded_check_bits(bits)}, folder),
-            )
-            for bits in sorted(set(pieces))
-            for name in ("fitact_secded_encode", "fitact_secded_decode")
-        ]
-    return []
 
 
 def evaluate(
@@ -205,9 +197,10 @@ def evaluate(
 ) -> dict[str, Cost]:
     """Area and timing of every scheme (by its key).
 
-    Blocks that all schemes share are mapped once; those that differ several times with perturbed scripts,
-    so that differences come with their noise: the lanes' blocks with every script, the larger control
-    blocks with half. ``progress`` gets a name, how many blocks are done and how many there are.
+    Blocks that all schemes share are mapped once. Those that differ are mapped several times with perturbed scripts,
+    so that differences come with their noise: the lane itself with every script, what is around it with half, all else
+    with two; the spread of a block is pooled over its variants. ``progress`` gets a name, how many blocks are done and
+    how many there are.
     """
     machines = []
     for index, scheme in enumerate(schemes):
@@ -228,7 +221,7 @@ def evaluate(
         done += 1
         progress(f"mapped {name}", done, len(work))
 
-    mapped = map_all(work, technology, folder, workers, step)
+    mapped = pooled(map_all(work, technology, folder, workers, step))
     return {built.scheme.key: Cost(built, mapped) for built in machines}
 
 
@@ -236,7 +229,29 @@ def _scripts(block: Block, differs: bool) -> list[str]:
     names = list(PERTURBATIONS)
     if not differs:
         return names[:1]
-    return names if block.name in LANE_MODULES else names[: len(names) // 2]
+    if block.name in (LANE, LANE_OF_SCHEME):
+        return names
+    return names[: len(names) // 2] if block.name in LANE_MODULES else names[:2]
+
+
+def pooled(mapped: Mapping[str, Mapped]) -> dict[str, Mapped]:
+    """Standard deviations pooled (as fractions of the mean) over the variants of each block that ran several times.
+
+    Variants differ in a few widths; that two scripts happen to agree on one says little about its noise.
+    """
+    result = dict(mapped)
+    for name in {block.name for block in mapped.values()}:
+        keys = [key for key, block in mapped.items() if block.name == name and block.runs > 1]
+        for what in ("area", "delay"):
+            spreads = [
+                getattr(mapped[key], f"{what}_sd") / getattr(mapped[key], what)
+                for key in keys
+                if getattr(mapped[key], what)
+            ]
+            spread = math.sqrt(sum(value**2 for value in spreads) / len(spreads)) if spreads else 0.0
+            for key in keys:
+                result[key] = replace(result[key], **{f"{what}_sd": spread * getattr(mapped[key], what)})
+    return result
 
 
 def delta(cost: Cost, base: Cost) -> tuple[float, float, float]:

@@ -12,12 +12,18 @@ from fitact_hw.overhead.jobs import SynthesisError, cached, digest, run_job
 from fitact_hw.overhead.worker import BLOCK
 
 SRAM_MODULE = "fitact_sram"
-"""Memories of this module become SRAM macros; memories of every other module become flip-flops."""
+"""Memories of this module become SRAM macros, unless they are shallow; others become flip-flops."""
+
+LEAST_MACRO_WORDS = 8
+"""A shallower buffer becomes flip-flops: no memory compiler makes such macros, and they would cost more."""
+
+FLAT_MODULES = ("fitact_secded_encoder", "fitact_secded_decoder")
+"""Modules that are mapped together with what they contain: a check matrix, which is a constant."""
 
 MAX_FLOP_MEMORY_BITS = 1 << 14
 """A larger memory outside of `SRAM_MODULE` would become flip-flops by accident: an error."""
 
-_CACHE_FORMAT = 3
+_CACHE_FORMAT = 4
 
 _MODULE = re.compile(r"^module (\S+)\n(.*?)^end\n", re.M | re.S)
 _ATTRIBUTE = re.compile(r"^ *attribute .*\n", re.M)
@@ -96,6 +102,7 @@ def elaborate(
         "top": top,
         "parameters": dict(parameters or {}),
         "flatten": flatten,
+        "flat_modules": list(FLAT_MODULES),
     }
     key = digest("elaborate", _CACHE_FORMAT, jobs.yosys_version(), job, dict(files))
     raw = cached(folder, key, lambda: run_job(job, dict(files)))
@@ -106,7 +113,7 @@ def elaborate(
     for name, count in counts.items():
         base = base_name(name)
         shapes = [(m["name"], m["WIDTH"], m["SIZE"]) for m in modules[name]["memories"]]
-        if base == SRAM_MODULE:
+        if base == SRAM_MODULE and all(depth >= LEAST_MACRO_WORDS for _, _, depth in shapes):
             macros += [
                 Memory(base, path.rpartition("/")[2].removeprefix("u_"), path, width, depth)
                 for path in paths.get(name, ())

@@ -232,5 +232,5 @@ def check_fits(config: AcceleratorConfig) -> None:
 
 def route_top(config: AcceleratorConfig, scheme: Scheme, folder: Path, runs: Sequence[Run] = RUNS[:1]) -> Routed:
     """The whole machine of a scheme. Raises SynthesisError if it does not fit the device."""
-    own = machine(config, scheme.bounds)
+    own = machine(config, scheme)
     return route(f"{TOP} {scheme.key}", sources(own), TOP, {}, folder, isolated=True, runs=runs)

@@ -5,20 +5,20 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from fitact_hw.config import AcceleratorConfig
-from fitact_hw.overhead import charts, ecp5, energy, report, technology
+from fitact_hw.config import AcceleratorConfig, Granularity, Protection
+from fitact_hw.overhead import charts, ecp5, energy, pareto, report, technology
 from fitact_hw.overhead.cost import Cost, evaluate
 from fitact_hw.overhead.energy import Energy
 from fitact_hw.overhead.jobs import write_whole, yosys_version
 from fitact_hw.overhead.mapping import PERTURBATIONS
 from fitact_hw.overhead.metrics import Results, all_metrics
-from fitact_hw.overhead.schemes import SCHEMES
+from fitact_hw.overhead.schemes import SCHEMES, lane_parameters, machine
 from fitact_hw.overhead.sram import NODES, SramModel
 from fitact_hw.overhead.technology import Technology, TechnologyError
 from fitact_hw.overhead.traffic import BATCH, LayerShape, Traffic, measure
@@ -29,7 +29,10 @@ FULL_TOP_SCHEMES = ("unprotected", "ranger", "fitact")
 
 @dataclass(frozen=True)
 class Options:
-    """What `fitact overhead` was asked for; ``node_nm`` None takes the library's node."""
+    """What `fitact overhead` was asked for; ``node_nm`` None takes the library's node.
+
+    ``accuracies``: CSV files for the Pareto chart at the bit error rate ``rate``, none: no chart.
+    """
 
     config: AcceleratorConfig
     liberty: str | None = None
@@ -39,6 +42,8 @@ class Options:
     full_top: bool = False
     workers: int = 2
     out: Path = Path("build/overhead")
+    accuracies: tuple[Path, ...] = ()
+    rate: float = 1e-5
     command: str = "fitact overhead"
 
 
@@ -51,6 +56,8 @@ def run_overhead(options: Options, networks: Networks, console: Console) -> Resu
 
     Raises FitActError subclasses: TechnologyError, SynthesisError, GeneratorError, CompileError, SramError.
     """
+    if options.accuracies:  # what is missing should fail before minutes of synthesis
+        pareto.read_accuracy(options.accuracies, options.config.word_bits, options.rate)
     if options.full_top:
         ecp5.check_fits(options.config)
     if (options.fpga or options.full_top) and not ecp5.available():
@@ -72,10 +79,24 @@ def run_overhead(options: Options, networks: Networks, console: Console) -> Resu
     report.print_report(console, header, metrics, results)
     folder = options.out / options.config.fingerprint
     write_whole(folder / "overhead.json", json.dumps(report.to_json(header, metrics, results), indent=1) + "\n")
-    write_whole(folder / "overhead.md", report.markdown(header, metrics, results, options.command) + "\n")
+    page = report.markdown(header, metrics, results, options.command)
+    if options.accuracies:
+        page += "\n" + "\n".join(_pareto(options, costs, tech, folder)) + "\n"
+        console.print(f"wrote pareto.csv and pareto.png to {folder}")
+    write_whole(folder / "overhead.md", page + "\n")
     charts.draw(results, f"{_size(options.config)}, {tech.name}, before layout", folder / "overhead.png")
     console.print(f"wrote overhead.json, overhead.md and overhead.png to {folder}")
     return results
+
+
+def _pareto(options: Options, costs: Mapping[str, Cost], tech: Technology, folder: Path) -> list[str]:
+    """Write `pareto.csv` and `pareto.png`; returns the section of the page."""
+    result = pareto.evaluate(costs, options.accuracies, options.config.word_bits, options.rate)
+    folder.mkdir(parents=True, exist_ok=True)
+    pareto.write_csv(result, folder / "pareto.csv")
+    title = f"{_size(options.config)}, {tech.name}; bit error rate {options.rate:g} in parameter memory"
+    pareto.draw(result, title, folder / "pareto.png")
+    return pareto.markdown(result)
 
 
 def _nearest(node_nm: int) -> int:
@@ -107,7 +128,10 @@ def make_header(options: Options, tech: Technology, model: SramModel) -> report.
             ),
             ("gate equivalent", f"{tech.nand2_um2:g} um2 ({tech.nand2_cell})"),
             ("tools", f"pyosys {yosys_version()} with its ABC; {ecp5.PACKAGE} {ecp5.nextpnr_version()}"),
-            ("scripts", f"{len(PERTURBATIONS)} for the lanes' blocks, half of them for others; mean values"),
+            (
+                "scripts",
+                f"{len(PERTURBATIONS)} for the lane, half for what is around it, 2 for others that differ; mean values",
+            ),
             ("SRAM", f"model at {model.node_nm} nm, {ports} (sram.py names the sources)"),
             (
                 "FPGA",
@@ -125,7 +149,8 @@ def make_header(options: Options, tech: Technology, model: SramModel) -> report.
 def _route(
     options: Options, show: Callable[[str, int, int], None]
 ) -> tuple[dict[str, ecp5.Routed], dict[str, ecp5.Routed]]:
-    lanes = [scheme for scheme in SCHEMES if scheme.protection == "none" and scheme.copies == 1]
+    own = [scheme for scheme in SCHEMES if scheme.protection is Protection.NONE and scheme.copies == 1]
+    lanes = list({tuple(lane_parameters(options.config, scheme).items()): scheme for scheme in reversed(own)}.values())
     done = -1
 
     def step(name: str) -> None:
@@ -158,7 +183,8 @@ def _traffic(
         known: dict[tuple[object, object], Traffic] = {}
         for index, scheme in enumerate(SCHEMES):
             show(f"compiling {name}", index, len(SCHEMES))
-            key = (scheme.bounds, scheme.bounds.value != "none" and scheme.mode)
+            plain = replace(scheme, protection=Protection.NONE)  # protection costs no cycle and no traffic
+            key = (machine(options.config, plain), scheme.bounds is not Granularity.NONE and scheme.mode)
             if key not in known:
                 known[key] = measure(name, layers, scheme, options.config)
             traffic[name][scheme.key] = known[key]

@@ -13,8 +13,12 @@ from fitact_hw.overhead.cost import Cost, delta
 from fitact_hw.overhead.metrics import Metric, Results
 from fitact_hw.overhead.schemes import BASELINE, SCHEMES, Scheme
 
+CHEAP = ("code4", "code4_small", "patch", "patch_code4", "channel")
+"""Schemes that share bounds or store them as codes."""
+
 TABLES: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("Bounded activations", ("unprotected", "ranger", "clipact", "fitact", "fitact_all")),
+    ("Cheaper bounds", ("unprotected", "fitact", "fitact_small", *CHEAP)),
     ("For comparison: protected buffers, triplicated lanes", ("unprotected", "parity", "secded", "tmr")),
 )
 
@@ -24,6 +28,12 @@ SHORT = {
     "clipact": "Clip-Act",
     "fitact": "FitAct",
     "fitact_all": "FitAct, all modes",
+    "fitact_small": "FitAct, small buffer",
+    "code4": "4-bit bounds",
+    "code4_small": "4-bit, small buffer",
+    "patch": "2x2 patches, small",
+    "patch_code4": "4-bit patches, small",
+    "channel": "channels",
     "parity": "parity",
     "secded": "SECDED",
     "tmr": "3 lanes + voter",
@@ -140,9 +150,14 @@ NOTES = (
     "* The generated lane chooses its activation at run time. Here each scheme's lane keeps linear (for the",
     "  last layer) and the one activation that the scheme needs, tied off in `fitact_lane_mode.v`; synthesis",
     "  removes the rest. *FitAct, all modes* is the lane as it is generated and simulated.",
+    "* A *small* bound buffer has a sixteenth of the configured words: the compiler then cuts tiles so small that",
+    "  the bounds of two fit, one in use and the next one arriving by DMA. No machine holds those of a whole layer.",
+    "  4-bit bounds are decoded in front of the lane's bound register. A buffer of fewer than 8 words is made of",
+    "  flip-flops (`small buffers`); its energy is not counted.",
+    "* Protection is the generator's own: one code word for each lane of a buffer word, so SECDED adds 5 bits to 8.",
     "* SRAM macros come from a model fitted to single-port macros; the machine's buffers read and write in",
     "  one cycle, so their areas are a lower bound for every scheme alike.",
-    "* Codecs stand between buffer and machine and need a pipeline stage of their own, which is not counted.",
+    "* Codecs are combinational, between buffer and user: *SRAM access + first logic* holds their delay.",
 )
 
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
 
-from fitact_hw.config import SHIFT_BITS, AcceleratorConfig, Granularity
+from fitact_hw.config import PATCH_SIDE, SHIFT_BITS, AcceleratorConfig, BoundFormat, Granularity, Protection
 from fitact_hw.isa import ActMode
 
-Protection = Literal["none", "parity", "secded"]
+SMALL_SHARE = 16
+"""A small bound buffer has this fraction of the configured words: two tiles, one used and one being loaded."""
+
+LEAST_BOUND_WORDS = 2
 
 
 @dataclass(frozen=True)
@@ -16,15 +18,18 @@ class Scheme:
     """One machine of the comparison.
 
     ``mode``: the one activation its lanes have beside linear; None: all modes of the generated lane, as
-    simulated. ``protection`` of every buffer word; ``copies`` of each lane (3: with a voter).
+    simulated. ``protection`` of every buffer word; ``copies`` of each lane (3: with a voter). ``bound_format`` and
+    size of the bound buffer: a small one holds the bounds of small tiles, which DMA loads one tile ahead.
     """
 
     key: str
     title: str
     bounds: Granularity
     mode: ActMode | None
-    protection: Protection = "none"
+    protection: Protection = Protection.NONE
     copies: int = 1
+    bound_format: BoundFormat = BoundFormat.WORD
+    small: bool = False
 
     @property
     def activation(self) -> str:
@@ -38,17 +43,43 @@ SCHEMES = (
     Scheme("clipact", "Clip-Act (layer bound, zeroes)", Granularity.LAYER, ActMode.CLIP),
     Scheme("fitact", "FitAct (neuron bounds, zeroes)", Granularity.NEURON, ActMode.CLIP),
     Scheme("fitact_all", "FitAct, lane with all modes", Granularity.NEURON, None),
-    Scheme("parity", "ReLU, parity on the buffers", Granularity.NONE, ActMode.RELU, "parity"),
-    Scheme("secded", "ReLU, SECDED on the buffers", Granularity.NONE, ActMode.RELU, "secded"),
+    *(
+        Scheme(key, title, bounds, ActMode.CLIP, bound_format=form, small=small)
+        for key, title, bounds, form, small in (
+            ("fitact_small", "FitAct, small bound buffer", Granularity.NEURON, BoundFormat.WORD, True),
+            ("code4", "FitAct, 4-bit bounds", Granularity.NEURON, BoundFormat.CODE, False),
+            ("code4_small", "FitAct, 4-bit bounds, small buffer", Granularity.NEURON, BoundFormat.CODE, True),
+            ("patch", "a bound for each 2x2 patch, small buffer", Granularity.PATCH, BoundFormat.WORD, True),
+            ("patch_code4", "4-bit bound for each 2x2 patch, small", Granularity.PATCH, BoundFormat.CODE, True),
+            ("channel", "a bound for each channel", Granularity.CHANNEL, BoundFormat.WORD, True),
+        )
+    ),
+    Scheme("parity", "ReLU, parity on the buffers", Granularity.NONE, ActMode.RELU, Protection.PARITY),
+    Scheme("secded", "ReLU, SECDED on the buffers", Granularity.NONE, ActMode.RELU, Protection.SECDED),
     Scheme("tmr", "ReLU, triplicated lanes", Granularity.NONE, ActMode.RELU, copies=3),
 )
 
 BASELINE = SCHEMES[0]
 
 
-def machine(config: AcceleratorConfig, bounds: Granularity) -> AcceleratorConfig:
-    """The same machine with other bound hardware."""
-    return AcceleratorConfig.create(**{**config.model_dump(), "bounds": bounds})
+def machine(config: AcceleratorConfig, scheme: Scheme) -> AcceleratorConfig:
+    """The same machine with the scheme's bound hardware and buffer protection."""
+    changes: dict[str, object] = {"bounds": scheme.bounds, "bound_format": scheme.bound_format}
+    if scheme.protection is not Protection.NONE:
+        changes["protection"] = scheme.protection
+    if scheme.bounds.buffered:
+        plain = AcceleratorConfig.create(**{**config.model_dump(), **changes})
+        changes["bound_words"] = _bound_words(plain, scheme)
+    return AcceleratorConfig.create(**{**config.model_dump(), **changes})
+
+
+def _bound_words(config: AcceleratorConfig, scheme: Scheme) -> int:
+    """Words that hold the bounds of as many pixels as the configured buffer, or of a sixteenth of them."""
+    if scheme.bounds is Granularity.CHANNEL:
+        return LEAST_BOUND_WORDS
+    pixels = config.bound_words // (SMALL_SHARE if scheme.small else 1)
+    shared = PATCH_SIDE**2 if scheme.bounds is Granularity.PATCH else 1
+    return max(LEAST_BOUND_WORDS, pixels // (shared * config.bounds_per_lane))
 
 
 def lane_parameters(config: AcceleratorConfig, scheme: Scheme) -> dict[str, int]:

@@ -22,9 +22,6 @@ MAX_MACRO_BITS = 72
 MAX_MACRO_CAPACITY = 72 * 2048
 """Largest macro (bits): the largest fitted one, 64 x 2048, with check bits. Deeper buffers are several."""
 
-SECDED_CHECK_BITS = {8: 5, 16: 6, 32: 7, 64: 8}
-"""Check bits of a code that corrects one and detects two errors, by data bits."""
-
 
 class SramError(FitActError):
     """A technology node without figures."""
@@ -127,27 +124,3 @@ class SramModel:
             access_ns=one.access_ns,
             macros=columns * rows,
         )
-
-
-def codewords(width: int, word_bits: int = 64) -> list[int]:
-    """Data bits of the code words of a buffer word: equal pieces of at most ``word_bits``."""
-    pieces = math.ceil(width / word_bits)
-    small, larger = divmod(width, pieces)
-    return [small + (index < larger) for index in range(pieces)]
-
-
-def secded_check_bits(data_bits: int) -> int:
-    """Check bits of SECDED for any number of data bits: r with 2**(r-1) >= data_bits + r."""
-    check = 2
-    while 1 << (check - 1) < data_bits + check:
-        check += 1
-    return check
-
-
-def check_bits(width: int, protection: str, lane_bits: int) -> int:
-    """Bits that ``protection`` adds to a buffer word: parity one a lane, SECDED on at most 64 bits."""
-    if protection == "parity":
-        return math.ceil(width / lane_bits)
-    if protection == "secded":
-        return sum(secded_check_bits(bits) for bits in codewords(width))
-    return 0

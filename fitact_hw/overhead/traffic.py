@@ -11,7 +11,7 @@ import numpy as np
 from fitact_hw.compiler import compile_network
 from fitact_hw.config import AcceleratorConfig, Granularity
 from fitact_hw.fsim import estimate_cycles
-from fitact_hw.fsim.access import gemm_pixels, gemm_tiles, load_words
+from fitact_hw.fsim.access import bound_places, gemm_pixels, gemm_tiles, load_words
 from fitact_hw.isa import INSTRUCTION_BYTES, AccMode, ActMode, Buffer, Instruction, Opcode
 from fitact_hw.overhead.schemes import Scheme, machine
 from fitact_hw.program import Program
@@ -78,7 +78,7 @@ def _layer(layer: LayerShape, scheme: Scheme, word_bits: int) -> QLayer:
     if layer.activation == "relu" and scheme.bounds is not Granularity.NONE:
         activation = "saturate" if scheme.mode is ActMode.SATURATE else "clip"
         top = (1 << (word_bits - 1)) - 1
-        bound = np.full(layer.out_shape, top, np.int64) if scheme.bounds is Granularity.NEURON else top
+        bound = np.full(layer.out_shape, top, np.int64) if scheme.bounds.buffered else top
     return QLayer(
         name=layer.name,
         kind=layer.kind,
@@ -101,11 +101,11 @@ def _layer(layer: LayerShape, scheme: Scheme, word_bits: int) -> QLayer:
 def measure(name: str, layers: Sequence[LayerShape], scheme: Scheme, config: AcceleratorConfig) -> Traffic:
     """Compile for the scheme's machine and count. Raises CompileError if the network does not fit it."""
     qnet = network(name, layers, scheme, config.word_bits)
-    program = compile_network(qnet, machine(config, scheme.bounds), BATCH)
+    program = compile_network(qnet, machine(config, scheme), BATCH)
     estimate = estimate_cycles(program)
     reads, writes, dma = _count(program)
     blocks = [block for block in program.parameters if block.kind == "bound"]
-    values = sum(layer.bound.size for layer in qnet.layers if isinstance(layer.bound, np.ndarray))
+    values = sum(int((block.index >= 0).sum()) for block in blocks)
     values += sum(isinstance(layer.bound, int) for layer in qnet.layers)
     return Traffic(
         network=name,
@@ -115,7 +115,7 @@ def measure(name: str, layers: Sequence[LayerShape], scheme: Scheme, config: Acc
         outputs=writes["output"] * program.config.side,
         dma_bytes=dma,
         bound_bytes=sum(len(block.index) * block.word_bytes for block in blocks),
-        bound_values=int(values),
+        bound_values=values,
         reads=reads,
         writes=writes,
     )
@@ -139,19 +139,30 @@ def _count(program: Program) -> tuple[dict[str, float], dict[str, float], dict[s
             dma["output"] += real * config.word_bytes
             reads["output"] += real
         elif item.opcode is Opcode.GEMM:
-            _count_gemm(item, config.side, reads, writes)
+            _count_gemm(item, config, reads, writes)
     dma["instructions"] = len(program.instructions) * INSTRUCTION_BYTES
     return tuple({key: value / BATCH for key, value in table.items()} for table in (reads, writes, dma))  # type: ignore[return-value]
 
 
-def _count_gemm(item: Instruction, side: int, reads: dict[str, float], writes: dict[str, float]) -> None:
+def _bound_reads(item: Instruction, config: AcceleratorConfig) -> int:
+    """Reads of the bound buffer: a pixel whose bound lies in the word of the pixel before needs none."""
+    pixels = gemm_pixels(item)
+    if config.bounds is Granularity.NEURON and config.bounds_per_lane == 1:
+        return pixels
+    words = np.tile(bound_places(item, config.bounds) // config.bounds_per_lane, item["images"])
+    return 1 + int(np.count_nonzero(np.diff(words)))
+
+
+def _count_gemm(
+    item: Instruction, config: AcceleratorConfig, reads: dict[str, float], writes: dict[str, float]
+) -> None:
     pixels, tiles = gemm_pixels(item), gemm_tiles(item)
     accumulates = AccMode(item["acc_mode"]) in (AccMode.ADD, AccMode.MAX)
     reads["activation"] += pixels * tiles
-    reads["weight"] += side * tiles
+    reads["weight"] += config.side * tiles
     reads["accumulator"] += pixels * (tiles - 1 + accumulates)
     writes["accumulator"] += pixels * (tiles - item["epilogue"])
     if item["epilogue"]:
         reads["bias"] += pixels
         writes["output"] += pixels
-        reads["bound"] += pixels * item["neuron_bounds"]
+        reads["bound"] += _bound_reads(item, config) if item["neuron_bounds"] else 0

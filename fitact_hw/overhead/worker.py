@@ -60,6 +60,7 @@ def _elaborate(job: dict[str, Any], folder: Path) -> dict[str, Any]:
     parameters = " ".join(f"-chparam {name} {value}" for name, value in job["parameters"].items())
     yosys.run(*(f"read_verilog {path}" for path in job["files"]))
     yosys.run(f"hierarchy -check -top {job['top']} {parameters}", "proc", *(["flatten"] if job["flatten"] else []))
+    yosys.run(*(f"flatten *{name}*" for name in job["flat_modules"]))
     yosys.run("delete t:$scopeinfo", "opt_expr", "opt_clean", "memory -nomap", "opt_clean", "check -assert")
     yosys.run(f"write_rtlil {folder / 'all.il'}", f"write_json {folder / 'all.json'}")
     netlist = json.loads((folder / "all.json").read_text())["modules"]

@@ -10,7 +10,7 @@ import os
 from functools import lru_cache
 from pathlib import Path
 
-from fitact_hw.config import AcceleratorConfig
+from fitact_hw.config import AcceleratorConfig, BoundFormat
 from fitact_hw.verilog.array import array
 from fitact_hw.verilog.ast import Node, parse_module
 from fitact_hw.verilog.buffers import buffers
@@ -46,6 +46,7 @@ def _modules(config: AcceleratorConfig) -> list[Module]:
 
 def _name(config: AcceleratorConfig) -> str:
     size = f"{config.rows}x{config.cols}, {config.word_bits}-bit words, bounds: {config.bounds.value}"
+    size += ", 4-bit codes" if config.bound_format is BoundFormat.CODE else ""
     size += "".join(f", {kind.value} on the {name} buffer" for name, kind in config.protected.items())
     return f"{'the default configuration' if config == AcceleratorConfig() else 'a configuration'} ({size})"
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from fitact_hw.config import SHIFT_BITS, AcceleratorConfig, Granularity, address_bits
+from fitact_hw.config import SHIFT_BITS, AcceleratorConfig, address_bits
 from fitact_hw.isa import FIELDS, Buffer, Opcode
 from fitact_hw.verilog.module import Module
 from fitact_hw.verilog.protection import Memory, buffer_ports, memory
@@ -36,7 +36,7 @@ def loaded_buffers(config: AcceleratorConfig) -> tuple[LoadedBuffer, ...]:
         LoadedBuffer("weight", "wgt", Buffer.WEIGHT, config.weight_words, "COLS*DATA_W"),
         LoadedBuffer("bias", "bias", Buffer.BIAS, config.bias_words, "COLS*BIAS_LANE_W"),
     ]
-    if config.bounds is Granularity.NEURON:
+    if config.bounds.buffered:
         buffers.append(LoadedBuffer("bound", "bound", Buffer.BOUND, config.bound_words, "COLS*DATA_W"))
     return tuple(buffers)
 

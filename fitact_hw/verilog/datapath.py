@@ -61,7 +61,7 @@ def _errors(unit: str) -> dict[str, str]:
 
 def compute_unit(m: Module, config: AcceleratorConfig) -> None:
     """Add sequencer, array, delay line and lanes."""
-    neuron = has_bound_buffer(config)
+    buffered = has_bound_buffer(config)
     m.section("Compute unit: sequencer, array, and the tokens that accompany each pixel to the lanes.")
     for item in loaded_buffers(config):
         m.wire(f"{item.prefix}_rd_en")
@@ -77,10 +77,11 @@ def compute_unit(m: Module, config: AcceleratorConfig) -> None:
     for name in ("sequencer_busy", "delay_busy", "lanes_busy", "gemm_start", "compute_retire"):
         m.wire(name)
     sizes = {}
-    for prefix in ("ACT", "WGT", "ACC", "BIAS", "OUT", "BOUND"):
-        present = prefix != "BOUND" or neuron
-        sizes[f"{prefix}_DEPTH"] = f"{prefix}_DEPTH" if present else "1"
-        sizes[f"{prefix}_ADDR_W"] = f"{prefix}_ADDR_W" if present else "1"
+    for prefix in ("ACT", "WGT", "ACC", "BIAS", "OUT"):
+        sizes[f"{prefix}_DEPTH"] = f"{prefix}_DEPTH"
+        sizes[f"{prefix}_ADDR_W"] = f"{prefix}_ADDR_W"
+    sizes["BOUND_DEPTH"], sizes["BOUND_ADDR_W"] = ("BOUND_ENTRIES", "BOUND_ENTRY_W") if buffered else ("1", "1")
+    sizes |= same("BOUND_WALK", "BOUND_PACK_W") if buffered else {}
     m.instance(
         "fitact_sequencer",
         "u_sequencer",
@@ -132,7 +133,7 @@ def compute_unit(m: Module, config: AcceleratorConfig) -> None:
 
 
 def _lanes(m: Module, config: AcceleratorConfig) -> None:
-    neuron = has_bound_buffer(config)
+    buffered = has_bound_buffer(config)
     m.wire("acc_rd_en")
     m.wire("acc_rd_addr", "ACC_ADDR_W")
     m.wire("acc_rd_data", "COLS*ACC_W")
@@ -143,11 +144,16 @@ def _lanes(m: Module, config: AcceleratorConfig) -> None:
     m.wire("out_wr_addr", "OUT_ADDR_W")
     m.wire("out_wr_data", "COLS*DATA_W", "clamped results of a pixel")
     widths = ("COLS", "DATA_W", "ACC_W", "SHIFT_W", "BIAS_LANE_W", "ACC_ADDR_W", "BIAS_ADDR_W", "OUT_ADDR_W")
-    buffers = ("acc_rd", "acc_wr", "bias_rd", *(("bound_rd",) if neuron else ()), "out_wr")
+    buffers = ("acc_rd", "acc_wr", "bias_rd", *(("bound_rd",) if buffered else ()), "out_wr")
     m.instance(
         "fitact_lanes",
         "u_lanes",
-        same(*widths, *(("BOUND_ADDR_W",) if neuron else ()), "TOKEN_W"),
+        {
+            **same(*widths),
+            **({"BOUND_ADDR_W": "BOUND_ENTRY_W"} if buffered else {}),
+            **(same("BOUND_PACK_W") if config.bounds_per_lane > 1 else {}),
+            **same("TOKEN_W"),
+        },
         {
             **CLOCK,
             "token_valid": "lane_valid",

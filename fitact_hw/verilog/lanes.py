@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from fitact_hw.config import SHIFT_BITS, AcceleratorConfig, Granularity, address_bits
+from fitact_hw.config import SHIFT_BITS, AcceleratorConfig, BoundFormat, Granularity, address_bits
 from fitact_hw.verilog.module import Module, same
+from golden.bound_code import BASE_BITS, CODE_BITS
 
 TOKEN_FLAG_BITS = 11
 """Control bits of a pixel's token; its layout is described in `rtl/fitact_epilogue.v`."""
@@ -15,8 +16,17 @@ def has_bound(config: AcceleratorConfig) -> bool:
 
 
 def has_bound_buffer(config: AcceleratorConfig) -> bool:
-    """Whether there is a bound for every neuron."""
-    return config.bounds is Granularity.NEURON
+    """Whether there is a buffer of bounds."""
+    return config.bounds.buffered
+
+
+BOUND_WALKS = {Granularity.NEURON: 0, Granularity.PATCH: 1, Granularity.CHANNEL: 2}
+"""Parameter WALK of ``fitact_bound_walk``: who shares a bound of the buffer."""
+
+
+def bound_pack_bits(config: AcceleratorConfig) -> int:
+    """Logarithm of the bounds in a lane of a bound word (0: one)."""
+    return config.bounds_per_lane.bit_length() - 1
 
 
 def token_bits(config: AcceleratorConfig) -> int:
@@ -24,12 +34,13 @@ def token_bits(config: AcceleratorConfig) -> int:
     addresses = (config.accumulator_words, config.bias_words, config.output_words)
     bits = TOKEN_FLAG_BITS + SHIFT_BITS + sum(map(address_bits, addresses))
     bits += config.word_bits if has_bound(config) else 0
-    return bits + (2 + address_bits(config.bound_words) if has_bound_buffer(config) else 0)
+    return bits + (2 + address_bits(config.bound_entries) if has_bound_buffer(config) else 0)
 
 
 def lanes(config: AcceleratorConfig) -> Module:
     """``fitact_lanes``: one lane a column, between accumulator and output buffer."""
-    neuron, bound = has_bound_buffer(config), has_bound(config)
+    buffered, bound = has_bound_buffer(config), has_bound(config)
+    coded = buffered and config.bound_format is BoundFormat.CODE
     m = Module(
         "fitact_lanes",
         """
@@ -40,8 +51,8 @@ def lanes(config: AcceleratorConfig) -> Module:
         + {
             Granularity.NONE: "This configuration has no bound hardware.",
             Granularity.LAYER: "The bound of a layer comes with the pixel's token.",
-            Granularity.NEURON: "The bound comes from the bound buffer or with the pixel's token.",
-        }[config.bounds],
+        }.get(config.bounds, "The bound comes from the bound buffer or with the pixel's token.")
+        + ("\n        The buffer holds 4-bit codes; their base comes with the token." if coded else ""),
     )
     m.parameter("COLS", config.cols)
     m.parameter("DATA_W", config.word_bits)
@@ -49,10 +60,12 @@ def lanes(config: AcceleratorConfig) -> Module:
     m.parameter("SHIFT_W", SHIFT_BITS)
     m.parameter("BIAS_LANE_W", config.acc_bits + SHIFT_BITS, "bias and shift")
     addresses = {"ACC": config.accumulator_words, "BIAS": config.bias_words, "OUT": config.output_words}
-    if neuron:
-        addresses["BOUND"] = config.bound_words
+    if buffered:
+        addresses["BOUND"] = config.bound_entries
     for prefix, depth in addresses.items():
         m.parameter(f"{prefix}_ADDR_W", address_bits(depth))
+    if coded:
+        m.parameter("BOUND_PACK_W", bound_pack_bits(config), "2^BOUND_PACK_W bounds in a lane of a bound word")
     m.parameter("TOKEN_W", token_bits(config))
 
     m.input("clk")
@@ -69,13 +82,13 @@ def lanes(config: AcceleratorConfig) -> Module:
     m.output("acc_wr_en")
     m.output("acc_wr_addr", "ACC_ADDR_W")
     m.output("acc_wr_data", "COLS*ACC_W")
-    m.port_section("Bias" + (" and bound buffer." if neuron else " buffer."))
+    m.port_section("Bias" + (" and bound buffer." if buffered else " buffer."))
     m.output("bias_rd_en")
     m.output("bias_rd_addr", "BIAS_ADDR_W")
     m.input("bias_rd_data", "COLS*BIAS_LANE_W")
-    if neuron:
+    if buffered:
         m.output("bound_rd_en")
-        m.output("bound_rd_addr", "BOUND_ADDR_W")
+        m.output("bound_rd_addr", "BOUND_ADDR_W-BOUND_PACK_W" if coded else "BOUND_ADDR_W")
         m.input("bound_rd_data", "COLS*DATA_W")
     m.port_section("Output buffer.")
     m.output("out_wr_en")
@@ -92,7 +105,8 @@ def lanes(config: AcceleratorConfig) -> Module:
     m.wire("act_mode", 2, "0 linear, 1 ReLU, 2 clip, 3 saturate")
     m.wire("layer_bound", "DATA_W", "bound of every neuron of the pixel")
     m.wire("bound_select", None, "1: each lane takes its bound from the bound buffer")
-    if not neuron:
+    m.wire("bound_part", max(1, bound_pack_bits(config)), "which bound of its lane" if coded else "")
+    if not buffered:
         m.wire("bound_rd_en")
         m.wire("bound_rd_addr", 1)
 
@@ -101,23 +115,36 @@ def lanes(config: AcceleratorConfig) -> Module:
         "u_epilogue",
         {
             **same("DATA_W", "SHIFT_W", "ACC_ADDR_W", "BIAS_ADDR_W", "OUT_ADDR_W"),
-            "BOUND_ADDR_W": "BOUND_ADDR_W" if neuron else "1",
+            "BOUND_ADDR_W": "BOUND_ADDR_W" if buffered else "1",
+            "BOUND_PACK_W": "BOUND_PACK_W" if coded else "0",
+            "BOUND_PART_W": str(max(1, bound_pack_bits(config))),
             "HAS_BOUND": str(int(bound)),
-            "HAS_BOUND_BUFFER": str(int(neuron)),
+            "HAS_BOUND_BUFFER": str(int(buffered)),
             "TOKEN_W": "TOKEN_W",
         },
         same(
             *("clk", "rst_n", "clear", "token_valid", "token_data"),
             *("acc_rd_en", "acc_rd_addr", "acc_op", "lshift", "acc_wr_en", "acc_wr_addr"),
-            *("bias_rd_en", "bias_rd_addr", "bound_rd_en", "bound_rd_addr", "bound_select", "layer_bound"),
+            *(
+                "bias_rd_en",
+                "bias_rd_addr",
+                "bound_rd_en",
+                "bound_rd_addr",
+                "bound_part",
+                "bound_select",
+                "layer_bound",
+            ),
             *("act_mode", "out_wr_en", "out_wr_addr", "retire", "push_prev", "push_next", "busy"),
         ),
     )
     source = "layer_bound" if bound else "{DATA_W{1'b0}}"
     with m.loop("c", "COLS", "g_lane"):
-        if neuron:
+        if buffered:
+            stored = "bound_rd_data[c*DATA_W +: DATA_W]"
+            if coded:
+                stored = _decoder(m)
             m.wire("bound", "DATA_W")
-            m.assign("bound", "bound_select ? bound_rd_data[c*DATA_W +: DATA_W] : layer_bound")
+            m.assign("bound", f"bound_select ? {stored} : layer_bound")
             source = "bound"
         m.instance(
             "fitact_lane",
@@ -137,7 +164,23 @@ def lanes(config: AcceleratorConfig) -> Module:
                 "out_q": "out_wr_data[c*DATA_W +: DATA_W]",
             },
         )
-    if not neuron:
-        lost = ("bound_rd_en", "bound_rd_addr", "bound_select") + (() if bound else ("layer_bound",))
+    lost: tuple[str, ...] = () if coded else ("bound_part",)
+    if not buffered:
+        lost += ("bound_rd_en", "bound_rd_addr", "bound_select") + (() if bound else ("layer_bound",))
+    if lost:
         m.unused("Constant 0 in this configuration.", *lost)
     return m
+
+
+def _decoder(m: Module) -> str:
+    """Add the decoder of one lane's bound; returns the net that holds the bound."""
+    m.wire("code", CODE_BITS)
+    m.wire("decoded", "DATA_W")
+    m.assign("code", f"bound_rd_data[c*DATA_W + {CODE_BITS}*bound_part +: {CODE_BITS}]")
+    m.instance(
+        "fitact_bound_code",
+        "u_bound_code",
+        {"DATA_W": "DATA_W", "BASE_W": str(BASE_BITS)},
+        {"code": "code", "base": f"layer_bound[{BASE_BITS - 1}:0]", "bound": "decoded"},
+    )
+    return "decoded"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from fitact_hw.config import BUFFER_NAMES, AcceleratorConfig, Protection
+from fitact_hw.config import BUFFER_NAMES, AcceleratorConfig, Granularity, Protection
 from fitact_hw.verilog.module import Module, same
 
 _LANE = {"bias": "BIAS_LANE_W", "accumulator": "ACC_W"}
@@ -37,6 +37,12 @@ def memory(m: Module, config: AcceleratorConfig, item: Memory) -> None:
     m.instance("fitact_sram", f"u_{item.name}", parameters, {"clk": "clk", **pins})
 
 
+def _held(config: AcceleratorConfig, name: str) -> bool:
+    """Whether a word of the buffer is used for longer than the cycle after its read."""
+    shared = config.bounds is not Granularity.NEURON or config.bounds_per_lane > 1
+    return name == "output" or (name == "bound" and shared)
+
+
 def _codec(m: Module, config: AcceleratorConfig, item: Memory, kind: Protection) -> tuple[str, dict[str, str]]:
     """Add encoder, decoder and check of one buffer; returns width and connections of its memory."""
     name, lanes, secded = item.name, item.lanes, kind is Protection.SECDED
@@ -64,7 +70,7 @@ def _codec(m: Module, config: AcceleratorConfig, item: Memory, kind: Protection)
     else:
         m.assign(f"{name}_corrected", f"{{{lanes}{{1'b0}}}}", "parity corrects nothing")
     m.instance(decoder, f"u_{name}_decoder", sizes, read)
-    traits = {"LANES": lanes, "HELD": str(int(name == "output")), "CORRECTS": str(int(secded))}
+    traits = {"LANES": lanes, "HELD": str(int(_held(config, name))), "CORRECTS": str(int(secded))}
     m.instance("fitact_word_check", f"u_{name}_check", traits, {
         **same("clk", "rst_n", "clear"),
         "rd_en": item.pins["rd_en"],

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from fitact_hw.config import AXI_ADDR_BITS, RMW_CYCLES, SHIFT_BITS, AcceleratorConfig, Granularity
+from fitact_hw.config import AXI_ADDR_BITS, RMW_CYCLES, SHIFT_BITS, AcceleratorConfig, BoundFormat, Granularity
 from fitact_hw.isa import INSTRUCTION_BYTES, Buffer, Opcode
 from fitact_hw.verilog.buffers import depth_parameters, load_data_bits
 from fitact_hw.verilog.csr_block import ADDRESS_BITS as CSR_ADDRESS_BITS
 from fitact_hw.verilog.csr_block import BUS, bus_ports
 from fitact_hw.verilog.datapath import buffer_banks, compute_unit, load_unit, store_unit
 from fitact_hw.verilog.dispatch import OPCODE_BITS, UNITS
-from fitact_hw.verilog.lanes import has_bound, has_bound_buffer, token_bits
+from fitact_hw.verilog.lanes import BOUND_WALKS, bound_pack_bits, has_bound, has_bound_buffer, token_bits
 from fitact_hw.verilog.module import Module, same
 from fitact_hw.verilog.program import CLOCK, fetch, token_counters, unit_queue
 from fitact_hw.verilog.protection import counters, register_pins
@@ -54,7 +54,7 @@ def top(config: AcceleratorConfig) -> Module:
             m_axi_* --- fetch and load (read), store (write)
 
         Load, compute and store unit run at the same time and wait for each other with tokens.
-        Bounds in this configuration: {config.bounds.value}.
+        Bounds in this configuration: {config.bounds.value}, {config.bound_format.value}.
         """,
     )
     _interface(m, config)
@@ -133,10 +133,16 @@ def _constants(m: Module, config: AcceleratorConfig) -> None:
     m.localparam("RMW_CYCLES", RMW_CYCLES, "shortest stay of a weight tile")
     for unit in UNITS:
         m.localparam(f"{unit.name.upper()}_BITS", unit.entry_bits, f"entry of the {unit.name} queue")
-    m.section("Bound hardware: 0 none, 1 a bound for each layer, 2 a bound for each neuron.")
-    m.localparam("BOUNDS", f"2'd{list(Granularity).index(config.bounds)}", "", 2)
+    m.section("Bound hardware: 0 none, 1 a bound for each layer, 2 channel, 3 patch of 2 x 2, 4 neuron.")
+    m.localparam("BOUNDS", f"3'd{list(Granularity).index(config.bounds)}", "", 3)
+    m.localparam("BOUND_CODES", f"1'b{int(config.bound_format is BoundFormat.CODE)}", "4-bit codes", 1)
     m.localparam("HAS_BOUND", int(has_bound(config)))
     m.localparam("HAS_BOUND_BUFFER", int(has_bound_buffer(config)))
+    if has_bound_buffer(config):
+        m.localparam("BOUND_WALK", BOUND_WALKS[config.bounds], "who shares a bound, see fitact_bound_walk.v")
+        m.localparam("BOUND_PACK_W", bound_pack_bits(config), "2^BOUND_PACK_W bounds in a lane of a bound word")
+        m.localparam("BOUND_ENTRIES", "BOUND_DEPTH << BOUND_PACK_W", "bounds of a lane in the whole buffer")
+        m.localparam("BOUND_ENTRY_W", "BOUND_ADDR_W + BOUND_PACK_W")
 
 
 def _control(m: Module, config: AcceleratorConfig) -> None:
@@ -182,6 +188,7 @@ def _control(m: Module, config: AcceleratorConfig) -> None:
         "configuration_cols": "COLS[7:0]",
         "configuration_word_bits": "DATA_W[7:0]",
         "configuration_bounds": "BOUNDS",
+        "configuration_bound_codes": "BOUND_CODES",
         **register_pins(config),
     })  # fmt: skip
     m.instance("fitact_control", "u_control", {}, {

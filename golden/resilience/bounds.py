@@ -1,10 +1,6 @@
 """How bounds lie in memory: full words or 4-bit codes, one per layer, channel, 2x2 patch or neuron.
 
-A 4-bit code c stands for 0 if c = 0, else for (2 + (c & 1)) * 2**(c >> 1) times 2**base: levels 3, 4, 6, 8,
-12, ... 384 of one exponent and one mantissa digit. ``base`` belongs to the layer (it lies with the
-instruction, not in parameter memory). Encoding rounds up, so a coded bound is never below the true one, and
-by at most half above it unless it is below the smallest level. The largest level covers the layer's
-largest bound by less than twice: no flip of a code can raise a bound beyond that.
+The 4-bit code is :mod:`golden.bound_code`.
 """
 
 from __future__ import annotations
@@ -14,12 +10,9 @@ from enum import Enum
 
 import numpy as np
 
+from golden.bound_code import CODE_BITS, decode, encode
 from golden.errors import GoldenError
 from golden.qnetwork import Activation, QLayer, QNetwork
-
-CODE_BITS = 4
-LEVELS = np.array([0, *((2 + (code & 1)) << (code >> 1) for code in range(1, 1 << CODE_BITS))], np.int64)
-"""Value of each code at base 0."""
 
 
 class Granularity(str, Enum):
@@ -77,23 +70,6 @@ def stored_words(layer: QLayer, word_bits: int) -> StoredBounds | None:
     return StoredBounds(bound.ravel(), word_bits, np.arange(bound.size).reshape(bound.shape), top)
 
 
-def decode(code: np.ndarray, base: int) -> np.ndarray:
-    """Codes 0..15 to bounds, int64; a negative ``base`` divides, rounding up."""
-    levels = LEVELS[code]
-    return levels << base if base >= 0 else -(-levels >> -base)
-
-
-def encode(bound: np.ndarray) -> tuple[np.ndarray, int]:
-    """Codes int64 of non-negative bounds, rounded up, and their base. Raises GoldenError below zero."""
-    if bound.size and bound.min() < 0:
-        raise GoldenError(f"a negative bound ({bound.min()}) has no code")
-    peak = int(bound.max(initial=0))
-    base = -16
-    while int(decode(np.array(LEVELS.size - 1), base)) < peak:
-        base += 1
-    return np.searchsorted(decode(np.arange(LEVELS.size), base), bound, side="left").astype(np.int64), base
-
-
 def groups(shape: tuple[int, int, int], granularity: Granularity) -> np.ndarray:
     """Group index of each neuron, int64 of ``shape``, groups numbered in the order of memory."""
     channel, row, column = np.indices(shape)
@@ -107,6 +83,31 @@ def groups(shape: tuple[int, int, int], granularity: Granularity) -> np.ndarray:
     return ((channel * patch_rows + row // 2) * patch_columns + column // 2).astype(np.int64)
 
 
+def shared(layer: QLayer, granularity: Granularity, form: Format, word_bits: int) -> StoredBounds:
+    """The maxima of a layer's bounds over each group, and how they are stored. The layer needs a bound."""
+    group = groups(layer.out_shape, granularity)
+    peaks = np.zeros(int(group.max()) + 1, np.int64)
+    np.maximum.at(peaks, group, np.broadcast_to(np.asarray(layer.bound, np.int64), layer.out_shape))
+    raw, bits, base = peaks, word_bits, None
+    if form is Format.CODE:
+        (raw, base), bits = encode(peaks), CODE_BITS
+    top = (1 << (word_bits - 1)) - 1
+    return StoredBounds(raw, bits, None if granularity is Granularity.LAYER else group, top, base)
+
+
+def fitted(qnet: QNetwork, granularity: Granularity, form: Format) -> QNetwork:
+    """``qnet`` with its bounds per neuron as a machine with this bound buffer keeps them; all else is unchanged."""
+    return replace(
+        qnet,
+        layers=tuple(
+            replace(layer, bound=shared(layer, granularity, form, qnet.word_bits).values())
+            if isinstance(layer.bound, np.ndarray)
+            else layer
+            for layer in qnet.layers
+        ),
+    )
+
+
 def regroup(
     qnet: QNetwork, granularity: Granularity, saturate: bool, form: Format
 ) -> tuple[QNetwork, dict[str, StoredBounds]]:
@@ -115,18 +116,11 @@ def regroup(
     ``qnet`` needs bounds (per neuron, for the study). Raises GoldenError if it has none.
     """
     layers, stored = [], {}
-    top = (1 << (qnet.word_bits - 1)) - 1
     for layer in qnet.layers:
         if layer.bound is None:
             layers.append(layer)
             continue
-        group = groups(layer.out_shape, granularity)
-        peaks = np.zeros(int(group.max()) + 1, np.int64)
-        np.maximum.at(peaks, group, np.broadcast_to(np.asarray(layer.bound, np.int64), layer.out_shape))
-        raw, bits, base = peaks, qnet.word_bits, None
-        if form is Format.CODE:
-            (raw, base), bits = encode(peaks), CODE_BITS
-        kept = StoredBounds(raw, bits, None if granularity is Granularity.LAYER else group, top, base)
+        kept = shared(layer, granularity, form, qnet.word_bits)
         stored[layer.name] = kept
         activation: Activation = "saturate" if saturate else "clip"
         layers.append(replace(layer, activation=activation, bound=kept.values()))

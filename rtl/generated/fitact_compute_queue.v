@@ -64,11 +64,12 @@ module fitact_compute_queue #(
     output wire                  instr_epilogue,
     // 0 linear, 1 ReLU, 2 clip (zero above the bound), 3 saturate
     output wire [1:0]            instr_act_mode,
-    // 1: one bound word per pixel from the bound buffer; 0: layer_bound
+    // 1: bounds from the bound buffer, for each neuron, patch or channel as the machine has them; 0:
+    // layer_bound
     output wire                  instr_neuron_bounds,
-    // bound of every neuron when neuron_bounds = 0 (signed, low word_bits used)
+    // bound of every neuron when neuron_bounds = 0 (signed, low word_bits used); else the base of 4-bit codes
     output wire [31:0]           instr_layer_bound,
-    // bound word of pixel (0, 0); restarts with every image
+    // bound of pixel (0, 0), counted within a lane (a word of codes holds several); restarts with every image
     output wire [15:0]           instr_bound_base,
     output wire [15:0]           instr_bias_base,          // bias word (bias and shift of each column)
     // output word of the first pixel; pixels follow each other

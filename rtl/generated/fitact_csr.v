@@ -14,7 +14,7 @@ module fitact_csr #(
 ) (
     input  wire              clk,
     input  wire              rst_n,
-    input  wire              clear,                    // a program starts: sticky status bits go back to 0
+    input  wire              clear,                     // a program starts: sticky status bits go back to 0
 
     // AXI4-Lite slave.
     input  wire [ADDR_W-1:0] s_axil_awaddr,
@@ -38,30 +38,32 @@ module fitact_csr #(
     // To hardware.
     // Write 1: clear all state and run the program at PROGRAM.
     output wire              control_start,
-    output wire              control_irq_enable,       // 1: raise the interrupt on done or error.
-    output wire              status_done,              // FINISH was reached. Write 1 to clear.
-    output wire              status_error,             // The machine halted on an error. Write 1 to clear.
+    output wire              control_irq_enable,        // 1: raise the interrupt on done or error.
+    output wire              status_done,               // FINISH was reached. Write 1 to clear.
+    output wire              status_error,              // The machine halted on an error. Write 1 to clear.
     // Byte address of the first instruction, 64-byte aligned.
     output wire [31:0]       program_address,
-    output wire [31:0]       window_base_address,      // First byte that the machine may access.
-    output wire [31:0]       window_last_address,      // Last byte that the machine may access.
+    output wire [31:0]       window_base_address,       // First byte that the machine may access.
+    output wire [31:0]       window_last_address,       // Last byte that the machine may access.
     // Cycles after start at which the machine gives up; 0 switches it off.
     output wire [31:0]       watchdog_cycles,
 
     // From hardware.
-    input  wire              status_busy,              // A program is running or transfers are outstanding.
-    input  wire              status_done_set,          // pulse: sets the bit
-    input  wire              status_error_set,         // pulse: sets the bit
+    input  wire              status_busy,               // A program is running or transfers are outstanding.
+    input  wire              status_done_set,           // pulse: sets the bit
+    input  wire              status_error_set,          // pulse: sets the bit
     // First error: 0 none, 1 illegal instruction, 2 address, 3 bus, 4 watchdog, 5 buffer range, 6 token
     // overflow.
     input  wire [3:0]        status_code,
-    input  wire [31:0]       cycles_low_value,         // Cycles from start to done or error.
-    input  wire [31:0]       cycles_high_value,        // High half of the cycle counter.
-    input  wire [31:0]       instructions_value,       // Instructions dispatched since start.
-    input  wire [7:0]        configuration_rows,       // Rows of the array.
-    input  wire [7:0]        configuration_cols,       // Columns of the array.
-    input  wire [7:0]        configuration_word_bits,  // Word width in bits.
-    input  wire [1:0]        configuration_bounds      // Bounds: 0 none, 1 layer, 2 neuron.
+    input  wire [31:0]       cycles_low_value,          // Cycles from start to done or error.
+    input  wire [31:0]       cycles_high_value,         // High half of the cycle counter.
+    input  wire [31:0]       instructions_value,        // Instructions dispatched since start.
+    input  wire [7:0]        configuration_rows,        // Rows of the array.
+    input  wire [7:0]        configuration_cols,        // Columns of the array.
+    input  wire [7:0]        configuration_word_bits,   // Word width in bits.
+    // Bounds: 0 none, 1 layer, 2 channel, 3 patch of 2x2, 4 neuron.
+    input  wire [2:0]        configuration_bounds,
+    input  wire              configuration_bound_codes  // 1: the bound buffer holds 4-bit codes.
 );
 
     localparam INDEX_W = ADDR_W - 2;  // registers are words
@@ -222,7 +224,8 @@ module fitact_csr #(
             CYCLES_LOW:    read_data = cycles_low_value;
             CYCLES_HIGH:   read_data = cycles_high_value;
             INSTRUCTIONS:  read_data = instructions_value;
-            CONFIGURATION: read_data = {6'd0,
+            CONFIGURATION: read_data = {4'd0,
+                configuration_bound_codes,
                 configuration_bounds,
                 configuration_word_bits,
                 configuration_cols,

@@ -64,6 +64,7 @@ module fitact_lanes #(
     wire [1:0]         act_mode;      // 0 linear, 1 ReLU, 2 clip, 3 saturate
     wire [DATA_W-1:0]  layer_bound;   // bound of every neuron of the pixel
     wire               bound_select;  // 1: each lane takes its bound from the bound buffer
+    wire [0:0]         bound_part;
 
     fitact_epilogue #(
         .DATA_W           (DATA_W),
@@ -72,6 +73,8 @@ module fitact_lanes #(
         .BIAS_ADDR_W      (BIAS_ADDR_W),
         .OUT_ADDR_W       (OUT_ADDR_W),
         .BOUND_ADDR_W     (BOUND_ADDR_W),
+        .BOUND_PACK_W     (0),
+        .BOUND_PART_W     (1),
         .HAS_BOUND        (1),
         .HAS_BOUND_BUFFER (1),
         .TOKEN_W          (TOKEN_W)
@@ -91,6 +94,7 @@ module fitact_lanes #(
         .bias_rd_addr  (bias_rd_addr),
         .bound_rd_en   (bound_rd_en),
         .bound_rd_addr (bound_rd_addr),
+        .bound_part    (bound_part),
         .bound_select  (bound_select),
         .layer_bound   (layer_bound),
         .act_mode      (act_mode),
@@ -128,6 +132,9 @@ module fitact_lanes #(
             );
         end
     endgenerate
+
+    // Constant 0 in this configuration.
+    wire unused = &{1'b0, bound_part};
 
 endmodule
 

@@ -9,7 +9,7 @@
 //     m_axi_* --- fetch and load (read), store (write)
 //
 // Load, compute and store unit run at the same time and wait for each other with tokens.
-// Bounds in this configuration: neuron.
+// Bounds in this configuration: neuron, word.
 //
 // Composed by fitact_hw.verilog for the default configuration (16x16, 8-bit words, bounds: neuron); change the
 // generator, not this file.
@@ -126,10 +126,16 @@ module fitact_top #(
     localparam COMPUTE_BITS    = 305;              // entry of the compute queue
     localparam STORE_BITS      = 164;              // entry of the store queue
 
-    // Bound hardware: 0 none, 1 a bound for each layer, 2 a bound for each neuron.
-    localparam [1:0] BOUNDS     = 2'd2;
-    localparam HAS_BOUND        = 1;
-    localparam HAS_BOUND_BUFFER = 1;
+    // Bound hardware: 0 none, 1 a bound for each layer, 2 channel, 3 patch of 2 x 2, 4 neuron.
+    localparam [2:0] BOUNDS      = 3'd4;
+    localparam [0:0] BOUND_CODES = 1'b0;                         // 4-bit codes
+    localparam HAS_BOUND         = 1;
+    localparam HAS_BOUND_BUFFER  = 1;
+    localparam BOUND_WALK        = 0;                            // who shares a bound, see fitact_bound_walk.v
+    // 2^BOUND_PACK_W bounds in a lane of a bound word
+    localparam BOUND_PACK_W      = 0;
+    localparam BOUND_ENTRIES     = BOUND_DEPTH << BOUND_PACK_W;  // bounds of a lane in the whole buffer
+    localparam BOUND_ENTRY_W     = BOUND_ADDR_W + BOUND_PACK_W;
 
     // Registers and control.
     wire        clear;                // pulse: a program starts
@@ -172,45 +178,46 @@ module fitact_top #(
     fitact_csr #(
         .ADDR_W (CSR_ADDR_W)
     ) u_csr (
-        .clk                     (clk),
-        .rst_n                   (rst_n),
-        .clear                   (clear),
-        .s_axil_awaddr           (s_axil_awaddr),
-        .s_axil_awvalid          (s_axil_awvalid),
-        .s_axil_awready          (s_axil_awready),
-        .s_axil_wdata            (s_axil_wdata),
-        .s_axil_wstrb            (s_axil_wstrb),
-        .s_axil_wvalid           (s_axil_wvalid),
-        .s_axil_wready           (s_axil_wready),
-        .s_axil_bresp            (s_axil_bresp),
-        .s_axil_bvalid           (s_axil_bvalid),
-        .s_axil_bready           (s_axil_bready),
-        .s_axil_araddr           (s_axil_araddr),
-        .s_axil_arvalid          (s_axil_arvalid),
-        .s_axil_arready          (s_axil_arready),
-        .s_axil_rdata            (s_axil_rdata),
-        .s_axil_rresp            (s_axil_rresp),
-        .s_axil_rvalid           (s_axil_rvalid),
-        .s_axil_rready           (s_axil_rready),
-        .control_start           (control_start),
-        .control_irq_enable      (control_irq_enable),
-        .status_done             (status_done),
-        .status_error            (status_error),
-        .program_address         (program_address),
-        .window_base_address     (window_base),
-        .window_last_address     (window_last),
-        .watchdog_cycles         (watchdog_cycles),
-        .status_busy             (status_busy),
-        .status_done_set         (status_done_set),
-        .status_error_set        (status_error_set),
-        .status_code             (status_code),
-        .cycles_low_value        (cycles[31:0]),
-        .cycles_high_value       (cycles[63:32]),
-        .instructions_value      (instructions),
-        .configuration_rows      (ROWS[7:0]),
-        .configuration_cols      (COLS[7:0]),
-        .configuration_word_bits (DATA_W[7:0]),
-        .configuration_bounds    (BOUNDS)
+        .clk                       (clk),
+        .rst_n                     (rst_n),
+        .clear                     (clear),
+        .s_axil_awaddr             (s_axil_awaddr),
+        .s_axil_awvalid            (s_axil_awvalid),
+        .s_axil_awready            (s_axil_awready),
+        .s_axil_wdata              (s_axil_wdata),
+        .s_axil_wstrb              (s_axil_wstrb),
+        .s_axil_wvalid             (s_axil_wvalid),
+        .s_axil_wready             (s_axil_wready),
+        .s_axil_bresp              (s_axil_bresp),
+        .s_axil_bvalid             (s_axil_bvalid),
+        .s_axil_bready             (s_axil_bready),
+        .s_axil_araddr             (s_axil_araddr),
+        .s_axil_arvalid            (s_axil_arvalid),
+        .s_axil_arready            (s_axil_arready),
+        .s_axil_rdata              (s_axil_rdata),
+        .s_axil_rresp              (s_axil_rresp),
+        .s_axil_rvalid             (s_axil_rvalid),
+        .s_axil_rready             (s_axil_rready),
+        .control_start             (control_start),
+        .control_irq_enable        (control_irq_enable),
+        .status_done               (status_done),
+        .status_error              (status_error),
+        .program_address           (program_address),
+        .window_base_address       (window_base),
+        .window_last_address       (window_last),
+        .watchdog_cycles           (watchdog_cycles),
+        .status_busy               (status_busy),
+        .status_done_set           (status_done_set),
+        .status_error_set          (status_error_set),
+        .status_code               (status_code),
+        .cycles_low_value          (cycles[31:0]),
+        .cycles_high_value         (cycles[63:32]),
+        .instructions_value        (instructions),
+        .configuration_rows        (ROWS[7:0]),
+        .configuration_cols        (COLS[7:0]),
+        .configuration_word_bits   (DATA_W[7:0]),
+        .configuration_bounds      (BOUNDS),
+        .configuration_bound_codes (BOUND_CODES)
     );
 
     fitact_control u_control (
@@ -736,8 +743,10 @@ module fitact_top #(
         .BIAS_ADDR_W      (BIAS_ADDR_W),
         .OUT_DEPTH        (OUT_DEPTH),
         .OUT_ADDR_W       (OUT_ADDR_W),
-        .BOUND_DEPTH      (BOUND_DEPTH),
-        .BOUND_ADDR_W     (BOUND_ADDR_W),
+        .BOUND_DEPTH      (BOUND_ENTRIES),
+        .BOUND_ADDR_W     (BOUND_ENTRY_W),
+        .BOUND_WALK       (BOUND_WALK),
+        .BOUND_PACK_W     (BOUND_PACK_W),
         .HAS_BOUND        (HAS_BOUND),
         .HAS_BOUND_BUFFER (HAS_BOUND_BUFFER),
         .TOKEN_W          (TOKEN_W)
@@ -835,7 +844,7 @@ module fitact_top #(
         .ACC_ADDR_W   (ACC_ADDR_W),
         .BIAS_ADDR_W  (BIAS_ADDR_W),
         .OUT_ADDR_W   (OUT_ADDR_W),
-        .BOUND_ADDR_W (BOUND_ADDR_W),
+        .BOUND_ADDR_W (BOUND_ENTRY_W),
         .TOKEN_W      (TOKEN_W)
     ) u_lanes (
         .clk           (clk),

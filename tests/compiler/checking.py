@@ -9,10 +9,16 @@ from fitact_hw.config import AcceleratorConfig
 from fitact_hw.fsim import check_hazards, run
 from fitact_hw.program import Program
 from golden.qnetwork import QNetwork
+from golden.resilience.bounds import Format, Granularity, fitted
 from tests.compiler.reference import reference_network
 
 STORE_FIRST = (2, 1, 0)
 """The interleaving in which stores and GEMMs go on before loads do."""
+
+
+def fitted_to(qnet: QNetwork, config: AcceleratorConfig) -> QNetwork:
+    """``qnet`` with bounds that the machine can hold: shared and coded as its bound buffer wants them."""
+    return fitted(qnet, Granularity(config.bounds.value), Format(config.bound_format.value))
 
 
 def check_program(qnet: QNetwork, config: AcceleratorConfig, images: np.ndarray) -> Program:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from fitact_hw.config import AcceleratorConfig, Granularity
-from tests.compiler.checking import check_program
+from fitact_hw.config import AcceleratorConfig, BoundFormat, Granularity
+from tests.compiler.checking import check_program, fitted_to
 from tests.compiler.reference import NetworkBuilder
 
 FAST = settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -24,14 +24,17 @@ def machines(draw: st.DrawFn, kernel: int) -> AcceleratorConfig:
         "acc_bits": draw(st.sampled_from([0, 0, 32, 48, 64])),
         "bus_bits": draw(st.sampled_from([32, 128, 512])),
         "queue_depth": draw(st.integers(2, 5)),
-        "bounds": Granularity.NEURON,
+        "bounds": draw(
+            st.sampled_from([Granularity.NEURON, Granularity.NEURON, Granularity.PATCH, Granularity.CHANNEL])
+        ),
+        "bound_format": draw(st.sampled_from(list(BoundFormat))),
     }
     if draw(st.booleans()):
         values |= {
             "activation_words": draw(st.integers(16, 90)),
             "weight_words": side * draw(st.integers(max(2, kernel + 1), 3 * kernel + 4)),
             "bias_words": draw(st.integers(2, 5)),
-            "bound_words": draw(st.integers(8, 30)),
+            "bound_words": draw(st.integers(2, 30)),
             "accumulator_words": draw(st.integers(8, 40)),
             "output_words": draw(st.integers(8, 60)),
         }
@@ -57,7 +60,7 @@ def test_one_convolution_is_exact(data: st.DataObject, kernel: int, stride: int,
     builder = NetworkBuilder(shape, config.word_bits, seed, config.acc_bits)
     activation, bound = data.draw(activations())
     builder.conv(data.draw(st.integers(1, 19)), kernel, stride, padding, activation, bound)
-    check_program(builder.network(), config, builder.images(data.draw(st.integers(1, 3))))
+    check_program(fitted_to(builder.network(), config), config, builder.images(data.draw(st.integers(1, 3))))
 
 
 @CHAINS
@@ -87,4 +90,4 @@ def test_a_small_network_is_exact(data: st.DataObject, seed: int) -> None:
     rows, cols = builder.shapes[builder.last][1:]
     if rows <= 3 and rows == cols:
         builder.conv(data.draw(st.integers(1, 9)), 0, activation="linear")
-    check_program(builder.network(), config, builder.images(data.draw(st.integers(1, 3))))
+    check_program(fitted_to(builder.network(), config), config, builder.images(data.draw(st.integers(1, 3))))

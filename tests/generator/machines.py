@@ -59,6 +59,9 @@ def _matrix() -> Iterator[AcceleratorConfig]:
     yield AcceleratorConfig.create(rows=2, cols=2, word_bits=32, protection="secded")
     yield AcceleratorConfig.create(bounds="none", protection={"bias": "secded", "bound": "secded"})
     yield AcceleratorConfig.create(protection={"accumulator": "parity"})
+    yield AcceleratorConfig.create(rows=4, cols=4, word_bits=32, bound_format="code4", bound_words=6)
+    yield AcceleratorConfig.create(rows=3, cols=3, bounds="patch", bound_format="code4", bound_words=2)
+    yield AcceleratorConfig.create(rows=2, cols=2, bounds="channel", bound_words=2, protection="parity")
 
 
 MATRIX = (AcceleratorConfig(), *_matrix())
@@ -67,7 +70,7 @@ MATRIX = (AcceleratorConfig(), *_matrix())
 def label(config: AcceleratorConfig) -> str:
     """Short name for a test id."""
     checks = "".join(f"-{name}-{kind.value}" for name, kind in config.protected.items())
-    return f"{config.rows}x{config.cols}-w{config.word_bits}-bus{config.bus_bits}-{config.bounds.value}{checks}"
+    return f"{config.rows}x{config.cols}-w{config.word_bits}-bus{config.bus_bits}-{config.bounds.value}-{config.bound_format.value}{checks}"
 
 
 def sources(config: AcceleratorConfig, folder: Path) -> list[Path]:

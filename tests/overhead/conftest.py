@@ -26,7 +26,7 @@ def lane_verilog() -> dict[str, str]:
 
 @pytest.fixture(scope="session")
 def cells_verilog(lane_verilog: dict[str, str]) -> dict[str, str]:
-    """Lanes, codecs and voter."""
+    """Lanes and voter."""
     return lane_verilog | {path.name: path.read_text() for path in PROPOSED.glob("fitact_*.v")}
 
 

@@ -127,14 +127,27 @@ def test_same_hardware_has_the_same_key(machines: dict[str, Machine]) -> None:
 def test_protection_adds_check_bits_and_codecs(machines: dict[str, Machine]) -> None:
     plain, secded, parity = (machines[key] for key in ("unprotected", "secded", "parity"))
     checks = {b.name: (b.width, b.check) for b in secded.buffers}
-    assert checks["activation"] == (24, 6)
-    assert checks["accumulator"] == (96, 14)
+    assert checks["activation"] == (24, 3 * 5), "one code word for each lane, as in the generated machine"
+    assert checks["accumulator"] == (96, 3 * 7)
     assert {b.check for b in parity.buffers} == {3}
     assert {b.check for b in plain.buffers} == {0}
     found = uses(secded)
-    pieces = sum(len(range(0, b.width, 64)) for b in secded.buffers)
-    assert found["fitact_secded_encode"] == found["fitact_secded_decode"] == pieces
-    assert uses(parity)["fitact_parity_check"] == len(parity.buffers)
+    assert found["fitact_secded_encoder"] == found["fitact_secded_decoder"] == len(secded.buffers)
+    assert "fitact_secded_matrix" not in found, "a constant is mapped with its user"
+    assert uses(parity)["fitact_parity_checker"] == len(parity.buffers)
+    units = {use.block.name: use.unit for use in secded.uses}
+    assert units["fitact_secded_decoder"] == units["fitact_word_check"] == "protection"
+
+
+def test_cheap_bounds_take_less_memory(machines: dict[str, Machine]) -> None:
+    bits = {key: sum(b.bits for b in machine.buffers if b.name == "bound") for key, machine in machines.items()}
+    assert bits["fitact"] == 2 * bits["code4"] == 16 * bits["fitact_small"]
+    assert bits["fitact_small"] > bits["code4_small"] >= bits["patch"]
+    assert bits["channel"] == 0
+    small = [use for use in machines["channel"].uses if use.block.name == SRAM_MODULE]
+    assert [(use.unit, use.count) for use in small] == [("small buffers", 1)], "two words are flip-flops"
+    assert uses(machines["code4"])["fitact_bound_code"] == 3
+    assert "fitact_bound_code" not in uses(machines["patch"])
     assert uses(machines["tmr"])["fitact_voter"] == 3
 
 

@@ -1,4 +1,4 @@
-"""Proofs for all inputs: promises of lanes and codecs, and mapped netlists equal to their RTL."""
+"""Proofs for all inputs: promises of lanes and voter, and mapped netlists equal to their RTL."""
 
 from __future__ import annotations
 
@@ -73,74 +73,6 @@ def test_a_wrong_netlist_is_not_proved(lane_verilog: dict[str, str], tech: Techn
     result = formal.equivalence(block.rtlil, wrong, tech)
     assert 0 < result.proved < result.points
     assert not result.equal
-
-
-SECDED = """
-module bench(input wire [{w}-1:0] word, input wire [{w}+{c}-1:0] flips);
-    wire [{c}-1:0] check;
-    wire [{w}-1:0] data;
-    wire corrected, detected;
-    fitact_secded_encode #(.DATA_W({w}), .CHECK_W({c})) u_encode (.data(word), .check(check));
-    fitact_secded_decode #(.DATA_W({w}), .CHECK_W({c})) u_decode (.stored(word ^ flips[{w}-1:0]),
-        .check(check ^ flips[{w}+{c}-1:{w}]), .data(data), .corrected(corrected), .detected(detected));
-    wire [{w}+{c}-1:0] rest = flips & (flips - 1'b1);
-    wire none = flips == 0;
-    wire single = !none && rest == 0;
-    wire double = rest != 0 && (rest & (rest - 1'b1)) == 0;
-    always @* begin
-        assert (!none || (data == word && !corrected && !detected));
-        assert (!single || (data == word && corrected && !detected));
-        assert (!double || {double});
-    end
-endmodule
-"""
-
-
-@pytest.mark.parametrize(("data", "check"), [(8, 5), (13, 6)])
-def test_secded_corrects_one_and_detects_two(cells_verilog: dict[str, str], data: int, check: int) -> None:
-    bench = SECDED.format(w=data, c=check, double="(detected && !corrected)")
-    assert prove(cells_verilog, bench, stages=0)
-
-
-def test_secded_columns_of_the_widest_word(cells_verilog: dict[str, str]) -> None:
-    """Different columns with an odd number of ones, three or more: that corrects one and detects two."""
-    bench = """
-module bench(input wire [5:0] i, input wire [5:0] j);
-    wire [7:0] first, second;
-    fitact_secded_encode #(.DATA_W(64), .CHECK_W(8)) u_first (.data(64'd1 << i), .check(first));
-    fitact_secded_encode #(.DATA_W(64), .CHECK_W(8)) u_second (.data(64'd1 << j), .check(second));
-    always @* begin
-        assert (^first);
-        assert ((first & (first - 1'b1)) != 0);
-        assert (i == j || first != second);
-    end
-endmodule
-"""
-    assert prove(cells_verilog, bench, stages=0)
-
-
-def test_secded_bench_can_fail(cells_verilog: dict[str, str]) -> None:
-    assert not prove(cells_verilog, SECDED.format(w=8, c=5, double="corrected"), stages=0)
-
-
-def test_parity_zeroes_exactly_the_wrong_lanes(cells_verilog: dict[str, str]) -> None:
-    bench = """
-module bench(input wire [15:0] word, input wire [1:0] hit, input wire [2:0] place);
-    wire [1:0] check;
-    wire [15:0] flips = {hit[1] ? 8'd1 << place : 8'd0, hit[0] ? 8'd1 << place : 8'd0};
-    wire [15:0] data;
-    wire detected;
-    fitact_parity_encode #(.LANES(2), .LANE_W(8)) u_encode (.data(word), .check(check));
-    fitact_parity_check #(.LANES(2), .LANE_W(8)) u_check (.stored(word ^ flips), .check(check),
-        .data(data), .detected(detected));
-    always @* begin
-        assert (detected == (hit != 0));
-        assert (data[7:0] == (hit[0] ? 8'd0 : word[7:0]));
-        assert (data[15:8] == (hit[1] ? 8'd0 : word[15:8]));
-    end
-endmodule
-"""
-    assert prove(cells_verilog, bench, stages=0)
 
 
 def test_voter_outvotes_one_copy(cells_verilog: dict[str, str]) -> None:

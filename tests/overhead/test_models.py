@@ -1,17 +1,10 @@
-"""The SRAM model against the published macros it was fitted to, and check bits against the known codes."""
+"""The SRAM model against the published macros it was fitted to."""
 
 from __future__ import annotations
 
 import pytest
 
-from fitact_hw.overhead.sram import (
-    SECDED_CHECK_BITS,
-    SramError,
-    SramModel,
-    check_bits,
-    codewords,
-    secded_check_bits,
-)
+from fitact_hw.overhead.sram import SramError, SramModel
 
 IHP_MACROS_UM2 = {
     (64, 64): 50_489,
@@ -40,22 +33,6 @@ def test_areas_of_real_macros(shape: tuple[int, int], area: float) -> None:
 def test_access_times_of_real_macros(words: int, access: float) -> None:
     """Clock to output of the same macros, typical corner, middle of the table (ns)."""
     assert SramModel().macro(64, words).access_ns == pytest.approx(access, rel=0.08)
-
-
-@pytest.mark.parametrize(("data", "check"), SECDED_CHECK_BITS.items())
-def test_secded_check_bits(data: int, check: int) -> None:
-    assert secded_check_bits(data) == check
-
-
-def test_code_words_cover_the_buffer_word() -> None:
-    for width in (8, 38, 64, 100, 128, 608, 2240):
-        pieces = codewords(width)
-        assert sum(pieces) == width
-        assert max(pieces) <= 64
-        assert max(pieces) - min(pieces) <= 1
-    assert check_bits(128, "secded", 8) == 16
-    assert check_bits(128, "parity", 8) == 16
-    assert check_bits(128, "none", 8) == 0
 
 
 def test_wide_and_deep_buffers_are_several_macros() -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from fitact_hw.config import AcceleratorConfig
 from fitact_hw.overhead import charts, report
-from fitact_hw.overhead.cost import Cost, build, delta, evaluate
+from fitact_hw.overhead.cost import UNITS, Cost, build, delta, evaluate, pooled
 from fitact_hw.overhead.mapping import Mapped, map_block
 from fitact_hw.overhead.metrics import Metric, Results, all_metrics, lane_of
 from fitact_hw.overhead.schemes import SCHEMES
@@ -29,7 +29,7 @@ def costs(cache: Path) -> dict[str, Cost]:
     """Machines whose blocks have made-up areas: 1000 um2, lanes with bounds 1100, codecs 50."""
 
     def area(scheme_key: str, unit: str, name: str) -> float:
-        bounded = "lane" in name and scheme_key in ("ranger", "clipact", "fitact", "fitact_all")
+        bounded = "lane" in name and scheme_key not in ("unprotected", "parity", "secded", "tmr")
         return 50.0 if unit == "protection" else 1100.0 if bounded else 1000.0
 
     result = {}
@@ -50,7 +50,7 @@ def results(costs: dict[str, Cost]) -> Results:
 def test_totals_are_sums_of_blocks_and_macros(costs: dict[str, Cost]) -> None:
     cost = costs["fitact"]
     assert cost.logic() == pytest.approx(sum(u.count * cost.mapped[u.block.key].area for u in cost.machine.uses))
-    assert cost.logic() == pytest.approx(sum(cost.logic(u) for u in ("array", "lanes", "control", "protection")))
+    assert cost.logic() == pytest.approx(sum(cost.logic(u) for u in UNITS))
     assert cost.total == pytest.approx(cost.logic() + cost.memory)
     assert cost.memory == pytest.approx(sum(b.figures.area for b in cost.machine.buffers))
 
@@ -132,7 +132,7 @@ def test_a_real_lane_costs_more_with_a_bound(tech: Technology, cache: Path, cost
 
 
 def test_evaluate_maps_shared_blocks_once(monkeypatch: pytest.MonkeyPatch, tech: Technology, tmp_path: Path) -> None:
-    """Which block is mapped how often: shared ones with one script, lanes' blocks with all."""
+    """Which block is mapped how often: shared ones with one script, the lane with all."""
     asked: dict[str, list[int]] = {}
 
     def fake(work: list, *rest: object) -> dict[str, Mapped]:
@@ -146,5 +146,17 @@ def test_evaluate_maps_shared_blocks_once(monkeypatch: pytest.MonkeyPatch, tech:
     assert asked["fitact_pe"] == [1]
     assert len(asked["fitact_lane_mode"]) == 3, "Clip-Act and FitAct have the same lane"
     assert min(asked["fitact_lane_mode"]) == 8
-    assert set(asked["fitact_sequencer"]) == {4}
+    assert set(asked["fitact_sequencer"]) == {2}
+    assert set(asked["fitact_lanes"]) == {4}
     assert lane_of(costs["fitact"]).name == "fitact_lane_mode"
+
+
+def test_spread_is_pooled_over_variants() -> None:
+    """Two variants of one block, one whose two runs happened to agree; a block that ran once has no spread."""
+    lucky, other = replace(block("x", 100.0), area_sd=0.0), replace(block("x", 200.0), area_sd=4.0)
+    once = replace(block("y", 100.0), runs=1, area_sd=0.0)
+    result = pooled({"a": lucky, "b": other, "c": once})
+    spread = (0.02**2 / 2) ** 0.5
+    assert result["a"].area_sd == pytest.approx(100 * spread)
+    assert result["b"].area_sd == pytest.approx(200 * spread)
+    assert result["c"].area_sd == 0.0

@@ -17,6 +17,7 @@ from fitact_hw.overhead.traffic import Traffic, measure
 from golden.qnetwork import Activation, LayerKind
 
 CONFIG = AcceleratorConfig.create(rows=4, cols=4)
+TRAFFIC = ("unprotected", "ranger", "fitact", "code4", "patch", "patch_code4", "channel")
 BY_KEY = {scheme.key: scheme for scheme in SCHEMES}
 
 
@@ -45,7 +46,7 @@ def layers() -> list[Shape]:
 
 @pytest.fixture(scope="module")
 def traffic() -> dict[str, Traffic]:
-    return {key: measure("two layers", layers(), BY_KEY[key], CONFIG) for key in ("unprotected", "ranger", "fitact")}
+    return {key: measure("two layers", layers(), BY_KEY[key], CONFIG) for key in TRAFFIC}
 
 
 def test_bounds_are_stored_once_for_each_neuron(traffic: dict[str, Traffic]) -> None:
@@ -63,6 +64,16 @@ def test_only_neuron_bounds_add_traffic(traffic: dict[str, Traffic]) -> None:
     assert {k: v for k, v in neuron.dma_bytes.items() if k not in ("bound", "instructions")} == {
         k: v for k, v in plain.dma_bytes.items() if k not in ("bound", "instructions")
     }
+
+
+def test_cheap_bounds_move_fewer_bytes(traffic: dict[str, Traffic]) -> None:
+    """Two channel tiles of 4 x 4 neurons, four lanes of a byte a word."""
+    words = {"fitact": 2 * 16, "code4": 2 * 8, "patch": 2 * 4, "patch_code4": 2 * 2, "channel": 2}
+    assert {key: traffic[key].bound_bytes for key in words} == {key: 4 * count for key, count in words.items()}
+    assert {key: traffic[key].dma_bytes["bound"] for key in words} == words
+    assert traffic["patch"].bound_values == 8 * 4
+    assert traffic["channel"].reads["bound"] == 2, "once for each GEMM, which here computes one image"
+    assert traffic["code4"].reads["bound"] == 2 * 8
 
 
 def test_accesses_are_counted(traffic: dict[str, Traffic]) -> None:

@@ -7,8 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from golden.bound_code import LEVELS, decode, encode
 from golden.errors import GoldenError
-from golden.resilience.bounds import LEVELS, Format, Granularity, decode, encode, groups, regroup
+from golden.resilience.bounds import Format, Granularity, groups, regroup
 from golden.resilience.faults import corrupt, draw
 from tests.resilience.networks import network
 

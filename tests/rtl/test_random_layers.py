@@ -19,18 +19,28 @@ from golden import reference
 from golden.qnetwork import QNetwork
 from sim.bench import Simulator
 from sim.job import EVERYTHING, Job, MemoryModel, Status
+from tests.compiler.checking import fitted_to
 from tests.compiler.reference import NetworkBuilder, reference_network
 
 LAYERS_PER_RUN = 6
 """Layers that one simulator process runs; starting it costs more than a small layer."""
 
 SMALL = {"weight_words": 64, "bias_words": 4, "bound_words": 24, "accumulator_words": 24, "output_words": 40}
-MACHINES = {
+MACHINES: dict[str, dict[str, Any]] = {
     "3x3-w8-bus32": {"rows": 3, "cols": 3, "word_bits": 8, "bus_bits": 32, "activation_words": 90, **SMALL},
-    "7x7-w16-bus128": {"rows": 7, "cols": 7, "word_bits": 16, "activation_words": 120, **SMALL},
-    "4x4-w32-bus128": {"rows": 4, "cols": 4, "word_bits": 32, "activation_words": 120, **SMALL},
-    "2x2-w8-bus64": {"rows": 2, "cols": 2, "word_bits": 8, "bus_bits": 64, "activation_words": 90, **SMALL},
-}
+    "7x7-w16-bus128-patch-code4": {
+        **SMALL, "rows": 7, "cols": 7, "word_bits": 16, "activation_words": 120,
+        "bounds": "patch", "bound_format": "code4", "bound_words": 3,
+    },
+    "4x4-w32-bus128-code4": {
+        **SMALL, "rows": 4, "cols": 4, "word_bits": 32, "activation_words": 120,
+        "bound_format": "code4", "bound_words": 5,
+    },
+    "2x2-w8-bus64-channel": {
+        **SMALL, "rows": 2, "cols": 2, "word_bits": 8, "bus_bits": 64, "activation_words": 90,
+        "bounds": "channel", "bound_words": 2,
+    },
+}  # fmt: skip
 
 
 @cache
@@ -60,7 +70,7 @@ def cases(draw: st.DrawFn, config: AcceleratorConfig) -> tuple[QNetwork, np.ndar
         f"stall_{name}": draw(st.sampled_from([0, 60, 200])) for name in ("ar", "r", "aw", "w", "b")
     }
     model = MemoryModel(read_latency=draw(st.integers(1, 30)), seed=draw(st.integers(1, 1000)), **stalls)
-    return builder.network(), builder.images(draw(st.integers(1, 3))), model
+    return fitted_to(builder.network(), config), builder.images(draw(st.integers(1, 3))), model
 
 
 @pytest.mark.parametrize("name", list(MACHINES))

@@ -60,19 +60,23 @@ def _inside(address: int, depth: int) -> bool:
 def expand(gemm: dict[str, int], rows: int, depths: Depths, layout: TokenLayout) -> list[Tile]:
     """The tiles of one GEMM by closed formulas (the hardware adds step by step)."""
     tiles = []
+    walk = layout.walk
     per_image = gemm["rows"] * gemm["cols"]
     count = per_image * gemm["images"]
     for base, weight, first, last in _tiles(gemm):
         leaves = bool(last and gemm["epilogue"])
         accumulate = 2 if gemm["acc_mode"] >= 2 else 1
         op = 0 if first and gemm["acc_mode"] in (0, 2) else accumulate
-        pixels = []
+        pixels: list[tuple[int | None, dict[str, int], bool]] = []
+        word_before = -1
         for pixel in range(count):
             image, place = divmod(pixel, per_image)
             row, col = divmod(place, gemm["cols"])
             act = base + image * gemm["image_stride"] + row * gemm["row_stride"] + col * gemm["col_stride"]
             acc, out = gemm["acc_base"] + pixel, gemm["out_base"] + pixel
-            bound = gemm["bound_base"] + place
+            bound = gemm["bound_base"] + bound_offset(gemm, row, col, walk)
+            fresh = (walk == 0 and layout.pack_w == 0) or bound >> layout.pack_w != word_before
+            word_before = bound >> layout.pack_w
             retire = int(last and pixel == count - 1)
             token = {
                 "acc_rd": int(op != 0 and _inside(acc, depths.acc)),
@@ -89,7 +93,7 @@ def expand(gemm: dict[str, int], rows: int, depths: Depths, layout: TokenLayout)
                 "bias_addr": gemm["bias_base"] % (1 << layout.bias_addr_w),
                 "out_addr": out % (1 << layout.out_addr_w),
                 "layer_bound": gemm["layer_bound"] % (1 << layout.data_w),
-                "bound_rd": int(leaves and gemm["neuron_bounds"] and _inside(bound, depths.bound)),
+                "bound_rd": int(leaves and gemm["neuron_bounds"] and fresh and _inside(bound, depths.bound)),
                 "neuron": gemm["neuron_bounds"],
                 "bound_addr": bound % (1 << layout.bound_addr_w),
             }
@@ -103,6 +107,13 @@ def expand(gemm: dict[str, int], rows: int, depths: Depths, layout: TokenLayout)
         addresses = [weight + row for row in range(rows)]
         tiles.append(Tile([a if _inside(a, depths.wgt) else None for a in addresses], pixels))
     return tiles
+
+
+def bound_offset(gemm: dict[str, int], row: int, col: int, walk: int) -> int:
+    """Bounds between that of pixel (0, 0) and that of (row, col), by `fitact_bound_walk`'s WALK."""
+    if walk == 1:
+        return row // 2 * -(-gemm["cols"] // 2) + col // 2
+    return row * gemm["cols"] + col if walk == 0 else 0
 
 
 def gemm(**values: int) -> dict[str, int]:

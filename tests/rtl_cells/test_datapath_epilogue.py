@@ -43,7 +43,8 @@ def layout_of(dut: Any) -> TokenLayout:
     names = ("SHIFT_W", "ACC_ADDR_W", "BIAS_ADDR_W", "OUT_ADDR_W", "DATA_W", "BOUND_ADDR_W")
     shift, acc, bias, out, data, bound_addr = (int(getattr(dut, name).value) for name in names)
     bound, buffer = (bool(int(getattr(dut, name).value)) for name in ("HAS_BOUND", "HAS_BOUND_BUFFER"))
-    return TokenLayout(shift, acc, bias, out, data, bound_addr, bound, buffer)
+    walk = int(dut.BOUND_WALK.value) if hasattr(dut, "BOUND_WALK") else 0
+    return TokenLayout(shift, acc, bias, out, data, bound_addr, bound, buffer, int(dut.BOUND_PACK_W.value), walk)
 
 
 @cocotb.test()
@@ -74,7 +75,11 @@ async def epilogue_random(dut: Any) -> None:
         for port, (stage, field) in VALUES.items():
             there = stages[stage]
             if there is not None:
-                assert int(getattr(dut, port).value) == there.get(field, 0), (step, port)
+                expected = there.get(field, 0) >> (layout.pack_w if port == "bound_rd_addr" else 0)
+                assert int(getattr(dut, port).value) == expected, (step, port)
+        if stages[3] is not None:
+            part = stages[3].get("bound_addr", 0) & (1 << layout.pack_w) - 1
+            assert int(dut.bound_part.value) == part, step
         assert int(dut.busy.value) == any(word is not None for word in stages[1:])
         await FallingEdge(dut.clk)
         if clear:
@@ -83,10 +88,13 @@ async def epilogue_random(dut: Any) -> None:
     assert all(count > 200 for port, count in seen.items() if port not in absent)
 
 
-@pytest.mark.parametrize(("bound", "buffer", "data_w"), [(1, 1, 8), (1, 0, 32), (0, 0, 16)])
-def test_epilogue(bound: int, buffer: int, data_w: int) -> None:
-    layout = TokenLayout(6, 9, 6, 10, data_w, 10, bool(bound), bool(buffer))
+@pytest.mark.parametrize(
+    ("bound", "buffer", "data_w", "pack_w"), [(1, 1, 8, 0), (1, 1, 32, 3), (1, 0, 32, 0), (0, 0, 16, 0)]
+)
+def test_epilogue(bound: int, buffer: int, data_w: int, pack_w: int) -> None:
+    layout = TokenLayout(6, 9, 6, 10, data_w, 10, bool(bound), bool(buffer), pack_w)
     parameters = {"HAS_BOUND": bound, "HAS_BOUND_BUFFER": buffer, "DATA_W": data_w, "TOKEN_W": layout.bits}
+    parameters |= {"BOUND_PACK_W": pack_w, "BOUND_PART_W": max(1, pack_w)}
     assert run_cell("fitact_epilogue", __name__, parameters=parameters, testcase="epilogue_random") == 1
 
 

@@ -202,7 +202,8 @@ async def range_errors(dut: Any) -> None:
         gemm(cols=6, out_base=1021),
     ]
     if layout.bound_buffer:
-        over.append(gemm(cols=3, images=2, neuron_bounds=1, bound_base=1022))
+        end = 1024 - (2, 1, 0)[layout.walk]
+        over.append(gemm(cols=3, images=2, neuron_bounds=1, bound_base=end))
     for item in over:
         trace = await play(dut, [item])
         check(trace, [item], rows, layout, dense=True)
@@ -236,9 +237,13 @@ async def halt_and_clear(dut: Any) -> None:
     assert stopped_busy > 5
 
 
-@pytest.mark.parametrize(("rows", "bound", "buffer", "data_w"), [(2, 1, 0, 32), (3, 0, 0, 8), (16, 1, 1, 8)])
-def test_sequencer(rows: int, bound: int, buffer: int, data_w: int) -> None:
-    layout = TokenLayout(6, 9, 6, 10, data_w, 10, bool(bound), bool(buffer))
+@pytest.mark.parametrize(
+    ("rows", "bound", "buffer", "data_w", "walk", "pack_w"),
+    [(2, 1, 0, 32, 0, 0), (3, 0, 0, 8, 0, 0), (16, 1, 1, 8, 0, 0), (4, 1, 1, 16, 1, 2), (4, 1, 1, 8, 2, 1)],
+)
+def test_sequencer(rows: int, bound: int, buffer: int, data_w: int, walk: int, pack_w: int) -> None:
+    layout = TokenLayout(6, 9, 6, 10, data_w, 10, bool(bound), bool(buffer), pack_w, walk)
     parameters = {"ROWS": rows, "HAS_BOUND": bound, "HAS_BOUND_BUFFER": buffer, "DATA_W": data_w}
-    parameters["TOKEN_W"] = layout.bits
-    assert run_cell("fitact_sequencer", __name__, parameters=parameters) == 3
+    parameters |= {"BOUND_WALK": walk, "BOUND_PACK_W": pack_w, "TOKEN_W": layout.bits}
+    cells = ["fitact_sequencer.v", "fitact_bound_walk.v"]
+    assert run_cell("fitact_sequencer", __name__, sources=cells, parameters=parameters) == 3

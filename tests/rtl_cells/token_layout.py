@@ -8,7 +8,10 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class TokenLayout:
-    """Widths in bits; ``bound`` and ``bound_buffer`` say which optional fields exist."""
+    """Widths in bits; ``bound`` and ``bound_buffer`` say which optional fields exist.
+
+    ``pack_w``, ``walk``: BOUND_PACK_W and BOUND_WALK of the cells.
+    """
 
     shift_w: int
     acc_addr_w: int
@@ -18,6 +21,8 @@ class TokenLayout:
     bound_addr_w: int
     bound: bool
     bound_buffer: bool
+    pack_w: int = 0
+    walk: int = 0
 
     @property
     def fields(self) -> list[tuple[str, int]]:
