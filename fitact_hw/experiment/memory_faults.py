@@ -170,12 +170,9 @@ def run_validate_memory(
     from golden.quantise import quantise_images
 
     console = terminal()
-    if config.bounds.buffered and (
-        config.bounds is not Granularity.NEURON or config.bound_format is not BoundFormat.WORD
-    ):
-        raise FitActError(
-            "fault maps are of bounds per neuron in whole words: leave bounds and bound_format as they are"
-        )
+    plain = config.bounds is Granularity.NEURON and config.bound_format is BoundFormat.WORD
+    if config.bounds.buffered and not plain:
+        raise FitActError("fault maps are of bounds per neuron in whole words: leave out bounds and bound_format")
     networks = load_networks(model, config, schemes)
     pictures, _, _ = load_images(images)
     words = {scheme: quantise_images(network, pictures) for scheme, network in networks.items()}

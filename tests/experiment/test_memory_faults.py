@@ -49,8 +49,9 @@ def test_flips_land_in_the_bytes_that_the_compiler_stores(bound: str) -> None:
 
 
 def test_rtl_computes_what_the_golden_model_says_of_corrupted_memory() -> None:
-    pairs = {bound: network(bound) for bound in ("none", "layer", "neuron")}
-    networks, images = ({bound: pair[k] for bound, pair in pairs.items()} for k in (0, 1))
+    networks, images = {}, {}
+    for bound in ("none", "layer", "neuron"):
+        networks[bound], images[bound] = network(bound)
     results = run_maps(
         Simulator(TINY), networks, images, 0.01, 6, 5, Console(quiet=True), Memory(bounds=True, shifts=False)
     )

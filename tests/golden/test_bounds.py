@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -244,9 +245,9 @@ def test_too_large_a_step_is_taken_back_and_halved(trained: SmallNet) -> None:
     """Too large at first; at a fraction of the rate bounds shrink within the limit."""
     training, validation = random_images(100, 8), random_images(100, 9)
     start = profile(trained, training)
-    common = {"zeta": 1e6, "delta": 0.05, "lr": 0.5, "epochs": 12, "images": 50, "batch": 50, "checks": 1}
-    rigid, _ = post_train(trained, start, training, validation, PostTraining(**common, backoffs=0))
-    patient, record = post_train(trained, start, training, validation, PostTraining(**common, backoffs=8))
+    options = PostTraining(zeta=1e6, delta=0.05, lr=0.5, epochs=12, images=50, batch=50, checks=1, backoffs=8)
+    rigid, _ = post_train(trained, start, training, validation, replace(options, backoffs=0))
+    patient, record = post_train(trained, start, training, validation, options)
     total = [sum(float(b.sum()) for b in bounds.values()) for bounds in (start, rigid, patient)]
     assert total[1] == total[0] > total[2]
     accepted = [row for row in record["history"] if row["hard_accuracy"] >= record["clean_limit"]]
