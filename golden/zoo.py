@@ -39,7 +39,7 @@ def load_model(name: str, scheme: str = "unprotected", folder: Path = WEIGHTS_FO
     mode = find_scheme(scheme).mode
     model = build_model(name)
     arrays = read_arrays(f"{name}.npz", folder)
-    state = {key: torch.from_numpy(array) for key, array in arrays.items()}
+    state = {key: torch.from_numpy(array) for key, array in _expand(arrays).items()}
     expected = model.state_dict()
     if set(state) != set(expected) or any(state[key].shape != expected[key].shape for key in state):
         raise WeightsError(f"{folder / name}.npz does not hold the weights of this {name}")
@@ -86,17 +86,47 @@ def load_qnetwork(name: str, scheme: str, word_bits: int, folder: Path = WEIGHTS
     return quantise(model, load_points(name, word_bits, folder), name, scheme)
 
 
+CODE_BITS = {"resnet50": 8}
+"""Networks whose matrices are stored as whole numbers of that many bits, to keep the repository small."""
+
+_SCALE = "/scale"
+
+
 def save_weights(name: str, model: nn.Module, facts: Mapping[str, Any], folder: Path = WEIGHTS_FOLDER) -> None:
-    """Store a network: matrices as float16, vectors (BatchNorm, biases) as float32."""
+    """Store a network: matrices as float16, or as codes with a scale per output channel where ``CODE_BITS`` says
+    so; vectors (BatchNorm, biases) as float32. Raises WeightsError for numbers that float16 cannot hold."""
     arrays = {}
     for key, value in model.state_dict().items():
         array = value.detach().cpu().numpy()
+        if array.dtype == np.float32 and array.ndim > 1 and name in CODE_BITS:
+            arrays[key], arrays[key + _SCALE] = _code(array, CODE_BITS[name])
+            continue
         if array.dtype == np.float32:
             if not (np.abs(array) <= np.finfo(np.float16).max).all():
                 raise WeightsError(f"{key} holds numbers that float16 cannot")
             array = array.astype(np.float16 if array.ndim > 1 else np.float32)
         arrays[key] = array
     write_artefact(f"{name}.npz", pack_arrays(arrays), {"model": name, **facts}, folder)
+
+
+def _code(matrix: np.ndarray, bits: int) -> tuple[np.ndarray, np.ndarray]:
+    """Codes int8 or int16 of ``matrix`` (outputs, ...) and scales float32 (outputs,): matrix = code * scale, rounded."""
+    largest = np.abs(matrix.reshape(len(matrix), -1)).max(axis=1)
+    scale = np.where(largest > 0, largest / ((1 << (bits - 1)) - 1), 1).astype(np.float32)
+    codes = np.rint(matrix / scale.reshape(-1, *[1] * (matrix.ndim - 1)))
+    return codes.astype(np.int8 if bits <= 8 else np.int16), scale
+
+
+def _expand(arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """The arrays of a network, codes multiplied by their scales (float32)."""
+    result = {}
+    for key, array in arrays.items():
+        scale = arrays.get(key + _SCALE)
+        if scale is not None:
+            array = array.astype(np.float32) * scale.reshape(-1, *[1] * (array.ndim - 1))
+        if not key.endswith(_SCALE):
+            result[key] = array
+    return result
 
 
 def save_bounds(

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 
+from golden import zoo
 from golden.artefacts import (
     MANIFEST,
     WEIGHTS_FOLDER,
@@ -64,6 +65,24 @@ def test_damage_is_noticed(tmp_path: Path) -> None:
     (tmp_path / MANIFEST).write_text("{")
     with pytest.raises(WeightsError, match="not readable"):
         read_artefact("a.npz", tmp_path)
+
+
+@pytest.mark.parametrize(("bits", "share"), [(8, 0.6), (10, 0.85)])
+def test_matrices_as_codes_are_close_and_smaller(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, bits: int, share: float
+) -> None:
+    """As ResNet50 is stored: whole numbers with a scale for each output channel."""
+    model = build_model("alexnet", 1)
+    save_weights("alexnet", model, {}, tmp_path / "half")
+    monkeypatch.setattr(zoo, "CODE_BITS", {"alexnet": bits})
+    save_weights("alexnet", model, {}, tmp_path / "codes")
+    sizes = [(tmp_path / form / "alexnet.npz").stat().st_size for form in ("half", "codes")]
+    assert sizes[1] < share * sizes[0]
+    exact, again = model.state_dict(), load_model("alexnet", folder=tmp_path / "codes").state_dict()
+    for key, value in exact.items():
+        top = value.abs().reshape(len(value), -1).amax(1) if value.ndim > 1 else torch.zeros(1)
+        step = (top / ((1 << (bits - 1)) - 1)).reshape(-1, *[1] * (value.ndim - 1))
+        assert ((again[key] - value).abs() <= 0.5001 * step).all(), key
 
 
 def test_half_precision_bounds_never_shrink() -> None:
