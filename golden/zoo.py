@@ -110,7 +110,7 @@ def save_weights(name: str, model: nn.Module, facts: Mapping[str, Any], folder: 
 
 
 def _code(matrix: np.ndarray, bits: int) -> tuple[np.ndarray, np.ndarray]:
-    """Codes int8 or int16 of ``matrix`` (outputs, ...) and scales float32 (outputs,): matrix = code * scale, rounded."""
+    """Codes (int8, int16) of ``matrix`` (outputs, ...) and scales float32 (outputs,): matrix = code * scale, nearly."""
     largest = np.abs(matrix.reshape(len(matrix), -1)).max(axis=1)
     scale = np.where(largest > 0, largest / ((1 << (bits - 1)) - 1), 1).astype(np.float32)
     codes = np.rint(matrix / scale.reshape(-1, *[1] * (matrix.ndim - 1)))
