@@ -15,6 +15,7 @@ from rich.table import Table
 from fitact_hw.campaign.analysis import (
     BIT,
     BOUND,
+    EFFECT,
     FAILURE,
     LAYER,
     MACHINE,
@@ -55,8 +56,9 @@ def run_report(console: Console, folder: Path, fit_per_mbit: float, confidence: 
 
 
 def csv_text(analysis: Analysis, comparisons: Iterable[Comparison], fit_per_mbit: float) -> str:
-    """All aggregates, a line per group, key, scheme and measure; a line with ``rival`` is a paired difference.
+    """All aggregates, a line per group, key, scheme and measure (of bits, PEs and bounds: SDC, failure, effect only).
 
+    A line with ``rival`` is a paired difference: P(rival fails) - P(scheme fails).
     ``hits``: injections that count (of a difference: faults on which only the rival fails). Rates only where they
     have a meaning: whole machine and structures.
     """
@@ -69,7 +71,7 @@ def csv_text(analysis: Analysis, comparisons: Iterable[Comparison], fit_per_mbit
     writer.writerow(CSV_HEADER)
     for group, entries in groups.items():
         for entry in entries:
-            for measure in MEASURES:
+            for measure in MEASURES if group in (MACHINE, STRUCTURE, LAYER) else (SDC, FAILURE, EFFECT):
                 e = entry.estimates[measure]
                 line = [group, ":".join(entry.key), entry.scheme, "", measure, e.hits, e.total, *_ends(e)]
                 rated = group in (MACHINE, STRUCTURE)

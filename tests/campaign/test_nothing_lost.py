@@ -55,13 +55,21 @@ def _here(patch: pytest.MonkeyPatch) -> None:
 
 def _start(folder: Path, *options: str) -> subprocess.Popen[str]:
     command = [sys.executable, "-m", "tests.campaign.tiny", str(folder), "--chunk", "5", *options]
-    return subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    pipe = subprocess.PIPE
+    return subprocess.Popen(command, cwd=ROOT, stdin=pipe, stdout=pipe, stderr=pipe, text=True)
 
 
-def _wait_for_lines(process: subprocess.Popen[str], count: int) -> None:
+def _advance(process: subprocess.Popen[str], least: int) -> None:
+    """Let the process go on until it has at least so many rows; it then works on its next task."""
     assert process.stdout is not None
-    for _ in range(count):
-        assert process.stdout.readline(), process.stderr and process.stderr.read()
+    assert process.stdin is not None
+    done = -1
+    while done < least:
+        line = process.stdout.readline()
+        assert line, process.stderr and process.stderr.read()
+        if line[0].isdigit():
+            done = int(line.split()[0])
+            print(file=process.stdin, flush=True)
 
 
 def test_two_processes_on_one_store_killed_one_after_the_other(
@@ -72,7 +80,7 @@ def test_two_processes_on_one_store_killed_one_after_the_other(
     processes = [_start(tmp_path), _start(tmp_path)]
     stored = 0
     for process in processes:
-        _wait_for_lines(process, 3 + moments.randrange(3))  # tracing, nothing stored yet, then a line for every task
+        _advance(process, stored + moments.randrange(5, 20))
         time.sleep(moments.random() / 10)
         process.kill()
         process.communicate()

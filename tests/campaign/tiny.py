@@ -62,7 +62,7 @@ def rows_of(folder: Path) -> list[Row]:
 
 
 def main() -> None:
-    """Run or continue the campaign; a line for every task that was stored."""
+    """Run or continue the campaign; a line for every task that was stored, then it waits for a line (the go-ahead)."""
     parser = argparse.ArgumentParser()
     parser.add_argument("folder", type=Path)
     for name, default in (("faults", OPTIONS.faults), ("workers", 1), ("chunk", 10)):
@@ -70,11 +70,19 @@ def main() -> None:
     given = parser.parse_args()
     run.load_subjects = subjects
     run.run_task = run_task
+
+    def finished(done: int, total: int, rows: list[Row]) -> None:
+        print(done, total, flush=True)
+        sys.stdin.readline()
+
     try:
         run.run_campaign(
-            replace(OPTIONS, faults=given.faults), given.folder, workers=given.workers, chunk=given.chunk,
-            finished=lambda done, total, rows: print(done, total, flush=True),
-        )  # fmt: skip
+            replace(OPTIONS, faults=given.faults),
+            given.folder,
+            workers=given.workers,
+            chunk=given.chunk,
+            finished=finished,
+        )
     except CampaignError as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(2)
