@@ -70,7 +70,8 @@ MATRIX = (AcceleratorConfig(), *_matrix())
 def label(config: AcceleratorConfig) -> str:
     """Short name for a test id."""
     checks = "".join(f"-{name}-{kind.value}" for name, kind in config.protected.items())
-    return f"{config.rows}x{config.cols}-w{config.word_bits}-bus{config.bus_bits}-{config.bounds.value}-{config.bound_format.value}{checks}"
+    bounds = f"{config.bounds.value}-{config.bound_format.value}"
+    return f"{config.rows}x{config.cols}-w{config.word_bits}-bus{config.bus_bits}-{bounds}{checks}"
 
 
 def sources(config: AcceleratorConfig, folder: Path) -> list[Path]:
