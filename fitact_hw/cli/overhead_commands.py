@@ -93,6 +93,36 @@ def overhead_compare(
         out.write_text(page, encoding="utf-8")
 
 
+def overhead_lanes(
+    word: WordOption = None,
+    config: ConfigOption = None,
+    liberty: Annotated[
+        list[str] | None,
+        typer.Option("--liberty", help="library beside the compact one: .lib, .lib.xz or a folder; may be repeated"),
+    ] = None,
+    out: Annotated[Path | None, typer.Option(help="Markdown file to write [only print]")] = None,
+    cache: Annotated[Path, typer.Option(help="folder of the cache")] = Path("build/overhead"),
+) -> None:
+    """One lane of every scheme in several technologies: area of the clamps, longest paths."""
+    from rich.console import Console
+
+    from fitact_hw.config import AcceleratorConfig
+    from fitact_hw.overhead.lane_check import markdown, measure
+    from fitact_hw.overhead.technology import load
+
+    machine = AcceleratorConfig.load(config, word_bits=word)
+    technologies = [load(source, cache) for source in (None, *(liberty or ()))]
+    with Console(stderr=True).status("mapping") as status:
+        libraries = measure(machine, technologies, cache, status.update)
+    options = [f"--liberty {Path(source).name}" for source in liberty or ()]
+    options += [f"--word {machine.word_bits}"] if word else []
+    page = markdown(machine, libraries, " ".join(["fitact overhead-lanes", *options]))
+    print(page)
+    if out is not None:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        out.write_text(page, encoding="utf-8")
+
+
 def _command(
     rows: int | None,
     cols: int | None,
@@ -154,3 +184,4 @@ def register(app: typer.Typer) -> None:
     """Add this module's commands to ``app``."""
     app.command()(overhead)
     app.command("overhead-compare")(overhead_compare)
+    app.command("overhead-lanes")(overhead_lanes)

@@ -74,18 +74,18 @@ def compare(runs: Sequence[Run]) -> str:
         "Thousand gate equivalents (percent of the unprotected logic); memory is left out.",
         "",
     ]
-    lines += _head(["scheme", *names])
+    lines += table_head(["scheme", *names])
     for key in first.added:
         cells = [f"{run.gates(key):+.2f} ({run.logic(key) / run.logic(BASELINE.key) - 1:+.2%})" for run in runs]
-        lines.append(_row([SHORT[key], *cells]))
+        lines.append(table_row([SHORT[key], *cells]))
     lines += ["", "Ranking, cheapest first:", ""]
     lines += [f"* {run.library}: " + " < ".join(SHORT[key] for key in run.ranking()) for run in runs]
-    lines += ["", "## Stages of one lane (ns)", "", *_head(["path", "scheme", *names])]
+    lines += ["", "## Stages of one lane (ns)", "", *table_head(["path", "scheme", *names])]
     for name in ("longest path", "clamp stage"):
         for key in (BASELINE.key, *first.added):
             if key in first.lanes[name]:
                 cells = [f"{run.lanes[name][key]:.3f}" for run in runs]
-                lines.append(_row([name, SHORT[key], *cells]))
+                lines.append(table_row([name, SHORT[key], *cells]))
     return "\n".join([*lines, "", *_blocks(runs), ""])
 
 
@@ -106,16 +106,20 @@ def _blocks(runs: Sequence[Run]) -> list[str]:
     large = {name: values for name, values in shown.items() if values[0] >= floor}
     rest = [sum(values[i] for name, values in shown.items() if name not in large) for i in range(len(runs))]
     lines = ["## Blocks", "", f"Thousand gate equivalents of {SHORT[BASELINE.key]} and {SHORT[key]}.", ""]
-    lines += _head(["block", *(run.library for run in runs), *(f"{r.library} / {first.library}" for r in runs[1:])])
+    lines += table_head(
+        ["block", *(run.library for run in runs), *(f"{r.library} / {first.library}" for r in runs[1:])]
+    )
     others = [("all others", rest)] if rest[0] else []
     for name, values in [*sorted(large.items(), key=lambda item: -item[1][0]), *others]:
-        lines.append(_row([name, *(f"{v:.2f}" for v in values), *(f"{v / values[0]:.3f}" for v in values[1:])]))
+        lines.append(table_row([name, *(f"{v:.2f}" for v in values), *(f"{v / values[0]:.3f}" for v in values[1:])]))
     return lines
 
 
-def _head(names: Sequence[str]) -> list[str]:
-    return [_row(names), "|" + "---|" * len(names)]
+def table_head(names: Sequence[str]) -> list[str]:
+    """First two lines of a Markdown table."""
+    return [table_row(names), "|" + "---|" * len(names)]
 
 
-def _row(cells: Sequence[str]) -> str:
+def table_row(cells: Sequence[str]) -> str:
+    """One line of a Markdown table."""
     return "| " + " | ".join(cells) + " |"
