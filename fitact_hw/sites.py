@@ -54,7 +54,7 @@ _PE = {
     "load_q": "pe_control",
 }
 
-_LANES = {"fitact_lane": "lane", "fitact_epilogue": "epilogue"}
+_LANES = {"fitact_lane": "lane", "fitact_clamp": "lane", "fitact_epilogue": "epilogue"}
 
 _UNITS = {
     "u_csr": "csr",

@@ -4,9 +4,8 @@
 //   A0  sum     = psum << lshift, added to / maximum with / instead of the accumulator word
 //   A1  biased  = sum + bias (wraps)
 //   A2  rounded = floor((biased + 2^(shift-1)) / 2^shift), kept wide; the bound register loads
-//   A3  out     = activation on the wide value
-// All numbers are two's complement. HAS_BOUND = 0 leaves out the bound register and its comparators;
-// `bound` is ignored and act_mode[1] (clip, saturate) must stay 0.
+//   A3  out     = activation on the wide value, in fitact_clamp
+// All numbers are two's complement.
 
 `default_nettype none
 
@@ -26,13 +25,11 @@ module fitact_lane #(
     input  wire [SHIFT_W-1:0] shift,
     input  wire [DATA_W-1:0]  bound,
     input  wire [1:0]         act_mode,
-    output reg  [DATA_W-1:0]  out_q
+    output wire [DATA_W-1:0]  out_q
 );
 
-    localparam [1:0] OP_ADD  = 2'd1;
-    localparam [1:0] OP_MAX  = 2'd2;
-    localparam [1:0] ACT_RELU = 2'd1;
-    localparam [1:0] ACT_CLIP = 2'd2;
+    localparam [1:0] OP_ADD = 2'd1;
+    localparam [1:0] OP_MAX = 2'd2;
 
     // A0: accumulate.
     wire signed [ACC_W-1:0] partial = psum << lshift;
@@ -60,39 +57,18 @@ module fitact_lane #(
 
     always @(posedge clk) rounded_q <= doubled[ACC_W:1] + {{(ACC_W - 1){1'b0}}, doubled[0]};
 
-    // A3: activation. A negative bound, left by an upset, follows the same formulas.
-    localparam HIGH_W = ACC_W - DATA_W + 1;
-
-    wire                negative  = rounded_q[ACC_W-1];
-    wire [HIGH_W-1:0]   high      = rounded_q[ACC_W-1:DATA_W-1];
-    wire                fits      = high == {HIGH_W{negative}};
-    wire [DATA_W-1:0]   low       = rounded_q[DATA_W-1:0];
-    wire [DATA_W-1:0]   saturated = fits ? low : {negative, {(DATA_W - 1){!negative}}};
-    wire [DATA_W-1:0]   rectified = (negative && act_mode == ACT_RELU) ? {DATA_W{1'b0}} : saturated;
-
-    generate
-        if (HAS_BOUND != 0) begin : g_bound
-            reg  signed [DATA_W-1:0] bound_q;
-            wire signed [ACC_W-1:0]  bound_wide = {{(ACC_W - DATA_W){bound_q[DATA_W-1]}}, bound_q};
-            wire                     above      = rounded_q > bound_wide;
-            wire [DATA_W-1:0]        clipped    = (negative || above) ? {DATA_W{1'b0}} : low;
-            // min(max(v, 0), bound): a negative v becomes 0, or the bound if that is negative too.
-            wire [DATA_W-1:0]        limited    = negative ? (bound_q[DATA_W-1] ? bound_q : {DATA_W{1'b0}})
-                                                           : (above ? bound_q : low);
-
-            always @(posedge clk) bound_q <= bound;
-
-            always @(posedge clk) begin
-                if (!act_mode[1])              out_q <= rectified;
-                else if (act_mode == ACT_CLIP) out_q <= clipped;
-                else                           out_q <= limited;
-            end
-        end else begin : g_no_bound
-            always @(posedge clk) out_q <= rectified;
-
-            wire unused = &{1'b0, bound, ACT_CLIP};
-        end
-    endgenerate
+    // A3: activation on the wide value.
+    fitact_clamp #(
+        .DATA_W(DATA_W),
+        .ACC_W(ACC_W),
+        .HAS_BOUND(HAS_BOUND)
+    ) u_clamp (
+        .clk(clk),
+        .value(rounded_q),
+        .bound(bound),
+        .act_mode(act_mode),
+        .out_q(out_q)
+    );
 
 endmodule
 

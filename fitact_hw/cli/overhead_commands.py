@@ -40,6 +40,7 @@ def overhead(
         bool, typer.Option("--full-top", help="place and route whole machines too (minutes each)")
     ] = False,
     workers: Annotated[int, typer.Option(min=1, help="processes; results do not depend on it")] = 2,
+    schemes: Annotated[str, typer.Option("--schemes", help="compare only these, commas between [all]")] = "",
     pareto: Annotated[
         list[Path] | None,
         typer.Option(
@@ -59,6 +60,7 @@ def overhead(
         return
     from fitact_hw.config import AcceleratorConfig
     from fitact_hw.overhead.flow import Options, run_overhead
+    from fitact_hw.overhead.schemes import choose
 
     options = Options(
         config=AcceleratorConfig.load(config, rows=rows, cols=cols, word_bits=word),
@@ -69,11 +71,56 @@ def overhead(
         full_top=full_top,
         workers=workers,
         out=out,
-        command=_command(rows, cols, word, config, models, liberty, node, pareto or (), ber),
+        command=_command(rows, cols, word, config, models, liberty, node, schemes, pareto or (), ber),
+        schemes=choose(schemes),
         accuracies=tuple(pareto or ()),
         rate=ber,
     )
     run_overhead(options, {name: _layers(name) for name in models.split(",") if name}, console)
+
+
+def overhead_compare(
+    files: Annotated[list[Path], typer.Argument(help="overhead.json of two or more runs with different LIBERTY=")],
+    out: Annotated[Path | None, typer.Option(help="Markdown file to write [only print]")] = None,
+) -> None:
+    """One machine in several technologies: logic added, ranking, stages of the lane, blocks."""
+    from fitact_hw.overhead.crosscheck import compare, read
+
+    page = compare([read(path) for path in files])
+    print(page)
+    if out is not None:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        out.write_text(page, encoding="utf-8")
+
+
+def overhead_lanes(
+    word: WordOption = None,
+    config: ConfigOption = None,
+    liberty: Annotated[
+        list[str] | None,
+        typer.Option("--liberty", help="library beside the compact one: .lib, .lib.xz or a folder; may be repeated"),
+    ] = None,
+    out: Annotated[Path | None, typer.Option(help="Markdown file to write [only print]")] = None,
+    cache: Annotated[Path, typer.Option(help="folder of the cache")] = Path("build/overhead"),
+) -> None:
+    """One lane of every scheme in several technologies: area of the clamps, longest paths."""
+    from rich.console import Console
+
+    from fitact_hw.config import AcceleratorConfig
+    from fitact_hw.overhead.lane_check import markdown, measure
+    from fitact_hw.overhead.technology import load
+
+    machine = AcceleratorConfig.load(config, word_bits=word)
+    technologies = [load(source, cache) for source in (None, *(liberty or ()))]
+    with Console(stderr=True).status("mapping") as status:
+        libraries = measure(machine, technologies, cache, status.update)
+    options = [f"--liberty {Path(source).name}" for source in liberty or ()]
+    options += [f"--word {machine.word_bits}"] if word else []
+    page = markdown(machine, libraries, " ".join(["fitact overhead-lanes", *options]))
+    print(page)
+    if out is not None:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        out.write_text(page, encoding="utf-8")
 
 
 def _command(
@@ -84,6 +131,7 @@ def _command(
     models: str,
     liberty: str | None,
     node: int | None,
+    schemes: str,
     pareto: Sequence[Path],
     ber: float,
 ) -> str:
@@ -97,6 +145,7 @@ def _command(
         "models": models,
         "liberty": library,
         "node": node,
+        "schemes": schemes,
     }
     words = [f"--{name} {value}" for name, value in given.items() if value]
     words += [f"--pareto {path.name}" for path in pareto]
@@ -134,3 +183,5 @@ def _list_pdks(console: Any) -> None:
 def register(app: typer.Typer) -> None:
     """Add this module's commands to ``app``."""
     app.command()(overhead)
+    app.command("overhead-compare")(overhead_compare)
+    app.command("overhead-lanes")(overhead_lanes)

@@ -8,7 +8,7 @@ from typing import Any
 from fitact_hw.overhead.cost import UNITS
 from fitact_hw.overhead.metrics import SIGMAS, Results, lane_of
 from fitact_hw.overhead.report import SHORT, split_lines
-from fitact_hw.overhead.schemes import BASELINE, SCHEMES
+from fitact_hw.overhead.schemes import BASELINE
 
 LOGIC, MEMORY = "#4878a8", "#e08b3e"
 PARTS = ("#274060", "#4878a8", "#9cb8d4", "#c9a227", "#7a5195")
@@ -71,7 +71,7 @@ def _parts(axis: Any, results: Results) -> None:
 
 def _lanes(axis: Any, results: Results) -> None:
     base = lane_of(results.costs[BASELINE.key])
-    keys = [scheme.key for scheme in SCHEMES if scheme.key in ("ranger", "clipact", "fitact", "fitact_all")]
+    keys = [key for key in ("ranger", "clipact", "fitact", "fitact_all") if key in results.costs]
     lanes = [lane_of(results.costs[key]) for key in keys]
     error = base.mean_error(base.area_sd)
     added = [100 * (lane.area / base.area - 1) for lane in lanes]

@@ -10,20 +10,21 @@ from pathlib import Path
 from fitact_hw.config import AcceleratorConfig
 from fitact_hw.overhead.design import SRAM_MODULE, Block, Memory, elaborate
 from fitact_hw.overhead.mapping import PERTURBATIONS, Mapped, map_all
-from fitact_hw.overhead.schemes import BASELINE, SCHEMES, Scheme, lane_parameters, machine
+from fitact_hw.overhead.schemes import BASELINE, SCHEMES, Scheme, clamp_parameters, machine
 from fitact_hw.overhead.sram import SramFigures, SramModel
 from fitact_hw.overhead.technology import Technology
 from fitact_hw.verilog import TOP, generate, rtl_sources
 
 PROPOSED = Path(__file__).parent / "rtl"
-"""Cells that only this comparison needs: voter, lane with one mode."""
+"""Cells that only this comparison needs: voter, lane and clamp with one mode."""
 
 LANE = "fitact_lane"
-LANE_OF_SCHEME = "fitact_lane_mode"
+CLAMP = "fitact_clamp"
+CLAMP_OF_SCHEME = "fitact_clamp_mode"
 
 ARRAY_MODULES = frozenset({"fitact_array", "fitact_pe", "fitact_skew"})
 LANE_MODULES = frozenset(
-    {"fitact_lanes", "fitact_lane", "fitact_lane_mode", "fitact_bound_code", "fitact_epilogue", "fitact_delay"}
+    {"fitact_lanes", LANE, CLAMP, CLAMP_OF_SCHEME, "fitact_bound_code", "fitact_epilogue", "fitact_delay"}
 )
 CODECS = ("fitact_parity_checker", "fitact_secded_decoder")
 """Modules between the read port of a protected buffer and its user."""
@@ -154,7 +155,7 @@ def build(config: AcceleratorConfig, scheme: Scheme, model: SramModel, folder: P
     design = elaborate(files, TOP, folder)
     uses = []
     for block in design.blocks:
-        if block.name == LANE:
+        if block.name in (LANE, CLAMP):
             uses += _lanes(own, scheme, block, files, folder)
         else:
             uses.append(Use(unit_of(block.name), block.count, block))
@@ -172,15 +173,16 @@ def _leaf(files: dict[str, str], name: str, parameters: dict[str, int], folder: 
     return elaborate(wanted, name, folder, parameters, flatten=True).blocks[0]
 
 
-_LEAF_FILES = frozenset({"fitact_lane.v", "fitact_lane_mode.v", "fitact_voter.v"})
+_LEAF_FILES = frozenset({"fitact_clamp.v", "fitact_clamp_mode.v", "fitact_voter.v"})
 
 
 def _lanes(config: AcceleratorConfig, scheme: Scheme, block: Block, files: dict[str, str], folder: Path) -> list[Use]:
-    lane = block
-    if scheme.mode is not None:
-        lane = _leaf(files, LANE_OF_SCHEME, lane_parameters(config, scheme), folder)
-    uses = [Use("lanes", block.count * scheme.copies, lane)]
-    if scheme.copies > 1:
+    """Copies of a part of the lane: the body, which all schemes share, or the clamp with its modes."""
+    if block.name == CLAMP and scheme.mode is not None:
+        count, block = block.count, _leaf(files, CLAMP_OF_SCHEME, clamp_parameters(config, scheme), folder)
+        return [Use("lanes", count * scheme.copies, block)]
+    uses = [Use("lanes", block.count * scheme.copies, block)]
+    if scheme.copies > 1 and block.name == LANE:
         width = {"WIDTH": config.acc_bits + config.word_bits}
         uses.append(Use("protection", block.count, _leaf(files, "fitact_voter", width, folder)))
     return uses
@@ -198,7 +200,7 @@ def evaluate(
     """Area and timing of every scheme (by its key).
 
     Blocks that all schemes share are mapped once. Those that differ are mapped several times with perturbed scripts,
-    so that differences come with their noise: the lane itself with every script, what is around it with half, all else
+    so that differences come with their noise: the clamps with every script, the lanes' other blocks with half, all else
     with two; the spread of a block is pooled over its variants. ``progress`` gets a name, how many blocks are done and
     how many there are.
     """
@@ -229,7 +231,7 @@ def _scripts(block: Block, differs: bool) -> list[str]:
     names = list(PERTURBATIONS)
     if not differs:
         return names[:1]
-    if block.name in (LANE, LANE_OF_SCHEME):
+    if block.name in (CLAMP, CLAMP_OF_SCHEME):
         return names
     return names[: len(names) // 2] if block.name in LANE_MODULES else names[:2]
 

@@ -26,7 +26,7 @@ MAX_FLOP_MEMORY_BITS = 1 << 14
 _CACHE_FORMAT = 4
 
 _MODULE = re.compile(r"^module (\S+)\n(.*?)^end\n", re.M | re.S)
-_ATTRIBUTE = re.compile(r"^ *attribute .*\n", re.M)
+_ATTRIBUTE = re.compile(r"^ *attribute .*\n|^  parameter .*\n", re.M)
 _PRIVATE = re.compile(r"(?<![\w\\$])\$(?!paramod)[^\s$]+\$[^\s]*")
 
 
@@ -122,8 +122,8 @@ def elaborate(
             continue
         flops += [Memory(base, memory, path, *size) for path in paths.get(name, ()) for memory, *size in shapes]
         ports = {port: (direction, width) for port, (direction, width) in modules[name]["ports"].items()}
-        stubs = "".join(_stub(child, modules[child]["ports"]) for child in sorted(modules[name]["children"]))
-        blocks.append(Block(base, count, _normal(bodies[name], name) + stubs, ports))
+        text = _with_stubs(_normal(bodies[name], name), {c: modules[c]["ports"] for c in modules[name]["children"]})
+        blocks.append(Block(base, count, text, ports))
     for memory in flops:
         if memory.bits > MAX_FLOP_MEMORY_BITS:
             raise SynthesisError(
@@ -150,17 +150,36 @@ def _walk(modules: dict[str, dict], top: str) -> tuple[dict[str, int], dict[str,
     return counts, paths
 
 
+def _with_stubs(body: str, children: Mapping[str, Mapping[str, tuple[str, int]]]) -> str:
+    """The module with its children as black boxes that are named by what they look like from outside.
+
+    A child's parameters are in its name, but change nothing here: modules that differ only in them are equal.
+    """
+    stubs: dict[tuple[str, str], str] = {}
+    for child in sorted(children):
+        base, look = base_name(child), repr(list(children[child].items()))
+        name = stubs.setdefault((base, look), f"{base}_{sum(key[0] == base for key in stubs)}")
+        shown = child if child.startswith("$") else f"\\{child}"
+        body = body.replace(f"  cell {shown} ", f"  cell \\{name} ")
+    made: set[str] = set()
+    for child in sorted(children):
+        name = stubs[base_name(child), repr(list(children[child].items()))]
+        if name not in made:
+            made.add(name)
+            body += _stub(name, children[child])
+    return body
+
+
 def _stub(name: str, ports: Mapping[str, tuple[str, int]]) -> str:
     wires = "".join(
         f"  wire width {width} {direction} {index} \\{port}\n"
         for index, (port, (direction, width)) in enumerate(ports.items(), 1)
     )
-    shown = name if name.startswith("$") else f"\\{name}"
-    return f"attribute \\blackbox 1\nmodule {shown}\n{wires}end\n"
+    return f"attribute \\blackbox 1\nmodule \\{name}\n{wires}end\n"
 
 
 def _normal(body: str, name: str) -> str:
-    """The module as `BLOCK`, without source positions and with its own numbering of generated names.
+    """The module as `BLOCK`, without source positions and parameters, with its own numbering of generated names.
 
     Equal modules then have equal text, whatever else their design holds.
     """

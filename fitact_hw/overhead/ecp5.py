@@ -187,7 +187,9 @@ def route(
 def lane_files() -> dict[str, str]:
     """Verilog of the lane alone."""
     paths = [*rtl_sources(), PROPOSED / "fitact_lane_mode.v"]
-    return {path.name: path.read_text() for path in paths if re.match(r"fitact_(lane|lane_mode|pe)\.v", path.name)}
+    return {
+        path.name: path.read_text() for path in paths if re.match(r"fitact_(lane|clamp|lane_mode|pe)\.v", path.name)
+    }
 
 
 def route_lanes(

@@ -18,7 +18,7 @@ from fitact_hw.overhead.energy import Energy
 from fitact_hw.overhead.jobs import write_whole, yosys_version
 from fitact_hw.overhead.mapping import PERTURBATIONS
 from fitact_hw.overhead.metrics import Results, all_metrics
-from fitact_hw.overhead.schemes import SCHEMES, lane_parameters, machine
+from fitact_hw.overhead.schemes import SCHEMES, Scheme, lane_parameters, machine
 from fitact_hw.overhead.sram import NODES, SramModel
 from fitact_hw.overhead.technology import Technology, TechnologyError
 from fitact_hw.overhead.traffic import BATCH, LayerShape, Traffic, measure
@@ -42,6 +42,7 @@ class Options:
     full_top: bool = False
     workers: int = 2
     out: Path = Path("build/overhead")
+    schemes: tuple[Scheme, ...] = SCHEMES
     accuracies: tuple[Path, ...] = ()
     rate: float = 1e-5
     command: str = "fitact overhead"
@@ -71,7 +72,7 @@ def run_overhead(options: Options, networks: Networks, console: Console) -> Resu
         def show(name: str, done: int, total: int) -> None:
             progress.update(steps, description=name, completed=done, total=total)
 
-        costs = evaluate(options.config, tech, model, options.out, options.workers, show)
+        costs = evaluate(options.config, tech, model, options.out, options.workers, show, options.schemes)
         routed, tops = _route(options, show)
         traffic, energies = _traffic(options, networks, costs, model, show)
     results = Results(costs, routed, tops, traffic, energies, tech.nand2_um2)
@@ -130,7 +131,7 @@ def make_header(options: Options, tech: Technology, model: SramModel) -> report.
             ("tools", f"pyosys {yosys_version()} with its ABC; {ecp5.PACKAGE} {ecp5.nextpnr_version()}"),
             (
                 "scripts",
-                f"{len(PERTURBATIONS)} for the lane, half for what is around it, 2 for others that differ; mean values",
+                f"{len(PERTURBATIONS)} for clamps, half for other blocks of the lanes, 2 for the rest; mean values",
             ),
             ("SRAM", f"model at {model.node_nm} nm, {ports} (sram.py names the sources)"),
             (
@@ -149,7 +150,7 @@ def make_header(options: Options, tech: Technology, model: SramModel) -> report.
 def _route(
     options: Options, show: Callable[[str, int, int], None]
 ) -> tuple[dict[str, ecp5.Routed], dict[str, ecp5.Routed]]:
-    own = [scheme for scheme in SCHEMES if scheme.protection is Protection.NONE and scheme.copies == 1]
+    own = [scheme for scheme in options.schemes if scheme.protection is Protection.NONE and scheme.copies == 1]
     lanes = list({tuple(lane_parameters(options.config, scheme).items()): scheme for scheme in reversed(own)}.values())
     done = -1
 
@@ -161,7 +162,7 @@ def _route(
     routed = ecp5.route_lanes(options.config, lanes, options.out, options.workers, step) if options.fpga else {}
     tops = {}
     if options.full_top:
-        for index, scheme in enumerate(s for s in SCHEMES if s.key in FULL_TOP_SCHEMES):
+        for index, scheme in enumerate(s for s in options.schemes if s.key in FULL_TOP_SCHEMES):
             show(f"routing the whole machine, {scheme.title}", index, len(FULL_TOP_SCHEMES))
             tops[scheme.key] = ecp5.route_top(options.config, scheme, options.out)
     return routed, tops
@@ -177,12 +178,12 @@ def _traffic(
     traffic: dict[str, dict[str, Traffic]] = {}
     energies: dict[str, dict[str, Energy]] = {}
     for name, make in networks.items():
-        show(f"compiling {name}", 0, len(SCHEMES))
+        show(f"compiling {name}", 0, len(options.schemes))
         layers = make()
         traffic[name], energies[name] = {}, {}
         known: dict[tuple[object, object], Traffic] = {}
-        for index, scheme in enumerate(SCHEMES):
-            show(f"compiling {name}", index, len(SCHEMES))
+        for index, scheme in enumerate(options.schemes):
+            show(f"compiling {name}", index, len(options.schemes))
             plain = replace(scheme, protection=Protection.NONE)  # protection costs no cycle and no traffic
             key = (machine(options.config, plain), scheme.bounds is not Granularity.NONE and scheme.mode)
             if key not in known:

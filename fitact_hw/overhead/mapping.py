@@ -38,13 +38,9 @@ PERTURBATIONS: dict[str, tuple[str, str, float]] = {
 SRAM_PORTS: dict[str, tuple[str, ...]] = {
     "fitact_pe": ("act_in", "weight_in"),
     "fitact_lane": ("acc_data", "bias", "shift"),
-    "fitact_lane_mode": ("acc_data", "bias", "shift"),
     "fitact_lanes": ("bound_rd_data",),
 }
 """Inputs that come straight from an SRAM, by module: their paths start with its access time."""
-
-CLAMP_PORTS: dict[str, tuple[str, ...]] = {"fitact_lane": ("out_q",), "fitact_lane_mode": ("out_q",)}
-"""Outputs whose registers end the clamp stage, by module."""
 
 _CACHE_FORMAT = 5
 
@@ -68,7 +64,6 @@ class Mapped:
     delay_sd: float
     abc_delay: float
     sram_path: float
-    clamp_path: float
 
     def mean_error(self, value: float) -> float:
         """Standard error of the mean for a standard deviation ``value`` of one run."""
@@ -125,7 +120,6 @@ def map_block(block: Block, technology: Technology, folder: Path, names: Sequenc
         delay_sd=statistics.stdev(delays) if len(runs) > 1 else 0.0,
         abc_delay=statistics.mean(run["abc_ps"] for run in runs) / 1000,
         sram_path=statistics.mean(run["sram_path"] for run in runs),
-        clamp_path=statistics.mean(run.get("clamp_path", 0.0) for run in runs),
     )
 
 
@@ -140,7 +134,7 @@ def _measure(run: dict[str, Any], block: Block, technology: Technology) -> dict[
         raise SynthesisError(f"{block.name}: cells left unmapped by {technology.name}: {', '.join(unmapped[:4])}")
     flops = [library.area(cell[0]) for cell in ours if library.is_flop(cell[0])]
     area = sum(library.area(cell[0]) for cell in ours)
-    late, clamp = SRAM_PORTS.get(block.name, ()), CLAMP_PORTS.get(block.name, ())
+    late = SRAM_PORTS.get(block.name, ())
     if abs(area - run["area"]) > 0.01 * max(area, 1.0):
         raise SynthesisError(f"{block.name}: Yosys counts {run['area']:.1f} um2, the cells sum up to {area:.1f}")
     return {
@@ -152,7 +146,6 @@ def _measure(run: dict[str, Any], block: Block, technology: Technology) -> dict[
         "abc_ps": run["abc_ps"],
         "delay": analyse(run["cells"], run["ports"], technology).period_ns,
         "sram_path": analyse(run["cells"], run["ports"], technology, start=late).period_ns if late else 0.0,
-        "clamp_path": analyse(run["cells"], run["ports"], technology, end=clamp).period_ns if clamp else 0.0,
     }
 
 

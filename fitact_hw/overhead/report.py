@@ -11,7 +11,7 @@ from rich.table import Table
 
 from fitact_hw.overhead.cost import Cost, delta
 from fitact_hw.overhead.metrics import Metric, Results
-from fitact_hw.overhead.schemes import BASELINE, SCHEMES, Scheme
+from fitact_hw.overhead.schemes import BASELINE, Scheme
 
 CHEAP = ("code4", "code4_small", "patch", "patch_code4", "channel")
 """Schemes that share bounds or store them as codes."""
@@ -63,6 +63,12 @@ def cell(metric: Metric, key: str) -> str:
     return f"{text} ({change:+.1%})" if value != metric.values[BASELINE.key] else f"{text} (=)"
 
 
+def _tables(results: Results) -> list[tuple[str, tuple[str, ...]]]:
+    """The tables that have something to compare, with the schemes that were measured."""
+    chosen = [(title, tuple(key for key in keys if key in results.costs)) for title, keys in TABLES]
+    return [(title, keys) for title, keys in chosen if len(keys) > 1]
+
+
 def _used(metrics: Sequence[Metric], keys: Sequence[str]) -> list[Metric]:
     """Rows that say something about these schemes."""
     return [m for m in metrics if any(m.values.get(key) for key in keys)]
@@ -72,10 +78,11 @@ def split_lines(costs: dict[str, Cost]) -> list[tuple[str, float, float, float, 
     """(scheme, logic, memory, total, noise): differences as fractions of the unprotected total area."""
     base = costs[BASELINE.key]
     result = []
-    for scheme in SCHEMES[1:]:
-        cost = costs[scheme.key]
+    for key, cost in costs.items():
+        if key == BASELINE.key:
+            continue
         logic, memory, total = delta(cost, base)
-        result.append((scheme.key, logic, memory, total, 2 * cost.logic_error(base) / base.total))
+        result.append((key, logic, memory, total, 2 * cost.logic_error(base) / base.total))
     return result
 
 
@@ -87,7 +94,7 @@ def print_report(console: Console, header: Header, metrics: Sequence[Metric], re
     """The whole comparison on the terminal."""
     for name, value in header.lines:
         console.print(f"[bold]{name}[/]: {value}", highlight=False)
-    for title, keys in TABLES:
+    for title, keys in _tables(results):
         table = Table(title=title, title_justify="left")
         table.add_column("")
         table.add_column("unit")
@@ -122,7 +129,7 @@ def markdown(header: Header, metrics: Sequence[Metric], results: Results, comman
     ]
     for key, logic, memory, total, noise in split_lines(dict(results.costs)):
         lines.append(f"| {SHORT[key]} | {_split_text(logic, noise)} | {memory:+.2%} | {total:+.2%} |")
-    for title, keys in TABLES:
+    for title, keys in _tables(results):
         lines += ["", f"## {title}", "", "| | unit | " + " | ".join(SHORT[k] for k in keys) + " |"]
         lines.append("|---|---|" + "---:|" * len(keys))
         group = ""
@@ -132,7 +139,7 @@ def markdown(header: Header, metrics: Sequence[Metric], results: Results, comman
                 lines.append(f"| **{group}** | |" + " |" * len(keys))
             lines.append(f"| {metric.name} | {metric.unit} | " + " | ".join(cell(metric, k) for k in keys) + " |")
     lines += ["", "## Memories", "", *_memory_lines(results), ""]
-    lines += ["## Lanes", "", *(_scheme_line(scheme) for scheme in SCHEMES), "", *NOTES, ""]
+    lines += ["## Lanes", "", *(_scheme_line(cost.machine.scheme) for cost in results.costs.values()), "", *NOTES, ""]
     return "\n".join(lines)
 
 
@@ -148,8 +155,9 @@ NOTES = (
     "  cancel out exactly. Those that differ are mapped several times with equally good scripts: the spread",
     "  is the noise. Two standard errors of it are printed after ±; smaller differences are *within noise*.",
     "* The generated lane chooses its activation at run time. Here each scheme's lane keeps linear (for the",
-    "  last layer) and the one activation that the scheme needs, tied off in `fitact_lane_mode.v`; synthesis",
-    "  removes the rest. *FitAct, all modes* is the lane as it is generated and simulated.",
+    "  last layer) and the one activation that the scheme needs, tied off in `fitact_clamp_mode.v`; synthesis",
+    "  removes the rest. The clamp is a stage of its own, mapped on its own; the rest of the lane is one block that",
+    "  all share. *FitAct, all modes* is the lane as it is generated and simulated.",
     "* A *small* bound buffer has a sixteenth of the configured words: the compiler then cuts tiles so small that",
     "  the bounds of two fit, one in use and the next one arriving by DMA. No machine holds those of a whole layer.",
     "  4-bit bounds are decoded in front of the lane's bound register. A buffer of fewer than 8 words is made of",
@@ -179,7 +187,10 @@ def to_json(header: Header, metrics: Sequence[Metric], results: Results) -> dict
     """Everything as plain data."""
     return {
         "header": dict(header.lines),
-        "schemes": {scheme.key: {"title": scheme.title, "lane": scheme.activation} for scheme in SCHEMES},
+        "schemes": {
+            key: {"title": cost.machine.scheme.title, "lane": cost.machine.scheme.activation}
+            for key, cost in results.costs.items()
+        },
         "metrics": [
             {**asdict(metric), "within_noise": [key for key in metric.values if metric.within_noise(key)]}
             for metric in metrics

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from fitact_hw.config import PATCH_SIDE, SHIFT_BITS, AcceleratorConfig, BoundFormat, Granularity, Protection
+from fitact_hw.errors import FitActError
 from fitact_hw.isa import ActMode
 
 SMALL_SHARE = 16
@@ -62,6 +63,16 @@ SCHEMES = (
 BASELINE = SCHEMES[0]
 
 
+def choose(names: str) -> tuple[Scheme, ...]:
+    """Schemes by their keys, commas between; unprotected is always there. Raises FitActError for an unknown one."""
+    wanted = {name.strip() for name in names.split(",") if name.strip()}
+    unknown = sorted(wanted - {scheme.key for scheme in SCHEMES})
+    if unknown:
+        known = ", ".join(scheme.key for scheme in SCHEMES)
+        raise FitActError(f"--schemes {unknown[0]}: no such scheme; there are {known}")
+    return tuple(scheme for scheme in SCHEMES if scheme is BASELINE or not wanted or scheme.key in wanted)
+
+
 def machine(config: AcceleratorConfig, scheme: Scheme) -> AcceleratorConfig:
     """The same machine with the scheme's bound hardware and buffer protection."""
     changes: dict[str, object] = {"bounds": scheme.bounds, "bound_format": scheme.bound_format}
@@ -82,12 +93,13 @@ def _bound_words(config: AcceleratorConfig, scheme: Scheme) -> int:
     return max(LEAST_BOUND_WORDS, pixels // (shared * config.bounds_per_lane))
 
 
+def clamp_parameters(config: AcceleratorConfig, scheme: Scheme) -> dict[str, int]:
+    """Verilog parameters of ``fitact_clamp``, or ``fitact_clamp_mode`` if the scheme has one mode."""
+    has_bound = int(scheme.bounds is not Granularity.NONE)
+    parameters = {"DATA_W": config.word_bits, "ACC_W": config.acc_bits, "HAS_BOUND": has_bound}
+    return parameters if scheme.mode is None else {**parameters, "MODE": int(scheme.mode)}
+
+
 def lane_parameters(config: AcceleratorConfig, scheme: Scheme) -> dict[str, int]:
     """Verilog parameters of ``fitact_lane``, or ``fitact_lane_mode`` if the scheme has one mode."""
-    parameters = {
-        "DATA_W": config.word_bits,
-        "ACC_W": config.acc_bits,
-        "SHIFT_W": SHIFT_BITS,
-        "HAS_BOUND": int(scheme.bounds is not Granularity.NONE),
-    }
-    return parameters if scheme.mode is None else {**parameters, "MODE": int(scheme.mode)}
+    return {**clamp_parameters(config, scheme), "SHIFT_W": SHIFT_BITS}

@@ -78,8 +78,13 @@ def test_clamp_sits_between_accumulator_and_output_buffer(config: AcceleratorCon
     assert touching(lanes, "out_wr_data") == {("u_lane", "out_q")}
     assert "out_wr_data" not in assigned(lanes)
     # Inside a lane the result depends on the bound register, the mode and the sum.
-    lane = modules["fitact_lane"]
-    assert {"bound_q", "bound", "act_mode", "sum_q", "psum", "acc_data", "bias", "shift"} <= cone(lane, "out_q")
+    lane, clamp = modules["fitact_lane"], modules["fitact_clamp"]
+    assert touching(lane, "out_q") == {("u_clamp", "out_q")}
+    assert "out_q" not in assigned(lane)
+    assert {"bound_q", "bound", "act_mode", "value"} <= cone(clamp, "out_q")
+    clamp_inputs = {port: text for _, port, text in pins(lane)}
+    assert (clamp_inputs["value"], clamp_inputs["bound"]) == ("rounded_q", "bound")
+    assert {"sum_q", "psum", "acc_data", "bias", "shift"} <= cone(lane, "rounded_q")
     # Partial sums and accumulator words go to the lanes only.
     assert touching(top, "psum") == {("u_array", "psum_out"), ("u_lanes", "psum")}
     assert touching(top, "acc_rd_data") == {("u_buffers", "acc_rd_data"), ("u_lanes", "acc_rd_data")}

@@ -19,9 +19,9 @@ def tech(tmp_path_factory: pytest.TempPathFactory) -> Technology:
 
 @pytest.fixture(scope="session")
 def lane_verilog() -> dict[str, str]:
-    """The lane and its wrapper: file name -> text."""
-    lane = next(path for path in rtl_sources() if path.name == "fitact_lane.v")
-    return {path.name: path.read_text() for path in (lane, PROPOSED / "fitact_lane_mode.v")}
+    """The lane, its clamp and its wrapper: file name -> text."""
+    cells = [path for path in rtl_sources() if path.name in ("fitact_lane.v", "fitact_clamp.v")]
+    return {path.name: path.read_text() for path in (*cells, PROPOSED / "fitact_lane_mode.v")}
 
 
 @pytest.fixture(scope="session")

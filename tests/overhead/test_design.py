@@ -72,6 +72,21 @@ def test_large_memories_never_become_flops_by_accident(cache: Path) -> None:
     assert not macro.blocks
 
 
+def test_parameters_of_children_do_not_matter(cache: Path) -> None:
+    """What a module holds as a black box changes the module only where its ports change."""
+    leaf = "module leaf #(parameter W = 1, parameter K = 0) (input [W-1:0] a, output y); assign y = ^a ^ K; endmodule\n"
+    pair = (
+        "module pair #(parameter W = 1, parameter K = 0) (input [W-1:0] a, output y); leaf #(W, K) u(a, y); endmodule\n"
+    )
+
+    def key(width: int, constant: int) -> str:
+        design = elaborate({"all.v": leaf + pair}, "pair", cache, {"W": width, "K": constant})
+        return next(block.key for block in design.blocks if block.name == "pair")
+
+    assert key(2, 0) == key(2, 1)
+    assert key(2, 0) != key(3, 0)
+
+
 def test_verilog_errors_are_one_line(cache: Path) -> None:
     with pytest.raises(SynthesisError) as caught:
         elaborate({"bad.v": "module bad(input a) endmodule"}, "bad", cache)
@@ -95,8 +110,8 @@ def test_every_machine_has_its_array_and_lanes(machines: dict[str, Machine]) -> 
     for machine in machines.values():
         found = uses(machine)
         assert found["fitact_pe"] == 9
-        lanes = found.get("fitact_lane_mode", 0) + found.get("fitact_lane", 0)
-        assert lanes == 3 * machine.scheme.copies
+        clamps = found.get("fitact_clamp_mode", 0) + found.get("fitact_clamp", 0)
+        assert found["fitact_lane"] == clamps == 3 * machine.scheme.copies
         assert found["fitact_top"] == 1
 
 
@@ -111,12 +126,12 @@ def test_buffers_are_macros_of_the_configured_size(machines: dict[str, Machine])
 def test_same_hardware_has_the_same_key(machines: dict[str, Machine]) -> None:
     """What a scheme does not change cancels out exactly, because it is the same block."""
     keys = {
-        name: {use.block.key for use in machine.uses if use.block.name in ("fitact_pe", "fitact_store")}
+        name: {use.block.key for use in machine.uses if use.block.name in ("fitact_pe", "fitact_store", "fitact_lane")}
         for name, machine in machines.items()
     }
     assert len({frozenset(value) for value in keys.values()}) == 1
     lanes = {
-        name: next(u.block.key for u in m.uses if "lane" in u.block.name and "lanes" not in u.block.name)
+        name: next(u.block.key for u in m.uses if u.block.name.startswith("fitact_clamp"))
         for name, m in machines.items()
     }
     assert lanes["unprotected"] == lanes["parity"] == lanes["secded"] == lanes["tmr"]

@@ -18,7 +18,7 @@ LANES = [scheme for scheme in SCHEMES if scheme.protection == "none" and scheme.
 SMALL = {"DATA_W": 4, "ACC_W": 12, "SHIFT_W": 4}
 
 BUGS = {
-    "compares with more than the bound": ("rounded_q > bound_wide", "rounded_q > bound_wide + 1"),
+    "compares with more than the bound": ("value > bound_wide", "value > bound_wide + 1"),
     "forgets the sign of the bound": ("{(ACC_W - DATA_W){bound_q[DATA_W-1]}}", "{(ACC_W - DATA_W){1'b1}}"),
     "passes the low bits": ("(negative || above) ? {DATA_W{1'b0}} : low", "negative ? {DATA_W{1'b0}} : low"),
     "lets negative values through": ("(negative || above) ? {DATA_W{1'b0}}", "above ? {DATA_W{1'b0}}"),
@@ -39,9 +39,9 @@ def test_bound_at_maximum_is_plain_relu(lane_verilog: dict[str, str], mode: ActM
 @pytest.mark.parametrize("bug", BUGS)
 def test_planted_bugs_are_found(lane_verilog: dict[str, str], bug: str) -> None:
     good, bad = BUGS[bug]
-    text = lane_verilog["fitact_lane.v"]
+    text = lane_verilog["fitact_clamp.v"]
     assert text.count(good) == 1, "the lane was rewritten: plant the bug in its new text"
-    broken = {**lane_verilog, "fitact_lane.v": text.replace(good, bad)}
+    broken = {**lane_verilog, "fitact_clamp.v": text.replace(good, bad)}
     benches = [bench_bound(LaneSize(), ActMode.CLIP), bench_relu(LaneSize(), ActMode.CLIP)]
     assert not all(prove(broken, bench) for bench in benches)
 

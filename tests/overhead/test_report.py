@@ -21,7 +21,7 @@ CONFIG = AcceleratorConfig.create(rows=2, cols=2, activation_words=64, weight_wo
 
 
 def block(name: str, area: float) -> Mapped:
-    return Mapped(name, 4, area, 10.0, area / 2, 3, 7.0, 1.5, 0.1, 1.2, 0.4, 0.3)
+    return Mapped(name, 4, area, 10.0, area / 2, 3, 7.0, 1.5, 0.1, 1.2, 0.4)
 
 
 @pytest.fixture(scope="module")
@@ -29,7 +29,7 @@ def costs(cache: Path) -> dict[str, Cost]:
     """Machines whose blocks have made-up areas: 1000 um2, lanes with bounds 1100, codecs 50."""
 
     def area(scheme_key: str, unit: str, name: str) -> float:
-        bounded = "lane" in name and scheme_key not in ("unprotected", "parity", "secded", "tmr")
+        bounded = ("lane" in name or "clamp" in name) and scheme_key not in ("unprotected", "parity", "secded", "tmr")
         return 50.0 if unit == "protection" else 1100.0 if bounded else 1000.0
 
     result = {}
@@ -70,7 +70,9 @@ def test_noise_comes_from_blocks_that_differ(costs: dict[str, Cost]) -> None:
     assert base.logic_error(base) == 0.0
     assert costs["parity"].logic_error(base, "array") == 0.0
     lane_error = 10.0 / 4**0.5
-    assert costs["tmr"].logic_error(base, "lanes") == pytest.approx(2 * 2 * lane_error), "two more copies of two lanes"
+    assert costs["tmr"].logic_error(base, "lanes") == pytest.approx(2 * 2 * 2**0.5 * lane_error), (
+        "two more copies of two lanes, each a body and a clamp"
+    )
 
 
 def test_within_noise_is_said_where_it_is() -> None:
@@ -114,18 +116,21 @@ def test_files_hold_what_was_measured(results: Results, tmp_path: Path) -> None:
 def test_a_real_lane_costs_more_with_a_bound(tech: Technology, cache: Path, costs: dict[str, Cost]) -> None:
     """The one end-to-end mapping: plain and clipped lane, with the noise of two scripts."""
     areas, flops = [], []
+    body = map_block(
+        next(u.block for u in costs["fitact"].machine.uses if u.block.name == "fitact_lane"), tech, cache, ["plain"]
+    )
+    assert 2.0 < body.delay < 10.0
+    assert body.abc_delay == pytest.approx(body.delay, rel=0.2), "our timing and ABC's agree"
+    assert body.sram_path > 0.0
     for key in ("unprotected", "clipact"):
-        lane = next(u.block for u in costs[key].machine.uses if u.block.name == "fitact_lane_mode")
-        mapped = map_block(lane, tech, cache, ["plain", "balanced"])
+        clamp = next(u.block for u in costs[key].machine.uses if u.block.name == "fitact_clamp_mode")
+        mapped = map_block(clamp, tech, cache, ["plain", "balanced"])
         assert mapped.runs == 2
-        assert 2.0 < mapped.delay < 10.0
-        assert mapped.abc_delay == pytest.approx(mapped.delay, rel=0.2), "our timing and ABC's agree"
-        assert mapped.sram_path > 0.0
-        assert 0.0 < mapped.clamp_path < mapped.delay, "the clamp is not what limits the lane"
-        areas.append(mapped.area)
+        assert 0.0 < mapped.delay < body.delay, "the clamp is not what limits the lane"
+        areas.append(body.area + mapped.area)
         flops.append(mapped.flops)
         before = sorted(cache.glob("cache/*.json"))
-        assert map_block(lane, tech, cache, ["plain", "balanced"]) == mapped
+        assert map_block(clamp, tech, cache, ["plain", "balanced"]) == mapped
         assert sorted(cache.glob("cache/*.json")) == before, "the second time comes from the cache"
     assert flops[1] - flops[0] == CONFIG.word_bits, "the bound register and nothing else"
     assert 1.0 < areas[1] / areas[0] < 1.15
@@ -144,11 +149,13 @@ def test_evaluate_maps_shared_blocks_once(monkeypatch: pytest.MonkeyPatch, tech:
     costs = evaluate(CONFIG, tech, SramModel(), tmp_path, schemes=SCHEMES[:4])
     assert set(costs) == {"unprotected", "ranger", "clipact", "fitact"}
     assert asked["fitact_pe"] == [1]
-    assert len(asked["fitact_lane_mode"]) == 3, "Clip-Act and FitAct have the same lane"
-    assert min(asked["fitact_lane_mode"]) == 8
+    assert len(asked["fitact_clamp_mode"]) == 3, "Clip-Act and FitAct have the same clamp"
+    assert min(asked["fitact_clamp_mode"]) == 8
+    assert asked["fitact_lane"] == [1], "the rest of the lane is the same in all machines"
     assert set(asked["fitact_sequencer"]) == {2}
     assert set(asked["fitact_lanes"]) == {4}
-    assert lane_of(costs["fitact"]).name == "fitact_lane_mode"
+    lane = lane_of(costs["fitact"])
+    assert (lane.name, lane.area) == ("fitact_lane", 2.0), "body and clamp"
 
 
 def test_spread_is_pooled_over_variants() -> None:

@@ -149,7 +149,8 @@ async def pe_random(dut: Any) -> None:
 )
 def test_lane(data_w: int, acc_w: int, has_bound: int) -> None:
     parameters = {"DATA_W": data_w, "ACC_W": acc_w, "HAS_BOUND": has_bound}
-    assert run_cell("fitact_lane", __name__, parameters=parameters, testcase="lane_random") == 1
+    cells = ["fitact_lane.v", "fitact_clamp.v"]
+    assert run_cell("fitact_lane", __name__, sources=cells, parameters=parameters, testcase="lane_random") == 1
 
 
 @pytest.mark.parametrize(("data_w", "acc_w"), [(8, 32), (32, 64), (32, 48)])
