@@ -9,13 +9,14 @@ from typing import Any
 
 import numpy as np
 
-from fitact_hw.campaign.engine import Engine, Facts
+from fitact_hw.campaign.engine import Engine
+from fitact_hw.campaign.facts import Facts
 from fitact_hw.campaign.statistics import sample_size
 from fitact_hw.campaign.store import SCHEMA
 from fitact_hw.compiler import compile_network, with_images
 from fitact_hw.config import AcceleratorConfig
 from fitact_hw.experiment.inputs import SCHEMES, load_images, load_networks
-from fitact_hw.experiment.upsets import Timeline, same_moment
+from fitact_hw.experiment.timeline import Timeline, same_moment
 from fitact_hw.faults import FaultEvent, Shape, Storage, sample
 from fitact_hw.program import Program
 from fitact_hw.sites import list_sites, select
@@ -72,16 +73,18 @@ class Subject:
         return with_images(self.program, self.images[image : image + 1])
 
 
-def load_subjects(options: CampaignOptions) -> dict[str, Subject]:
-    """Scheme -> subject. Raises GoldenError or FitActError for unknown names."""
+def load_subject(options: CampaignOptions, scheme: str) -> Subject:
+    """The subject of one scheme. Raises GoldenError or FitActError for unknown names."""
     from golden.quantise import quantise_images
 
     pictures, _, _ = load_images(options.images)
-    networks = load_networks(options.model, options.config.word_bits, options.schemes)
-    return {
-        scheme: Subject(network, compile_network(network, options.config, 1), quantise_images(network, pictures))
-        for scheme, network in networks.items()
-    }
+    network = load_networks(options.model, options.config.word_bits, (scheme,))[scheme]
+    return Subject(network, compile_network(network, options.config, 1), quantise_images(network, pictures))
+
+
+def load_subjects(options: CampaignOptions) -> dict[str, Subject]:
+    """Scheme -> subject. Raises GoldenError or FitActError for unknown names."""
+    return {scheme: load_subject(options, scheme) for scheme in options.schemes}
 
 
 def structure_storages(options: CampaignOptions) -> dict[str, Sequence[Storage]]:
