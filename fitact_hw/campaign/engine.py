@@ -3,8 +3,8 @@
 1. An upset in a buffer word that is overwritten or never read again is masked: no simulation. So is a surplus token
    that is never asked for.
 2. Upsets of one bit between the same two accesses are the same: simulated once, at the cycle of the read.
-3. The machine runs from there until its state is that of the fault-free run again, in the same cycle or, when time has
-   shifted, in another one; what then differs is in memory, or in registers that only the host reads.
+3. The machine runs from there until its state is that of the fault-free run again; what then differs is in memory, or
+   in registers that only the host reads.
 4. The golden model computes the rest of the network from the layer outputs that differ.
 A run that does not come back (control flow, errors, hangs) is simulated to its end, as a plain RTL run would be; a
 machine in which nothing changes any more is taken to the watchdog's last cycle at once.
@@ -276,12 +276,12 @@ class Engine:
         library = self.library
         limit = hang_limits(facts.cycles)[1]
         while True:
-            end = library.chase(start, limit)
+            end = library.chase(limit)
             spent = library.cycle - start
             if end in (End.INTERRUPT, End.LIMIT):
                 return self._ended(facts, clean, end, spent), None
             began = time.perf_counter()
-            found = self._met(facts, trace, end, limit)
+            found = self._met(facts, trace, end)
             self.times.judge += time.perf_counter() - began
             if found is None:
                 continue
@@ -294,21 +294,16 @@ class Engine:
             )  # fmt: skip
             return verdict, handover if handover.outputs else None
 
-    def _met(self, facts: Facts, trace: reference.LayerTrace, end: End, limit: int) -> tuple[Observed, Handover] | None:
+    def _met(self, facts: Facts, trace: reference.LayerTrace, end: End) -> tuple[Observed, Handover] | None:
         """The faulty run has met the fault-free one in its state: what is left of it, or None if it must go on."""
         library = self.library
-        cycle = int(facts.points[library.point])
-        observed = observe(library, facts.reach, facts.cycles, limit, cycle)
+        observed = observe(library, facts.reach, facts.cycles)
         if observed is None:
             return None
-        difference = library.diff()
-        if end is End.SHIFTED:
-            # when these writes would have been in the fault-free run's time is not known: later than every read
-            difference = replace(difference, written=np.full_like(difference.written, np.iinfo(np.uint64).max))
-        handover = facts.memory.handover(cycle, difference, trace)
+        handover = facts.memory.handover(library.cycle, library.diff(), trace)
         if handover is None:
             return None
-        reconverged = end is not End.BUFFERS and not handover.held
+        reconverged = end is End.RECONVERGED and not handover.held
         return (observed, handover) if reconverged or library.buffers_are(handover.held) else None
 
     def _ended(self, facts: Facts, clean: Verdict, end: End, spent: int) -> Verdict:

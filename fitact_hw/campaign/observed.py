@@ -63,16 +63,17 @@ class Reach:
         return self.ahead < base or self.ahead + INSTRUCTION_BYTES - 1 > last
 
 
-def observe(library: Library, reach: Reach, end: int, limit: int, cycle: int) -> Observed | None:
-    """The end of a faulty run whose state is that of the fault-free run in its ``cycle``; None if only RTL can tell.
+def observe(library: Library, reach: Reach, end: int) -> Observed | None:
+    """The end of a faulty run whose state is now that of the fault-free run; None if only RTL can tell.
 
-    ``end``: cycles of the fault-free run; ``limit``: cycle in which the test bench gives up. The run goes on like the
-    fault-free one unless the watchdog expires, an address falls out of the window, or the test bench gives up.
+    ``end``: cycles of the fault-free run. The run goes on like the fault-free one unless the watchdog expires or an
+    address falls out of the window.
     """
+    cycle = library.cycle
     left = end - cycle
     count, watchdog = library.value("u_control.cycles_q"), library.value("u_csr.watchdog_cycles_q")
     base, last = (library.value(f"u_csr.window_{name}_address_q") for name in ("base", "last"))
-    if (watchdog and count + left > watchdog) or library.cycle + left >= limit or not reach.allowed(cycle, base, last):
+    if (watchdog and count + left > watchdog) or not reach.allowed(cycle, base, last):
         return None
     return Observed(
         (count + left) % (1 << 64),

@@ -51,7 +51,7 @@ def make_tasks(
 
 
 @contextmanager
-def executor(workers: int, scheduler: str | None) -> Iterator[Executor]:
+def _executor(workers: int, scheduler: str | None) -> Iterator[Executor]:
     """Local processes, or the Dask cluster at address ``scheduler``. Raises CampaignError if it cannot be reached."""
     if scheduler is None:
         context = multiprocessing.get_context("spawn")
@@ -71,7 +71,7 @@ def executor(workers: int, scheduler: str | None) -> Iterator[Executor]:
     except (OSError, ValueError, TimeoutError) as error:
         raise CampaignError(f"no Dask scheduler at {scheduler} ({error}): start one with `dask scheduler`") from None
     with client:
-        yield client.getexecutor()
+        yield client.get_executor()
 
 
 def run_campaign(
@@ -122,8 +122,8 @@ def _work(
         if not tasks:
             return times
         try:
-            with executor(workers, scheduler) as pool:
-                futures: list[Future[tuple[list[Row], Times]]] = [pool.submit(run_task, task) for task in tasks]
+            with _executor(workers, scheduler) as executor:
+                futures: list[Future[tuple[list[Row], Times]]] = [executor.submit(run_task, task) for task in tasks]
                 for future in as_completed(futures):
                     rows, spent = future.result()
                     store.add(rows)

@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -32,7 +33,7 @@ from sim.job import Job
 BASE = "fitact"
 """The scheme whose run decides where upsets strike: it uses every buffer."""
 
-MOST_IMAGES, IMAGE_CYCLES = 4, 2_000_000
+MOST_IMAGES, IMAGE_CYCLES = 2, 2_000_000
 """The upsets of a scheme are spread over so many images, fewer if their fault-free runs would take more cycles."""
 
 MOST_CHECKS, CHECK_CYCLES = 4, 2_000_000
@@ -82,36 +83,39 @@ def strike(console: Console, simulator: Simulator, options: CampaignOptions, wor
     """
     writer = RowWriter(folder / ROWS)
     rows: list[dict[str, Any]] = []
-    times, cycles = Times(), {}
+    times = Times()
+    cycles: dict[str, int] = {}
     checks: list[Check] = []
-    total = options.faults * len(options.schemes)
     try:
-        with bar(console, "upsets, native engine") as progress:
-            engine = process_engine(options.config)
-            for scheme in sorted(options.schemes, key=lambda name: name != BASE):
+        engine = process_engine(options.config)
+        for scheme in sorted(options.schemes, key=lambda name: name != BASE):
+            with console.status(f"{scheme}: network, program and access trace"):
                 subject = process_subject(options, scheme)
                 facts = engine.facts(subject.network, subject.program, subject.memory(0))
-                timeline = timing(scheme, facts)
-                cycles[scheme] = timeline.cycles
-                if scheme == BASE:
-                    base = timeline
-                    images = max(1, min(options.images, MOST_IMAGES, IMAGE_CYCLES // base.cycles))
-                    sites = upsets.structure_sites(options.config)
-                    drawn = upsets.draw(sites, base.cycles, facts.accesses, options.faults, options.seed, options.shape)
-                events = [upsets.moved(event, base, timeline) for event in drawn.events]
-                fault_free = reference.logits(subject.network, subject.images[:images])
-                found: list[Injection] = []
-                for part, spent in _judged(options, scheme, events, images, workers):
+            timeline = timing(scheme, facts)
+            cycles[scheme] = timeline.cycles
+            if scheme == BASE:
+                base = timeline
+                images = max(1, min(options.images, MOST_IMAGES, IMAGE_CYCLES // base.cycles))
+                sites = upsets.structure_sites(options.config)
+                drawn = upsets.draw(sites, base.cycles, facts.accesses, options.faults, options.seed, options.shape)
+            events = [upsets.moved(event, base, timeline) for event in drawn.events]
+            fault_free = reference.logits(subject.network, subject.images[:images])
+            program = subject.program.fingerprint
+            found: list[Injection] = []
+            tasks = make_tasks(options, scheme, events, images)
+            with _workers(tasks, workers) as futures, bar(console, f"upsets, {scheme}") as progress:
+                for part, spent in _finished(futures):
                     times.merge(spent)
                     found += part
                     for item in part:
-                        top1, program = int(fault_free[item.image].argmax()), subject.program.fingerprint
+                        top1 = int(fault_free[item.image].argmax())
                         rows.append(
                             upsets.make_row(timeline, item.number, item.image, item.event, item.verdict, top1, program)
                         )
                         writer.append(rows[-1])
-                    progress(len(rows), total)
-                checks += make_checks(subject, timeline, fault_free[:1], found, options.seed)
+                    progress(len(found), len(events))
+            checks += make_checks(subject, timeline, fault_free[:1], found, options.seed)
     finally:
         writer.close()
     print_times(console, times, len(rows))
@@ -123,34 +127,43 @@ def strike(console: Console, simulator: Simulator, options: CampaignOptions, wor
     return Struck(sorted(rows, key=lambda row: row["id"]), drawn.live, cycles, images, checked)
 
 
-def _judged(
-    options: CampaignOptions, scheme: str, events: list[FaultEvent], images: int, workers: int
-) -> Iterator[tuple[list[Injection], Times]]:
-    """What the workers find about one scheme, image by image, in any order.
+Futures = dict[Future[tuple[list[Verdict], Timeline, Times]], Task]
 
-    Workers are forks of this process, which has engine, network and trace ready.
+
+def make_tasks(options: CampaignOptions, scheme: str, events: list[FaultEvent], images: int) -> list[Task]:
+    """The upsets of one scheme, spread evenly over ``images`` images, one task for each image."""
+    numbers = [tuple(range(image, len(events), images)) for image in range(images)]
+    return [
+        Task(options, scheme, image, part, tuple(events[number] for number in part))
+        for image, part in enumerate(numbers)
+        if part
+    ]
+
+
+@contextmanager
+def _workers(tasks: Sequence[Task], workers: int) -> Iterator[Futures]:
+    """Forks of this process, which has engine, network and trace ready, at work on ``tasks``.
+
+    They are forked here, before a progress bar starts its thread.
     """
-    tasks = []
-    for image in range(images):
-        numbers = tuple(range(image, len(events), images))
-        if numbers:
-            tasks.append(Task(options, scheme, image, numbers, tuple(events[number] for number in numbers)))
     context = multiprocessing.get_context("fork")
     with ProcessPoolExecutor(min(workers, len(tasks)), mp_context=context, initializer=begin_worker) as pool:
-        futures: dict[Future[tuple[list[Verdict], Timeline, Times]], Task] = {
-            pool.submit(judge_task, task): task for task in tasks
-        }
         try:
-            for future in as_completed(futures):
-                task = futures[future]
-                verdicts, _, spent = future.result()
-                part = zip(task.numbers, task.events, verdicts, strict=True)
-                yield [Injection(number, task.image, event, verdict) for number, event, verdict in part], spent
+            yield {pool.submit(judge_task, task): task for task in tasks}
         except BrokenProcessPool:
             raise FitActError("a worker process died (out of memory?): use fewer with --workers 1") from None
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
             raise
+
+
+def _finished(futures: Futures) -> Iterator[tuple[list[Injection], Times]]:
+    """What the workers find, image by image, in any order."""
+    for future in as_completed(futures):
+        task = futures[future]
+        verdicts, _, spent = future.result()
+        part = zip(task.numbers, task.events, verdicts, strict=True)
+        yield [Injection(number, task.image, event, verdict) for number, event, verdict in part], spent
 
 
 def choose(items: Sequence[Injection], count: int, seed: int) -> list[Injection]:

@@ -16,12 +16,10 @@
 namespace {
 
 constexpr uint64_t FROZEN_EVERY = 4096;  // cycles of a faulty run between two looks for a state that never changes again
-constexpr uint64_t SHIFT_FIRST = 1024;   // cycles after which a shifted fault-free state is looked for; doubled each time
 
 std::vector<uint64_t> g_keep;  // cycles in which the fault-free run is saved, ascending
 std::vector<Snapshot> g_kept;
 bool g_hashing = false;
-uint64_t g_grid = 0;  // longest distance between two points
 
 // ---- registers of the machine, as cocotb_bench.py accesses them ----
 
@@ -134,9 +132,6 @@ void fe_set_points(const uint64_t* points, const uint8_t* boundary, uint64_t cou
     g_live.assign(live, live + count * words64);
     g_control_hash.assign(count, 0);
     g_buffer_hash.assign(count, 0);
-    g_by_control.clear();
-    g_grid = 0;
-    for (uint64_t i = 1; i < count; ++i) g_grid = std::max(g_grid, points[i] - points[i - 1]);
 }
 
 // Reset, fresh memory, registers written (pairs address, value; the last one starts): at the falling edge of the accepted
@@ -164,7 +159,6 @@ void fe_record(int what, const uint64_t* keep, uint64_t count) {
         g_accesses.clear(), g_requests.clear(), g_token_changes.clear();
         for (Token& token : g_tokens) token.seen = UINT64_MAX;
     }
-    if (g_hashing) g_by_control.clear();
     g_keep.assign(keep, keep + count);
     g_kept.resize(count);
 }
@@ -179,7 +173,6 @@ int fe_run(uint64_t cycle) {
         if (g_hashing && at_point()) {
             g_control_hash[g_point] = hash_control();
             g_buffer_hash[g_point] = hash_buffers(g_point);
-            g_by_control.emplace(g_control_hash[g_point], g_point);
         }
         step();
     }
@@ -214,12 +207,10 @@ void fe_flip(int is_buffer, int number, uint32_t word, const uint8_t* mask) {
 }
 
 // Runs the faulty machine until: 0 its state is that of the fault-free run, 1 interrupt, 2 cycle `limit`, 3 all but the
-// buffers is as in the fault-free run, at a boundary point, 4 its state is that of the fault-free run in the cycle of
-// another point (fe_point). `since`: cycle of the fork.
-int fe_chase(uint64_t since, uint64_t limit) {
+// buffers is as in the fault-free run, at a boundary point.
+int fe_chase(uint64_t limit) {
     find_point();
-    uint64_t frozen = g_cycle + FROZEN_EVERY, window = SHIFT_FIRST;
-    while (since + window <= g_cycle) window *= 2;
+    uint64_t frozen = g_cycle + FROZEN_EVERY;
     for (;;) {
         if (value(g_signals.irq)) return 1;
         if (g_cycle >= limit) return 2;
@@ -229,28 +220,15 @@ int fe_chase(uint64_t since, uint64_t limit) {
         } else {
             step();
         }
-        if (at_point() && hash_control() == g_control_hash[g_point]) {
-            if (hash_buffers(g_point) == g_buffer_hash[g_point]) return 0;
-            if (g_boundary[g_point]) return 3;
-        }
-        if (g_cycle < since + window) continue;
-        if (g_cycle > since + window + g_grid) {
-            window *= 2;
-            continue;
-        }
-        const size_t found = shifted_point();
-        if (found == g_points.size()) continue;
-        g_point = found;
-        return 4;
+        if (!at_point() || hash_control() != g_control_hash[g_point]) continue;
+        if (hash_buffers(g_point) == g_buffer_hash[g_point]) return 0;
+        if (g_boundary[g_point]) return 3;
     }
 }
 
-// Number of the point of the last fe_chase().
-uint64_t fe_point() { return g_point; }
-
-// Blocks of memory that differ from the fault-free run in the cycle of that point; their number.
+// Blocks of memory that differ from the fault-free run in this cycle; their number.
 uint64_t fe_diff() {
-    compare_memory(g_points[g_point]);
+    compare_memory();
     return g_difference.blocks.size();
 }
 
@@ -258,7 +236,7 @@ const uint64_t* fe_diff_blocks() { return g_difference.blocks.data(); }
 const uint64_t* fe_diff_cycles() { return g_difference.cycles.data(); }
 const uint8_t* fe_diff_bytes() { return g_difference.bytes.data(); }
 
-// For that point: hash of the live buffer words, now and in the fault-free run.
+// For the point of the last fe_chase(): hash of the live buffer words, now and in the fault-free run.
 uint64_t fe_buffers_now() { return hash_buffers(g_point); }
 uint64_t fe_buffers_expected() { return g_buffer_hash[g_point]; }
 uint64_t fe_word_hash(uint64_t bit, const uint8_t* data, uint64_t bytes) { return hash_word(bit, data, bytes); }

@@ -61,8 +61,6 @@ class End(IntEnum):
     LIMIT = 2
     BUFFERS = 3
     """Only buffers (and memory) differ, at a boundary point."""
-    SHIFTED = 4
-    """The state is that of the fault-free run in the cycle of another point."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -99,8 +97,7 @@ _SIGNATURES: dict[str, tuple[object, list[object]]] = {
     "fe_fork": (None, [_U64]),
     "fe_back": (None, []),
     "fe_flip": (None, [_INT, _INT, ctypes.c_uint32, ctypes.c_char_p]),
-    "fe_chase": (_INT, [_U64, _U64]),
-    "fe_point": (_U64, []),
+    "fe_chase": (_INT, [_U64]),
     "fe_diff": (_U64, []),
     "fe_diff_blocks": (_VOID, []),
     "fe_diff_cycles": (_VOID, []),
@@ -225,11 +222,6 @@ class Library:
         """The present machine cycle (at its falling edge)."""
         return int(self._c.fe_cycle())
 
-    @property
-    def point(self) -> int:
-        """Index of the point at which :meth:`chase` found the fault-free state."""
-        return int(self._c.fe_point())
-
     def fork(self, number: int) -> None:
         """Become the faulty run that starts in cycle ``keep[number]`` of :meth:`record`, until :meth:`back`."""
         self._c.fe_fork(number)
@@ -256,12 +248,12 @@ class Library:
         is_buffer, number = self._numbers[upset.site]
         self._c.fe_flip(is_buffer, number, upset.word, upset.mask.to_bytes(self._bytes[upset.site], "little"))
 
-    def chase(self, since: int, limit: int) -> End:
-        """Run the faulty machine, forked in cycle ``since``, until :class:`End` (at the latest in cycle ``limit``)."""
-        return End(self._c.fe_chase(since, limit))
+    def chase(self, limit: int) -> End:
+        """Run the faulty machine until its state is the fault-free one, it raises the interrupt, or cycle ``limit``."""
+        return End(self._c.fe_chase(limit))
 
     def diff(self) -> MemoryDifference:
-        """Blocks of memory that differ from the fault-free run in the cycle of :attr:`point`."""
+        """Blocks of memory that differ from the fault-free run now."""
         count = int(self._c.fe_diff())
         blocks = _copied(self._c.fe_diff_blocks(), np.dtype(np.uint64), count)
         cycles = _copied(self._c.fe_diff_cycles(), np.dtype(np.uint64), count)

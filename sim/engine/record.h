@@ -82,17 +82,15 @@ void undo_journal() {
     g_journal.clear();
 }
 
-// Blocks in which memory now differs from that of the fault-free run in `cycle`.
-void compare_memory(uint64_t cycle) {
+// Blocks in which memory differs from that of the fault-free run in the same cycle.
+void compare_memory() {
     std::unordered_map<uint64_t, const uint8_t*> expected;
     std::unordered_map<uint64_t, uint64_t> written;
     for (const Write& write : g_journal) {
         expected.emplace(write.block, write.before);  // the first one: as forked
         written[write.block] = write.cycle;
     }
-    for (size_t i = g_place; i < g_log.size() && g_log[i].cycle <= cycle; ++i) expected[g_log[i].block] = g_log[i].after;
-    // a run that is ahead of the fault-free one forked behind `cycle`: take back what lies between
-    for (size_t i = g_place; i > 0 && g_log[i - 1].cycle > cycle; --i) expected[g_log[i - 1].block] = g_log[i - 1].before;
+    for (size_t i = g_place; i < g_log.size() && g_log[i].cycle <= g_cycle; ++i) expected[g_log[i].block] = g_log[i].after;
     Difference& d = g_difference;
     d = Difference();
     for (const auto& [block, bytes] : expected) {

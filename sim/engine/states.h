@@ -1,18 +1,15 @@
 // Equality of states: hashes of registers, memory queues and live buffer words, and states that never change again.
 #pragma once
 
-#include <unordered_map>
-
 #include "record.h"
 
 namespace {
 
 uint64_t g_words64 = 0;          // 64-bit words of a live set
 std::vector<uint64_t> g_points;  // cycles in which states are compared, ascending
-size_t g_point = 0;              // the first of them that is not before g_cycle; or the one that was found
+size_t g_point = 0;              // the first of them that is not before g_cycle
 std::vector<uint64_t> g_live, g_control_hash, g_buffer_hash;
 std::vector<uint8_t> g_boundary;                       // points at which different buffers are worth a look
-std::unordered_multimap<uint64_t, size_t> g_by_control;  // control hash -> point, for runs whose time has shifted
 std::vector<uint8_t> g_observer;  // of each register: nothing depends on it but what the host reads at the end
 
 uint64_t mix(uint64_t a, uint64_t b) {
@@ -92,14 +89,6 @@ void find_point() {
 bool at_point() {
     while (g_point < g_points.size() && g_points[g_point] < g_cycle) ++g_point;
     return g_point < g_points.size() && g_points[g_point] == g_cycle;
-}
-
-// A point of the fault-free run, at another time, whose state is the present one; the number of points if there is none.
-size_t shifted_point() {
-    const auto [first, last] = g_by_control.equal_range(hash_control());
-    for (auto item = first; item != last; ++item)
-        if (g_points[item->second] != g_cycle && hash_buffers(item->second) == g_buffer_hash[item->second]) return item->second;
-    return g_points.size();
 }
 
 // A copy of all storage but the cycle counter.

@@ -57,8 +57,8 @@ def subjects(options: CampaignOptions) -> dict[str, Subject]:
 @pytest.fixture(autouse=True)
 def _in_process(monkeypatch: pytest.MonkeyPatch, engine: Engine) -> None:
     monkeypatch.setattr(run, "load_subjects", subjects)
-    monkeypatch.setattr(work, "_subjects", subjects)
-    monkeypatch.setattr(work, "_engine", lambda config: engine)
+    monkeypatch.setattr(work, "process_subject", lambda options, scheme: subjects(options)[scheme])
+    monkeypatch.setattr(work, "process_engine", lambda config: engine)
     monkeypatch.setattr(run, "Engine", lambda config, note: engine)
     _use(monkeypatch, Immediate())
 

@@ -23,7 +23,7 @@ def test_engine_equals_plain_rtl(kind: str, shape: Shape) -> None:
     engine, simulator = Engine(config), Simulator(config, workers=2)
     case = make_case("neuron", residual=True, config=config)
     cycles = engine.facts(*case.arguments[:3]).cycles
-    drawn = draw(8 * EVENTS, cycles, seed=5, shape=shape, config=config)
+    drawn = draw(16 * EVENTS, cycles, seed=5, shape=shape, config=config)
     buffers = [event for event in drawn if event.structure.endswith("_buffer")]
     live = [
         event for event, verdict in zip(buffers, engine.run(*case.arguments, buffers), strict=True)
