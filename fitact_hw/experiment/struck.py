@@ -166,9 +166,9 @@ def _finished(futures: Futures) -> Iterator[tuple[list[Injection], Times]]:
         yield [Injection(number, task.image, event, verdict) for number, event, verdict in part], spent
 
 
-def choose(items: Sequence[Injection], count: int, seed: int) -> list[Injection]:
-    """At most ``count`` upsets, random with ``seed``: by turns one of each way in which outcomes were found."""
-    rng = np.random.default_rng([seed, *b"cross-check"])
+def choose(items: Sequence[Injection], count: int, seed: int, scheme: str) -> list[Injection]:
+    """At most ``count`` upsets of ``scheme``, at random: by turns one of each way in which outcomes were found."""
+    rng = np.random.default_rng([seed, *b"cross-check", *scheme.encode()])
     order = [items[k] for k in rng.permutation(len(items))]
     turns: dict[str, int] = {}
     ranked = []
@@ -191,7 +191,7 @@ def make_checks(
             plain_job(subject.program, subject.memory(0), item.event, timeline.cycles),
             fault_free.reshape(1, -1),
         )
-        for item in choose(at_hand, count, seed)
+        for item in choose(at_hand, count, seed, timeline.scheme)
     ]
 
 

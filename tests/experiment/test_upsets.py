@@ -85,7 +85,7 @@ def test_cross_check_takes_every_way_and_finds_a_wrong_verdict(
     verdicts = engine.run(*case.arguments, events)
     items = [struck.Injection(k, 0, event, v) for k, (event, v) in enumerate(zip(events, verdicts, strict=True))]
     ways = {verdict.way for verdict in verdicts}
-    chosen = struck.choose(items, 6, seed=1)
+    chosen = struck.choose(items, 6, 1, "fitact")
     assert {item.verdict.way for item in chosen} == ways
     assert len({item.number for item in chosen}) == 6
     timeline = timing("fitact", engine.facts(*case.arguments[:3]))
