@@ -232,6 +232,12 @@ HANG_FACTOR = 2
 """A run that takes longer than this many times the fault-free cycles is a hang: set the watchdog to it."""
 
 
+def hang_limits(cycles: int) -> tuple[int, int]:
+    """Watchdog of the machine and cycle in which the test bench gives up, for a fault-free run of ``cycles``."""
+    watchdog = HANG_FACTOR * cycles
+    return watchdog, watchdog + watchdog // 2
+
+
 def classify(finished: bool, code: int, logits: np.ndarray, reference: np.ndarray, detected: bool = False) -> Outcome:
     """Outcome of a run against its fault-free run.
 

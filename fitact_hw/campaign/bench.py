@@ -11,14 +11,13 @@ from rich.console import Console
 from rich.table import Table
 
 from fitact_hw.campaign.engine import Engine, Times
+from fitact_hw.campaign.exactness import plain_job
 from fitact_hw.campaign.live import print_times
 from fitact_hw.campaign.plan import CampaignOptions, collect_facts, draw_events, load_subjects, timing
 from fitact_hw.experiment.progress import terminal
-from fitact_hw.faults import HANG_FACTOR
 from golden import reference
 from golden.qnetwork import QNetwork
 from sim.bench import Simulator
-from sim.job import Job
 
 SOFTWARE_BATCHES = (1, 64)
 
@@ -66,11 +65,7 @@ def run_bench(options: CampaignOptions, rtl_runs: int, software_runs: int) -> No
     engine.times = Times()
     case = (subject.network, subject.program, memory, trace)
     seconds = {"native engine, exact RTL": _timed(lambda: engine.run(*case, events)) / len(events)}
-    watchdog = HANG_FACTOR * facts.cycles
-    jobs = [
-        Job(subject.program, memory, event.upsets, watchdog=watchdog, limit_cycles=watchdog + watchdog // 2)
-        for event in events[:rtl_runs]
-    ]
+    jobs = [plain_job(subject.program, memory, event, facts.cycles) for event in events[:rtl_runs]]
     name = "plain RTL under cocotb, whole runs"
     seconds[name] = _timed(lambda: simulator.run(jobs, share_prefix=False)) / len(jobs)
     seconds["the same, shared fault-free beginning"] = _timed(lambda: simulator.run(jobs)) / len(jobs)

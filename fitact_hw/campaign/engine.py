@@ -1,10 +1,13 @@
 """Exact outcomes of upsets through the native engine, simulating only what can matter.
 
-1. An upset in a buffer word that is overwritten or never read again is masked: no simulation.
+1. An upset in a buffer word that is overwritten or never read again is masked: no simulation. So is a surplus token
+   that is never asked for.
 2. Upsets of one bit between the same two accesses are the same: simulated once, at the cycle of the read.
-3. The machine runs from there until its state is that of the fault-free run again; what then differs is in memory.
+3. The machine runs from there until its state is that of the fault-free run again; what then differs is in memory, or
+   in registers that only the host reads.
 4. The golden model computes the rest of the network from the layer outputs that differ.
-A run that does not come back (control flow, errors, hangs) is simulated to its end, as a plain RTL run would be.
+A run that does not come back (control flow, errors, hangs) is simulated to its end, as a plain RTL run would be; a
+machine in which nothing changes any more is taken to the watchdog's last cycle at once.
 """
 
 from __future__ import annotations
@@ -17,26 +20,23 @@ from enum import Enum
 
 import numpy as np
 
+from fitact_hw.campaign.facts import PLACE_DTYPE, Facts, Trace, read_trace, trace_path, write_trace
 from fitact_hw.campaign.finish import finish
-from fitact_hw.campaign.memory_map import Handover, MemoryMap
+from fitact_hw.campaign.memory_map import Handover
+from fitact_hw.campaign.observed import Observed, observe
 from fitact_hw.config import AcceleratorConfig
 from fitact_hw.errors import FitActError
-from fitact_hw.faults import HANG_FACTOR, FaultEvent, Outcome, Upset, classify
+from fitact_hw.faults import HANG_FACTOR, FaultEvent, Outcome, Upset, classify, hang_limits
 from fitact_hw.program import Program
 from golden import reference
 from golden.qnetwork import INPUT, QNetwork
 from sim.build import Note
 from sim.engine.access import AccessTrace
-from sim.engine.library import End, Library
+from sim.engine.library import End, load_library
 from sim.job import NO_LIMIT_CYCLES, MemoryModel, Status
 
-GRID_CYCLES = 32
-"""States are compared this often (cycles); doubled until a run has at most GRID_POINTS comparisons."""
-
-AFTER_LAYER_CYCLES = (0, 3, 6, 9, 12, 16, 20)
-"""And so long after the last write of every layer: before the next layer has loaded what differs."""
-
-GRID_POINTS = 8192
+SNAPSHOT_BYTES = 96 << 20
+"""Snapshots that are kept at a time; more upsets cost another fault-free run."""
 
 
 class EngineError(FitActError):
@@ -60,8 +60,9 @@ class Way(str, Enum):
 class Verdict:
     """What one upset did: ``status``, ``code``, ``cycles`` and ``logits`` int64 (1, classes) as of a plain RTL run.
 
-    ``way``: how it was found; ``simulated_cycles``: RTL cycles spent on it (0 for the others of merged upsets);
-    ``merged``: it is equivalent to another upset of the list, which was simulated.
+    ``way``: how it was found; ``simulated_cycles``: RTL cycles from the upset until that was known (0 for the others of
+    merged upsets); ``merged``: it is equivalent to another upset of the list, which was simulated. ``detected``,
+    ``corrected_words``, ``detected_words``: what the buffers' protection noticed.
     """
 
     outcome: Outcome
@@ -73,6 +74,9 @@ class Verdict:
     way: Way
     simulated_cycles: int
     merged: bool = False
+    detected: bool = False
+    corrected_words: int = 0
+    detected_words: int = 0
 
 
 @dataclass
@@ -81,7 +85,6 @@ class Times:
 
     trace: float = 0.0
     states: float = 0.0
-    lead: float = 0.0
     chase: float = 0.0
     judge: float = 0.0
     golden: float = 0.0
@@ -90,23 +93,9 @@ class Times:
 
     def merge(self, other: Times) -> None:
         """Add the figures of another process."""
-        for name in ("trace", "states", "lead", "chase", "judge", "golden", "faulty_cycles"):
+        for name in ("trace", "states", "chase", "judge", "golden", "faulty_cycles"):
             setattr(self, name, getattr(self, name) + getattr(other, name))
         self.ways.update(other.ways)
-
-
-@dataclass(frozen=True, eq=False)
-class Facts:
-    """What holds for every image of a program."""
-
-    network: QNetwork
-    program: Program
-    accesses: AccessTrace
-    memory: MemoryMap
-    points: np.ndarray
-    boundary: np.ndarray
-    live: np.ndarray
-    cycles: int
 
 
 @dataclass(frozen=True)
@@ -124,35 +113,36 @@ class Engine:
         self, config: AcceleratorConfig, *, model: MemoryModel | None = None, prune: bool = True, note: Note = print
     ) -> None:
         self.config = config
-        self.library = Library(config, note)
+        self.library = load_library(config, note)
         self.times = Times()
         self._model = model or MemoryModel()
         self._prune = prune
         self._facts: dict[str, Facts] = {}
 
     def facts(self, network: QNetwork, program: Program, memory: np.ndarray) -> Facts:
-        """The access trace of ``program`` (one fault-free run, then kept)."""
+        """The access trace of ``program`` (one fault-free run, then kept in this process and on disk)."""
         key = program.fingerprint
         if key not in self._facts:
+            self._facts.clear()  # one at a time: those of a large network are large
             began = time.perf_counter()
-            self._facts[key] = self._trace(network, program, memory)
+            path = trace_path(self.library, program, self._model)
+            trace = read_trace(path, self.library)
+            if trace is None:
+                trace = self._trace(program, memory)
+                write_trace(path, trace)
+            self._facts[key] = Facts.of(network, program, trace, self.library.tokens)
             self.times.trace += time.perf_counter() - began
         return self._facts[key]
 
-    def _trace(self, network: QNetwork, program: Program, memory: np.ndarray) -> Facts:
+    def _trace(self, program: Program, memory: np.ndarray) -> Trace:
         library = self.library
         library.begin(memory, program.program_address, 0, self._model)
-        library.record(accesses=True, states=True)
+        library.record(accesses=True)
         cycles = self._finish_fault_free(NO_LIMIT_CYCLES)
         accesses = AccessTrace.from_records(library.buffers, library.accesses(), cycles)
-        grid = GRID_CYCLES
-        while cycles // grid > GRID_POINTS:
-            grid *= 2
-        places = MemoryMap(network, program, accesses, library.requests(), library.writes())
-        boundary = {end + after for end in places.ends.values() for after in AFTER_LAYER_CYCLES}
-        points = np.array(sorted(boundary.union(range(0, cycles, grid))), np.int64)
-        flags = np.isin(points, list(boundary))
-        return Facts(network, program, accesses, places, points, flags, accesses.live_sets(points), cycles)
+        library.forget_accesses()
+        writes = library.writes()[list(PLACE_DTYPE.names or ())].astype(PLACE_DTYPE)
+        return Trace(accesses, library.token_changes(), library.requests(), writes)
 
     def _finish_fault_free(self, limit: int) -> int:
         """Run to the end; returns its cycle."""
@@ -160,8 +150,8 @@ class Engine:
             raise EngineError("the fault-free run did not finish: this is a defect of the machine")
         cycles = self.library.cycle
         registers = self.library.registers()
-        if registers is None or registers[0] >> 2 & 1:
-            raise EngineError(f"the fault-free run ended with status {registers}: this is a defect of the machine")
+        if registers is None or registers["STATUS"] >> 2 & 3 or registers.get("CORRECTED", 0):
+            raise EngineError(f"the fault-free run ended with registers {registers}: this is a defect of the machine")
         return cycles
 
     def run(
@@ -183,46 +173,51 @@ class Engine:
             for upset in event.upsets:
                 self.library.check(upset)
         facts = self.facts(network, program, memory)
-        clean = self._record_states(facts, memory, trace)
         starts: dict[_Start, list[int]] = {}
-        verdicts: list[Verdict | None] = [None] * len(events)
+        dead = []
         for index, event in enumerate(events):
             start = self._start(facts, event)
             if start is None:
-                verdicts[index] = clean
+                dead.append(index)
             else:
                 starts.setdefault(start, []).append(index)
-        self.times.ways.update({Way.DEAD.value: sum(v is not None for v in verdicts)})
-        handovers = self._simulate(facts, memory, trace, clean, starts, verdicts, progress)
+        verdicts: list[Verdict | None] = [None] * len(events)
+        handovers = []
+        order = sorted(starts, key=lambda item: item.cycle)
+        size = max(1, SNAPSHOT_BYTES // self.library.state_bytes)
+        for begin in range(0, max(1, len(order)), size):
+            part = order[begin : begin + size]
+            clean = self._record_states(facts, memory, trace, sorted({start.cycle for start in part}))
+            handovers += self._simulate(facts, trace, clean, part, starts, verdicts, progress)
+        for index in dead:
+            verdicts[index] = clean
+        self.times.ways.update({Way.DEAD.value: len(dead)})
         began = time.perf_counter()
         results = finish(network, trace, [handover for _, handover, _ in handovers])
         self.times.golden += time.perf_counter() - began
-        for (start, _, spent), logits in zip(handovers, results, strict=True):
-            outcome = classify(True, 0, logits, clean.logits)
-            found = replace(clean, outcome=outcome, logits=logits, way=Way.GOLDEN, simulated_cycles=spent)
-            self._assign(verdicts, starts[start], found)
+        for (start, _, found), logits in zip(handovers, results, strict=True):
+            outcome = classify(True, 0, logits, clean.logits, found.detected)
+            self._assign(verdicts, starts[start], replace(found, outcome=outcome, logits=logits))
         progress(len(events))
         return [verdict for verdict in verdicts if verdict is not None]
 
-    def _record_states(self, facts: Facts, memory: np.ndarray, trace: reference.LayerTrace) -> Verdict:
-        """Fault-free run of one image: state hashes, memory writes, and the verdict of a masked upset."""
+    def _record_states(
+        self, facts: Facts, memory: np.ndarray, trace: reference.LayerTrace, keep: Sequence[int]
+    ) -> Verdict:
+        """Fault-free run of one image: state hashes, writes, snapshots in ``keep``; the verdict of a masked upset."""
         began = time.perf_counter()
         library, program = self.library, facts.program
         library.set_points(facts.points, facts.boundary, facts.live)
-        self._begin(facts, memory)
-        library.record(states=True)
+        library.begin(memory, program.program_address, HANG_FACTOR * facts.cycles, self._model)
+        library.record(states=True, keep=keep)
         self._finish_fault_free(facts.cycles + 1)
-        library.record()
+        library.record(keep=keep)
         logits = self._logits(program)
         expected = trace[program.logits].reshape(1, -1)
         if not np.array_equal(logits, expected) or INPUT not in trace:
             raise EngineError("fault-free RTL and golden logits differ: pass the trace of the same network and image")
         self.times.states += time.perf_counter() - began
         return Verdict(Outcome.MASKED, Status.DONE, 0, facts.cycles, logits, "", Way.DEAD, 0)
-
-    def _begin(self, facts: Facts, memory: np.ndarray) -> None:
-        watchdog = HANG_FACTOR * facts.cycles
-        self.library.begin(memory, facts.program.program_address, watchdog, self._model)
 
     def _start(self, facts: Facts, event: FaultEvent) -> _Start | None:
         """When the event first matters and which bits it flips then; None if it never does."""
@@ -234,10 +229,13 @@ class Engine:
         cycles = []
         for upset in event.upsets:
             cycle: int | None = upset.cycle
+            mask = upset.mask
             if self._prune and upset.site in facts.accesses.names:
                 cycle = facts.accesses.next_read(upset.site, upset.word, upset.cycle)
+            elif self._prune and upset.site in facts.tokens.names:
+                cycle, mask = facts.tokens.moved(upset.site, upset.mask, upset.cycle) or (None, 0)
             if cycle is not None:
-                masks[upset.site, upset.word] = masks.get((upset.site, upset.word), 0) ^ upset.mask
+                masks[upset.site, upset.word] = masks.get((upset.site, upset.word), 0) ^ mask
                 cycles.append(cycle)
         flips = tuple(sorted((site, word, mask) for (site, word), mask in masks.items() if mask))
         return _Start(min(cycles), flips) if flips else None
@@ -245,65 +243,68 @@ class Engine:
     def _simulate(
         self,
         facts: Facts,
-        memory: np.ndarray,
         trace: reference.LayerTrace,
         clean: Verdict,
+        part: Sequence[_Start],
         starts: dict[_Start, list[int]],
         verdicts: list[Verdict | None],
         progress: Callable[[int], None],
-    ) -> list[tuple[_Start, Handover, int]]:
-        """All simulations in the order of their cycles; returns what the golden model must finish."""
+    ) -> list[tuple[_Start, Handover, Verdict]]:
+        """The simulations ``part``, in the order of their cycles; returns what the golden model must finish."""
         handovers = []
-        self._begin(facts, memory)
-        library, times = self.library, self.times
-        judged = sum(verdict is not None for verdict in verdicts)
-        for start in sorted(starts, key=lambda item: item.cycle):
+        library = self.library
+        kept = {cycle: number for number, cycle in enumerate(sorted({start.cycle for start in part}))}
+        for start in part:
             began = time.perf_counter()
-            if library.run(start.cycle):
-                raise EngineError(
-                    f"the fault-free run ended before cycle {start.cycle}: this is a defect of the engine"
-                )
-            forked = time.perf_counter()
-            library.fork()
+            library.fork(kept[start.cycle])
             for site, word, mask in start.flips:
                 library.flip(Upset(site, word, mask, start.cycle))
-            found = self._chase(facts, trace, clean, start.cycle)
+            found, handover = self._chase(facts, trace, clean, start.cycle)
             library.back()
-            if isinstance(found, Verdict):
+            if handover is None:
                 self._assign(verdicts, starts[start], found)
             else:
-                handovers.append((start, *found))
-            times.lead += forked - began
-            times.chase += time.perf_counter() - forked
-            judged += len(starts[start])
-            progress(judged)
+                handovers.append((start, handover, found))
+            self.times.chase += time.perf_counter() - began
+            progress(sum(verdict is not None for verdict in verdicts))
         return handovers
 
     def _chase(
         self, facts: Facts, trace: reference.LayerTrace, clean: Verdict, start: int
-    ) -> Verdict | tuple[Handover, int]:
-        """Run the forked machine until its fate is known."""
+    ) -> tuple[Verdict, Handover | None]:
+        """Run the forked machine until its fate is known, but for what the golden model computes from a handover."""
         library = self.library
-        watchdog = HANG_FACTOR * facts.cycles
-        limit = watchdog + watchdog // 2
+        limit = hang_limits(facts.cycles)[1]
         while True:
             end = library.chase(limit)
             spent = library.cycle - start
             if end in (End.INTERRUPT, End.LIMIT):
-                return self._ended(facts, clean, end, spent)
+                return self._ended(facts, clean, end, spent), None
             began = time.perf_counter()
-            difference = library.diff()
-            handover = facts.memory.handover(library.cycle, difference, trace)
-            fits = handover is not None and (
-                (end is End.RECONVERGED and not handover.held) or library.buffers_are(handover.held)
-            )
+            found = self._met(facts, trace, end)
             self.times.judge += time.perf_counter() - began
-            if handover is None or not fits:
+            if found is None:
                 continue
+            observed, handover = found
             self.times.faulty_cycles += spent
-            if handover.outputs:
-                return handover, spent
-            return replace(clean, way=Way.RECONVERGED, simulated_cycles=spent, violation=library.violation)
+            verdict = replace(
+                clean, violation=library.violation, simulated_cycles=spent, **vars(observed),
+                way=Way.GOLDEN if handover.outputs else Way.RECONVERGED,
+                outcome=classify(True, 0, clean.logits, clean.logits, observed.detected),
+            )  # fmt: skip
+            return verdict, handover if handover.outputs else None
+
+    def _met(self, facts: Facts, trace: reference.LayerTrace, end: End) -> tuple[Observed, Handover] | None:
+        """The faulty run has met the fault-free one in its state: what is left of it, or None if it must go on."""
+        library = self.library
+        observed = observe(library, facts.reach, facts.cycles)
+        if observed is None:
+            return None
+        handover = facts.memory.handover(library.cycle, library.diff(), trace)
+        if handover is None:
+            return None
+        reconverged = end is End.RECONVERGED and not handover.held
+        return (observed, handover) if reconverged or library.buffers_are(handover.held) else None
 
     def _ended(self, facts: Facts, clean: Verdict, end: End, spent: int) -> Verdict:
         """The machine raised its interrupt or never will: read its registers as a host would."""
@@ -313,13 +314,21 @@ class Engine:
         registers = library.registers() if end is End.INTERRUPT else None
         logits = self._logits(facts.program)
         if registers is None:
-            status, code, cycles = Status.TIMEOUT, 0, cycle
+            status, code, observed = Status.TIMEOUT, 0, Observed(cycle)
         else:
-            code = registers[0] >> 8 & 0xF
-            status = Status.ERROR if registers[0] >> 2 & 1 else Status.DONE
-            cycles = registers[2] << 32 | registers[1]
-        outcome = classify(status is Status.DONE, code, logits, clean.logits)
-        return Verdict(outcome, status, code, cycles, logits, library.violation, Way.FULL, spent)
+            code = registers["STATUS"] >> 8 & 0xF
+            status = Status.ERROR if registers["STATUS"] >> 2 & 1 else Status.DONE
+            observed = Observed(
+                registers["CYCLES_HIGH"] << 32 | registers["CYCLES_LOW"],
+                "DETECTED" in registers and bool(registers["STATUS"] >> 3 & 1),
+                registers.get("CORRECTED", 0),
+                registers.get("DETECTED", 0),
+            )
+        outcome = classify(status is Status.DONE, code, logits, clean.logits, observed.detected)
+        return replace(
+            clean, outcome=outcome, status=status, code=code, logits=logits, violation=library.violation, way=Way.FULL,
+            simulated_cycles=spent, **vars(observed),
+        )  # fmt: skip
 
     def _logits(self, program: Program) -> np.ndarray:
         placement = program.tensors[program.logits]

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from fitact_hw.campaign.engine import Engine, Verdict
-from fitact_hw.faults import HANG_FACTOR, FaultEvent, Outcome, classify
+from fitact_hw.faults import FaultEvent, Outcome, classify, hang_limits
 from fitact_hw.program import Program
 from golden import reference
 from golden.qnetwork import QNetwork
@@ -33,6 +33,29 @@ class Difference:
         )
 
 
+def plain_job(program: Program, memory: np.ndarray, event: FaultEvent, cycles: int) -> Job:
+    """The plain RTL run of ``event``; ``cycles``: of the fault-free run."""
+    watchdog, limit = hang_limits(cycles)
+    return Job(program, memory, event.upsets, watchdog=watchdog, limit_cycles=limit)
+
+
+def judge(result: RunResult, fault_free: np.ndarray) -> tuple[Outcome, np.ndarray]:
+    """Outcome class and logits, int64 (1, classes), of a plain RTL run; ``fault_free``: logits without the upset."""
+    logits = result.tensor(result.job.program.logits).reshape(1, -1)
+    finished = result.status is Status.DONE
+    return classify(finished, result.code, logits, fault_free, result.detected), logits
+
+
+def difference(event: FaultEvent, verdict: Verdict, result: RunResult, fault_free: np.ndarray) -> Difference | None:
+    """What status, code, cycles, logits, protocol or protection of the plain RTL run say against ``verdict``."""
+    outcome, logits = judge(result, fault_free)
+    names = ("status", "code", "cycles", "violation", "detected", "corrected_words", "detected_words")
+    same = all(getattr(verdict, name) == getattr(result, name) for name in names)
+    if same and verdict.outcome is outcome and np.array_equal(verdict.logits, logits):
+        return None
+    return Difference(event, verdict, outcome, result)
+
+
 def compare(
     engine: Engine,
     simulator: Simulator,
@@ -43,22 +66,13 @@ def compare(
     events: Sequence[FaultEvent],
     progress: Progress | None = None,
 ) -> tuple[list[Verdict], list[Difference]]:
-    """Verdicts of the engine, and every event for which status, code, cycles, logits or protocol differ from the RTL.
+    """Verdicts of the engine, and every event whose plain RTL run says otherwise (see :func:`difference`).
 
     Arguments as for :meth:`Engine.run`.
     """
     verdicts = engine.run(network, program, memory, trace, events)
-    watchdog = HANG_FACTOR * engine.facts(network, program, memory).cycles
-    jobs = [
-        Job(program, memory, event.upsets, watchdog=watchdog, limit_cycles=watchdog + watchdog // 2) for event in events
-    ]
+    cycles = engine.facts(network, program, memory).cycles
+    results = simulator.run([plain_job(program, memory, event, cycles) for event in events], progress=progress)
     fault_free = trace[program.logits].reshape(1, -1)
-    differences = []
-    for event, verdict, result in zip(events, verdicts, simulator.run(jobs, progress=progress), strict=True):
-        logits = result.tensor(program.logits).reshape(1, -1)
-        outcome = classify(result.status is Status.DONE, result.code, logits, fault_free)
-        one = (verdict.outcome, verdict.status, verdict.code, verdict.cycles, verdict.violation)
-        other = (outcome, result.status, result.code, result.cycles, result.violation)
-        if one != other or not np.array_equal(verdict.logits, logits):
-            differences.append(Difference(event, verdict, outcome, result))
-    return verdicts, differences
+    found = [difference(*case, fault_free) for case in zip(events, verdicts, results, strict=True)]
+    return verdicts, [item for item in found if item is not None]

@@ -20,7 +20,7 @@ def print_times(console: Console, times: Times, injections: int) -> None:
     if not injections:
         return
     parts = {
-        "access traces": times.trace, "fault-free state hashes": times.states, "way to the upsets": times.lead,
+        "access traces": times.trace, "fault-free runs": times.states,
         "faulty RTL": times.chase - times.judge, "memory differences": times.judge, "golden model": times.golden,
     }  # fmt: skip
     total = sum(parts.values())

@@ -33,7 +33,8 @@ class LoadedWords:
     """Every load of an activation word in a fault-free run.
 
     ``word``, ``address`` (bytes), ``cycle``, ``next_cycle`` and ``next_reads`` (the word's next access, if any) of
-    each, ordered by address. Empty if the buffer's words are not whole 32-bit words, which the comparison needs.
+    each, ordered by address. Empty if the buffer's words are not whole 32-bit words or have check bits, which the
+    comparison does not know.
     """
 
     def __init__(self, program: Program, accesses: AccessTrace) -> None:
@@ -50,7 +51,8 @@ class LoadedWords:
         order = np.flatnonzero(is_write)
         order = order[np.argsort(cycle[order], kind="stable")]
         words, addresses = load_stream(program)
-        usable = program.config.lane_word_bits % 32 == 0 and np.array_equal(words, word[order])
+        plain = program.config.lane_word_bits % 32 == 0 and "activation" not in program.config.protected
+        usable = plain and np.array_equal(words, word[order])
         keep = np.argsort(addresses, kind="stable") if usable else np.zeros(0, np.int64)
         order, self.address = order[keep], addresses[keep]
         self.word, self.cycle = word[order], cycle[order]

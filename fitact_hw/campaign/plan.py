@@ -15,14 +15,15 @@ from fitact_hw.campaign.store import SCHEMA, CampaignError
 from fitact_hw.compiler import compile_network, with_images
 from fitact_hw.config import AcceleratorConfig
 from fitact_hw.experiment.inputs import SCHEMES, load_images, load_networks
-from fitact_hw.experiment.upsets import Timeline, same_moment
+from fitact_hw.experiment.timeline import Timeline, same_moment
 from fitact_hw.faults import FaultEvent, Shape, Storage, sample
 from fitact_hw.program import Program
 from fitact_hw.sites import list_sites, select
 from golden.qnetwork import QNetwork
 
 if TYPE_CHECKING:  # heavy, and a report needs none of it
-    from fitact_hw.campaign.engine import Engine, Facts
+    from fitact_hw.campaign.engine import Engine
+    from fitact_hw.campaign.facts import Facts
 
 CHUNK = 400
 """Injections of one task: enough that the two fault-free runs of a task do not weigh, few enough to lose."""
@@ -75,18 +76,20 @@ class Subject:
         return with_images(self.program, self.images[image : image + 1])
 
 
-def load_subjects(options: CampaignOptions) -> dict[str, Subject]:
-    """Scheme -> subject. Raises GoldenError for unknown names, CampaignError for too few images."""
+def load_subject(options: CampaignOptions, scheme: str) -> Subject:
+    """The subject of one scheme. Raises GoldenError for unknown names, CampaignError for too few images."""
     from golden.quantise import quantise_images
 
     pictures, _, _ = load_images(options.images)
     if len(pictures) < options.images:
         raise CampaignError(f"only {len(pictures)} images are at hand: use --images {len(pictures)} or fewer")
-    networks = load_networks(options.model, options.config, options.schemes)
-    return {
-        scheme: Subject(network, compile_network(network, options.config, 1), quantise_images(network, pictures))
-        for scheme, network in networks.items()
-    }
+    network = load_networks(options.model, options.config, (scheme,))[scheme]
+    return Subject(network, compile_network(network, options.config, 1), quantise_images(network, pictures))
+
+
+def load_subjects(options: CampaignOptions) -> dict[str, Subject]:
+    """Scheme -> subject. Raises GoldenError for unknown names, CampaignError for too few images."""
+    return {scheme: load_subject(options, scheme) for scheme in options.schemes}
 
 
 def structure_storages(options: CampaignOptions) -> dict[str, Sequence[Storage]]:

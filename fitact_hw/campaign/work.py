@@ -10,11 +10,11 @@ import threading
 from dataclasses import dataclass
 from functools import lru_cache
 
-from fitact_hw.campaign.engine import Engine, Times
-from fitact_hw.campaign.plan import CampaignOptions, Subject, load_subjects, timing
+from fitact_hw.campaign.engine import Engine, Times, Verdict
+from fitact_hw.campaign.plan import CampaignOptions, Subject, load_subject, timing
 from fitact_hw.campaign.store import Row
 from fitact_hw.config import AcceleratorConfig
-from fitact_hw.experiment.upsets import layer_at
+from fitact_hw.experiment.timeline import Timeline, layer_at
 from fitact_hw.faults import FaultEvent
 
 
@@ -34,13 +34,15 @@ _ALONE = threading.Lock()
 
 
 @lru_cache(maxsize=1)
-def _engine(config: AcceleratorConfig) -> Engine:
+def process_engine(config: AcceleratorConfig) -> Engine:
+    """The engine of this process."""
     return Engine(config, note=lambda _: None)
 
 
 @lru_cache(maxsize=1)
-def _subjects(options: CampaignOptions) -> dict[str, Subject]:
-    return load_subjects(options)
+def process_subject(options: CampaignOptions, scheme: str) -> Subject:
+    """The subject that this process works for; one at a time, because a large network has large tensors."""
+    return load_subject(options, scheme)
 
 
 def begin_worker() -> None:
@@ -51,25 +53,30 @@ def begin_worker() -> None:
     os.environ["OMP_NUM_THREADS"] = "1"
 
 
-def run_task(task: Task) -> tuple[list[Row], Times]:
-    """All injections of ``task``, and where the time went. Deterministic."""
+def judge_task(task: Task) -> tuple[list[Verdict], Timeline, Times]:
+    """All injections of ``task``, when its layers end, and where the time went. Deterministic."""
     with _ALONE:
-        return _run_task(task)
+        return _judge_task(task)
 
 
-def _run_task(task: Task) -> tuple[list[Row], Times]:
+def _judge_task(task: Task) -> tuple[list[Verdict], Timeline, Times]:
     import torch
 
     from golden import reference
 
     torch.set_num_threads(1)
-    engine = _engine(task.options.config)
-    subject = _subjects(task.options)[task.scheme]
+    engine = process_engine(task.options.config)
+    subject = process_subject(task.options, task.scheme)
     engine.times = Times()
     memory = subject.memory(task.image)
     trace = reference.run(subject.network, subject.images[task.image : task.image + 1])
     verdicts = engine.run(subject.network, subject.program, memory, trace, task.events)
-    moments = timing(task.scheme, engine.facts(subject.network, subject.program, memory))
+    return verdicts, timing(task.scheme, engine.facts(subject.network, subject.program, memory)), engine.times
+
+
+def run_task(task: Task) -> tuple[list[Row], Times]:
+    """The rows of all injections of ``task``, and where the time went. Deterministic."""
+    verdicts, moments, times = judge_task(task)
     rows = []
     for number, event, verdict in zip(task.numbers, task.events, verdicts, strict=True):
         first = event.upsets[0]
@@ -96,4 +103,4 @@ def _run_task(task: Task) -> tuple[list[Row], Times]:
                 violation=verdict.violation,
             )
         )
-    return rows, engine.times
+    return rows, times

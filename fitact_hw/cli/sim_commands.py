@@ -19,10 +19,10 @@ def sim(
     word: WordOption = None,
     config: ConfigOption = None,
     images: Annotated[
-        int,
-        typer.Option(min=1, help="test images: up to 20 ship with the packages, more need FITACT_CIFAR10"),
-    ] = 20,
-    faults: Annotated[int, typer.Option(min=0, help="single-event upsets per protection scheme")] = 21,
+        int | None,
+        typer.Option(min=1, help="test images [20, fewer for a large network]; more than 20 need FITACT_CIFAR10"),
+    ] = None,
+    faults: Annotated[int, typer.Option(min=0, help="single-event upsets per protection scheme")] = 210,
     shape: Annotated[
         Shape, typer.Option(help="bits per upset: words along the bit line x bits along the word line")
     ] = Shape.SINGLE,

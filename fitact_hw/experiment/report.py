@@ -94,7 +94,7 @@ def print_upsets(console: Console, rows: Sequence[dict[str, Any]], live: dict[st
     ``live``: structure -> (upsets, points drawn until so many were live).
     """
     counts = outcome_counts(rows)
-    table = Table(title="Single-event upsets: full RTL runs, the same bits and moments for every scheme")
+    table = Table(title="Single-event upsets in RTL: the same bits and moments for every scheme")
     table.add_column("structure")
     table.add_column("scheme")
     for outcome in Outcome:

@@ -10,21 +10,28 @@ from typing import Any
 import numpy as np
 from rich.console import Console
 
+from fitact_hw.campaign.exactness import plain_job
+from fitact_hw.campaign.plan import CampaignOptions, Subject
+from fitact_hw.campaign.work import process_subject
 from fitact_hw.compiler import compile_network, with_images
 from fitact_hw.config import AcceleratorConfig
 from fitact_hw.errors import FitActError
-from fitact_hw.experiment import faultfree, report, upsets
-from fitact_hw.experiment.inputs import SCHEMES, load_images, load_networks
+from fitact_hw.experiment import faultfree, report
+from fitact_hw.experiment.inputs import load_images, load_networks
 from fitact_hw.experiment.progress import bar, terminal
-from fitact_hw.experiment.store import RESULTS, ROWS, RowWriter, locked, write_json
-from fitact_hw.faults import Shape, wilson_interval
-from fitact_hw.program import Program
+from fitact_hw.experiment.store import RESULTS, ROWS, locked, write_json
+from fitact_hw.experiment.struck import strike
+from fitact_hw.faults import FaultEvent, Shape, wilson_interval
 from golden.qnetwork import QNetwork
 from sim.bench import Simulator
+from sim.engine.build import build_library
 from sim.job import Job, RunResult, Status, WaveWindow
 from sim.trace import layer_times
 
 CHART = "upsets.png"
+MOST_IMAGES, IMAGE_CYCLES = 20, 16_000_000
+"""Images by default, fewer for a large network: all of them together take about so many cycles."""
+
 WAVE_BEFORE, WAVE_AFTER = 200, 2000
 """Cycles dumped around an upset with `--waves`."""
 
@@ -35,8 +42,8 @@ class SimOptions:
 
     model: str = "alexnet"
     config: AcceleratorConfig = field(default_factory=AcceleratorConfig.create)
-    images: int = 20
-    faults: int = 21
+    images: int | None = None
+    faults: int = 210
     seed: int = 1
     scheme: str = "fitact"
     batch: int = 4
@@ -56,21 +63,36 @@ class SimOptions:
         return {name: getattr(self, name) for name in names} | {"shape": self.shape.value}
 
 
+def default_images(network: QNetwork, config: AcceleratorConfig, batch: int) -> int:
+    """Images that `fitact sim` takes when none are asked for: few enough for a short run, whole batches if possible."""
+    cycles = network.macs / (config.rows * config.cols)
+    images = max(1, min(MOST_IMAGES, int(IMAGE_CYCLES / cycles)))
+    return images if images < batch else images - images % batch
+
+
 def run_sim(options: SimOptions) -> None:
     """Run everything, print it, and keep it in the result folder.
 
     Raises FitActError or GoldenError for bad options, and FitActError at the end if RTL and golden model differ.
     """
     config = options.config
-    networks = load_networks(options.model, config, tuple(dict.fromkeys((*SCHEMES, options.scheme))))
-    images, labels, source = load_images(options.images)
-    if len(images) < options.images:
+    network = load_networks(options.model, config, (options.scheme,))[options.scheme]
+    wanted = options.images or default_images(network, config, options.batch)
+    options = replace(options, images=wanted)
+    images, labels, source = load_images(wanted)
+    if len(images) < wanted:
         raise FitActError(f"only {len(images)} images are at hand: set IMAGES={len(images)} or FITACT_CIFAR10")
     console = terminal()
     with locked(options.folder) as folder:
-        simulator = Simulator(config, workers=options.workers, note=lambda text: console.print(f"[dim]{text}[/]"))
-        with console.status("generating and building the simulator (kept for the next run)"):
+
+        def note(text: str) -> None:
+            console.print(f"[dim]{text}[/]")
+
+        simulator = Simulator(config, workers=options.workers, note=note)
+        with console.status("generating and building the simulators (kept for the next run)"):
             simulator.build()
+            if options.faults:
+                build_library(config, note)
         console.print(
             f"[bold]{options.model}[/] on a {config.rows}x{config.cols} array, {config.word_bits}-bit words, "
             f"{config.acc_bits}-bit accumulators; {len(images)} images: {source}"
@@ -81,12 +103,12 @@ def run_sim(options: SimOptions) -> None:
             "config": config.model_dump(mode="json"),
             "image_source": source,
         }
-        record |= _fault_free(console, simulator, networks[options.scheme], config, options, images, labels)
+        record |= _fault_free(console, simulator, network, config, options, images, labels)
         record["fault_free_seconds"] = round(time.monotonic() - started, 1)
         differing = sum(row["differing"] for row in record["layers"]) + record["class_mismatches"]
         if options.faults and not differing:
             started = time.monotonic()
-            record["upsets"] = _upsets(console, simulator, networks, config, options, images, folder)
+            record["upsets"] = _upsets(console, simulator, options, len(images), folder)
             record["upset_seconds"] = round(time.monotonic() - started, 1)
         write_json(folder / RESULTS, record)
         _print_files(console, options, folder, record)
@@ -172,107 +194,51 @@ def check_done(result: RunResult) -> None:
         )
 
 
-def build_references(
-    simulator: Simulator,
-    networks: dict[str, QNetwork],
-    config: AcceleratorConfig,
-    images: np.ndarray,
-    count: int,
-) -> list[upsets.Reference]:
-    """Fault-free facts of every scheme at batch 1: golden logits of ``count`` images, traced RTL run of image 0."""
-    from golden import reference
-    from golden.quantise import quantise_images
-
-    programs: list[Program] = [compile_network(network, config, 1) for network in networks.values()]
-    qimages = [quantise_images(network, images[:count]) for network in networks.values()]
-    jobs = [
-        Job(program=program, memory=with_images(program, q[:1]), trace=True)
-        for program, q in zip(programs, qimages, strict=True)
-    ]
-    references = []
-    for network, program, q, result in zip(networks.values(), programs, qimages, simulator.run(jobs), strict=True):
-        check_done(result)
-        logits = reference.logits(network, q)
-        if not np.array_equal(result.tensor(program.logits).reshape(-1), logits[0]):
-            raise FitActError(f"fault-free RTL and golden logits of {network.scheme} differ: this is a defect")
-        references.append(upsets.make_reference(network, program, q, count, logits, result))
-    return references
-
-
-def _upsets(
-    console: Console,
-    simulator: Simulator,
-    networks: dict[str, QNetwork],
-    config: AcceleratorConfig,
-    options: SimOptions,
-    images: np.ndarray,
-    folder: Path,
-) -> dict[str, Any]:
+def _upsets(console: Console, simulator: Simulator, options: SimOptions, images: int, folder: Path) -> dict[str, Any]:
     """Upsets for every scheme; prints the outcome table, writes rows and chart, returns the summary."""
-    count = upsets.fault_images(len(images), options.faults)
-    compared = {scheme: networks[scheme] for scheme in SCHEMES}
-    with console.status("fault-free references of every scheme"):
-        references = build_references(simulator, compared, config, images, count)
-    base = next(item for item in references if item.scheme == "fitact")
-    drawn = upsets.draw(references, base, options.faults, options.seed, options.shape)
-    events = drawn.events
-    writer = RowWriter(folder / ROWS)
-    try:
-        with bar(console, "upsets, full RTL runs") as progress:
-            rows = upsets.run_upsets(simulator, references, events, writer.append, progress)
-    finally:
-        writer.close()
-    report.print_upsets(console, rows, drawn.live)
+    config = options.config
+    campaign = CampaignOptions(
+        options.model, config, faults=options.faults, images=images, seed=options.seed, shape=options.shape
+    )
+    struck = strike(console, simulator, campaign, options.workers, folder)
+    report.print_upsets(console, struck.rows, struck.live)
     array = f"{config.rows}x{config.cols}, {config.word_bits}-bit words"
     title = f"{options.model}, {array}, {options.shape.value} upsets, seed {options.seed}"
-    report.plot_upsets(rows, title, folder / CHART)
-    if options.waves and rows:
-        _dump_first(console, config, references, events, rows, folder)
-    counts = report.outcome_counts(rows)
+    report.plot_upsets(struck.rows, title, folder / CHART)
+    if options.waves and struck.rows:
+        row = next((row for row in struck.rows if row["outcome"] != "masked"), struck.rows[0])
+        subject = process_subject(campaign, row["scheme"])
+        path = dump_waves(subject, row, folder / f"{row['id']}.vcd", WAVE_BEFORE, WAVE_AFTER)
+        console.print(f"waveform of {row['id']} ({row['outcome']}): {path}")
+    counts = report.outcome_counts(struck.rows)
     return {
-        "images": count,
-        "live": drawn.live,
-        "cycles": {reference.scheme: reference.cycles for reference in references},
+        "images": struck.images,
+        "live": struck.live,
+        "cycles": struck.cycles,
+        "checked": struck.checked,
         "counts": {s: {k: dict(v) for k, v in of_scheme.items()} for s, of_scheme in counts.items()},
     }
 
 
-def _dump_first(
-    console: Console,
-    config: AcceleratorConfig,
-    references: list[upsets.Reference],
-    events: dict[str, Any],
-    rows: list[dict[str, Any]],
-    folder: Path,
-) -> None:
-    """Waveform around the first upset that was not masked (else the first)."""
-    row = next((row for row in rows if row["outcome"] != "masked"), rows[0])
-    reference = next(item for item in references if item.scheme == row["scheme"])
-    event = events[row["scheme"]][int(row["id"].rsplit("-", 1)[1])]
-    path = dump_waves(config, reference, row["image"], event, folder / f"{row['id']}.vcd", WAVE_BEFORE, WAVE_AFTER)
-    console.print(f"waveform of {row['id']} ({row['outcome']}): {path}")
+def recorded_job(subject: Subject, row: dict[str, Any]) -> Job:
+    """The plain RTL run of a recorded upset."""
+    event = FaultEvent.from_json(row["event"])
+    return plain_job(subject.program, subject.memory(row["image"]), event, row["fault_free_cycles"])
 
 
-def dump_waves(
-    config: AcceleratorConfig,
-    reference: upsets.Reference,
-    image: int,
-    event: Any,
-    path: Path,
-    before: int,
-    after: int,
-) -> Path:
-    """Run one upset with a simulator that dumps waves; returns the waveform (FST if it can be made, else VCD)."""
-    window = WaveWindow(max(0, event.cycle - before), event.cycle + after, path.resolve())
-    job = replace(upsets.make_job(reference, image, event), waves=window)
-    result = Simulator(config, waves=True).run([job])[0]
+def dump_waves(subject: Subject, row: dict[str, Any], path: Path, before: int, after: int) -> Path:
+    """Run a recorded upset with a simulator that dumps waves; returns the file (FST if it can be made, else VCD)."""
+    cycle = FaultEvent.from_json(row["event"]).cycle
+    window = WaveWindow(max(0, cycle - before), cycle + after, path.resolve())
+    [result] = Simulator(subject.program.config, waves=True).run([replace(recorded_job(subject, row), waves=window)])
     assert result.waves is not None
     return result.waves
 
 
 def _print_files(console: Console, options: SimOptions, folder: Path, record: dict[str, Any]) -> None:
-    seconds = record["fault_free_seconds"] + record.get("upset_seconds", 0.0)
-    console.print(f"done in {seconds:.0f} s; results: {folder / RESULTS}")
+    parts = {"images": record["fault_free_seconds"], "upsets": record.get("upset_seconds", 0.0)}
+    shares = ", ".join(f"{name} {seconds:.0f} s" for name, seconds in parts.items())
+    console.print(f"done in {sum(parts.values()):.0f} s ({shares}); results: {folder / RESULTS}")
     if "upsets" in record:
         console.print(f"upsets: {folder / ROWS}, chart: {folder / CHART}")
         console.print(f"repeat one: .venv/bin/fitact replay --results {folder} --fault {options.scheme}-0000 --waves")

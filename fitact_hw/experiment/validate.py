@@ -77,7 +77,7 @@ def compare(
     free = simulator.run([Job(program=program, memory=memory, trace=True)])[0]
     assert free.events is not None
     expressor = Expressor(network, program, memory, instruction_times(program, free.events), trace)
-    sites = upsets.structure_sites(program)
+    sites = upsets.structure_sites(config)
     checked = {f"{name}_buffer" for name in config.protected}  # a decoder stands between their words and the tensors
     wanted_sites = {name: sites[name] for name in EXPRESSIBLE if name in sites and name not in checked}
     if not wanted_sites:

@@ -25,14 +25,15 @@ CLOCK = same("clk", "rst_n", "clear")
 WINDOW = same("window_base", "window_last")
 INSTRUCTION = same("instr_valid", "instr_ready", "instr_data")
 
-# Token counters: name, who pushes, who pops.
-_TOKENS = (
+TOKENS = (
     ("load_to_compute", "load_push_next", "compute_take_prev"),
     ("compute_to_load", "compute_push_prev", "load_take_next"),
     ("compute_to_store", "compute_push_next", "store_take_prev"),
     ("store_to_compute", "store_push_prev", "compute_take_next"),
 )
-_SOURCE = {tuple(pop.split("_take_")): name for name, _, pop in _TOKENS}  # (unit, side) -> counter
+"""Token counters: name, who pushes, who pops."""
+
+_SOURCE = {tuple(pop.split("_take_")): name for name, _, pop in TOKENS}  # (unit, side) -> counter
 
 
 def fetch(m: Module) -> None:
@@ -134,13 +135,13 @@ def instruction(unit: Unit) -> dict[str, str]:
 def token_counters(m: Module) -> None:
     """Add the four counters of tokens between the three units."""
     m.section("Tokens between neighbouring units.")
-    for _, push, pop in _TOKENS:
+    for _, push, pop in TOKENS:
         m.wire(push)
         m.wire(pop)
-    for name, _, _ in _TOKENS:
+    for name, _, _ in TOKENS:
         m.wire(f"{name}_available")
         m.wire(f"{name}_overflow")
-    for name, push, pop in _TOKENS:
+    for name, push, pop in TOKENS:
         m.instance("fitact_token", f"u_{name}", {"COUNT_W": "TOKEN_COUNT_W"}, {
             **CLOCK,
             "push": push,
@@ -148,4 +149,4 @@ def token_counters(m: Module) -> None:
             "available": f"{name}_available",
             "overflow": f"{name}_overflow",
         })  # fmt: skip
-    m.assign("token_overflow", " || ".join(f"{name}_overflow" for name, _, _ in _TOKENS))
+    m.assign("token_overflow", " || ".join(f"{name}_overflow" for name, _, _ in TOKENS))

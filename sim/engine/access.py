@@ -33,12 +33,15 @@ class AccessTrace:
     @staticmethod
     def from_records(buffers: Sequence[FaultSite], records: np.ndarray, cycles: int) -> AccessTrace:
         """From the engine's records (``cycle << 24 | word << 4 | buffer << 1 | is write``)."""
-        records = records.astype(np.uint64)
-        number = records >> np.uint64(1) & np.uint64((1 << _BUFFER_BITS) - 1)
-        word = records >> np.uint64(4) & np.uint64(0xFFFFF)
-        keys = word << np.uint64(40) | records >> np.uint64(24) << np.uint64(1) | records & np.uint64(1)
-        parts = tuple(np.sort(keys[number == b]) for b in range(len(buffers)))
-        return AccessTrace(tuple(b.path for b in buffers), tuple(b.depth for b in buffers), parts, cycles)
+        number = (records >> np.uint64(1)).astype(np.uint8) & np.uint8((1 << _BUFFER_BITS) - 1)
+        parts = []
+        for buffer in range(len(buffers)):  # one after another: a long run has tens of millions of records
+            keys = records[number == buffer]
+            word = keys >> np.uint64(4) & np.uint64(0xFFFFF)
+            keys = word << np.uint64(40) | keys >> np.uint64(24) << np.uint64(1) | keys & np.uint64(1)
+            keys.sort()
+            parts.append(keys)
+        return AccessTrace(tuple(b.path for b in buffers), tuple(b.depth for b in buffers), tuple(parts), cycles)
 
     def next_read(self, path: str, word: int, cycle: int) -> int | None:
         """Cycle of the access that makes an upset of this word in ``cycle`` visible; None if the upset is dead.
@@ -72,15 +75,12 @@ class AccessTrace:
 
     def _spans(self, buffer: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Intervals [first, last] of cycles, int64, after which the next access of ``word`` is a read."""
-        keys = self.keys[buffer]
-        word = (keys >> np.uint64(40)).astype(np.int64)
-        cycle = (keys >> np.uint64(1) & np.uint64((1 << 39) - 1)).astype(np.int64)
-        write = (keys & np.uint64(1)).astype(bool)
-        first = np.zeros(len(keys), np.int64)
-        same = word[1:] == word[:-1]
-        first[1:][same] = cycle[:-1][same] + 1
-        keep = ~write
-        return first[keep], cycle[keep], word[keep]
+        keys = self.keys[buffer].view(np.int64)
+        reads = np.flatnonzero(keys & 1 == 0)
+        word, cycle = keys >> 40, keys >> 1 & (1 << 39) - 1
+        before = np.maximum(reads - 1, 0)
+        first = np.where((reads > 0) & (word[before] == word[reads]), cycle[before] + 1, 0)
+        return first, cycle[reads], word[reads]
 
     def live_sets(self, points: np.ndarray) -> np.ndarray:
         """Live words in the cycles ``points`` (ascending): uint64 (points, words64), the buffers one after another."""
@@ -92,9 +92,10 @@ class AccessTrace:
             begin, end = np.searchsorted(points, first), np.searchsorted(points, last, side="right")
             some = begin < end  # intervals that contain a point
             change = np.zeros((len(points) + 1, depth), np.int8)
+            flat = change.reshape(-1)  # in one dimension numpy is fast
             # an interval ends where the next one of the same word may begin: both changes must count
-            np.add.at(change, (begin[some], word[some]), 1)
-            np.add.at(change, (end[some], word[some]), -1)
+            np.add.at(flat, begin[some] * depth + word[some], np.int8(1))
+            np.add.at(flat, end[some] * depth + word[some], np.int8(-1))
             live[:, offset : offset + depth] = np.cumsum(change, axis=0, dtype=np.int8)[:-1] > 0
             offset += depth
         return np.packbits(live, axis=1, bitorder="little").view(np.uint64)

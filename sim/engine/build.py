@@ -22,18 +22,23 @@ LIBRARY_CXX_FLAGS = (*CXX_FLAGS, "-fPIC", "-fno-gnu-unique", "-fno-semantic-inte
 
 LIBRARY_FLAGS = (*(flag for flag in FLAGS if flag != "--timing"), "--no-timing", "--vpi", "-DFITACT_NATIVE")
 
-SRAM_PORTS = ("wr_en", "wr_addr", "rd_en", "rd_addr")
-"""Ports of `fitact_sram` that the access trace reads."""
+TRACED_PORTS = {
+    "fitact_sram": ("wr_en", "wr_addr", "rd_en", "rd_addr"),
+    "fitact_issue": ("queue_valid", "pop_prev", "pop_next"),
+}
+"""Module -> ports that the access trace reads."""
 
 
 def _sources(config: AcceleratorConfig) -> Sources:
     from fitact_hw.verilog.csr_block import ADDRESS_BITS
 
     files = machine_files(config)
-    ports = [f'public_flat_rd -module "fitact_sram" -var "{name}"' for name in SRAM_PORTS]
+    ports = [
+        f'public_flat_rd -module "{module}" -var "{name}"' for module, names in TRACED_PORTS.items() for name in names
+    ]
     files["sites.vlt"] += "\n".join(ports) + "\n"
     files |= {name: (TB / name).read_text() for name in ("fitact_tb.sv", "memory.cpp")}
-    files["engine.cpp"] = (Path(__file__).parent / "engine.cpp").read_text()
+    files |= {path.name: path.read_text() for path in Path(__file__).parent.iterdir() if path.suffix in (".cpp", ".h")}
     return Sources("fitact_tb", files, {"BUS_BITS": config.bus_bits, "CSR_ADDR_W": ADDRESS_BITS})
 
 

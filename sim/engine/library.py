@@ -15,11 +15,12 @@ import numpy as np
 from fitact_hw.config import AcceleratorConfig
 from fitact_hw.faults import FaultError, Upset
 from fitact_hw.sites import FaultSite, list_sites
+from fitact_hw.verilog.program import TOKENS
 from sim.build import Note
 from sim.engine.build import build_library
 from sim.errors import SimulationError
 from sim.job import MemoryModel
-from sim.jobfile import START_LATENCY, register_offsets
+from sim.jobfile import READ_AT_END, START_LATENCY, register_offsets
 
 BLOCK_BYTES = 64
 """Unit of memory in the write log and in differences."""
@@ -34,7 +35,22 @@ WRITE_DTYPE = np.dtype(
     ]
 )
 REQUEST_DTYPE = np.dtype([("cycle", np.uint64), ("address", np.uint64), ("bytes", np.uint64)])
-STATUS_REGISTERS = ("STATUS", "CYCLES_LOW", "CYCLES_HIGH", "INSTRUCTIONS")
+OBSERVERS = (
+    "u_control.cycles_q",
+    "u_control.instructions_q",
+    "u_csr.program_address_q",
+    "u_csr.window_base_address_q",
+    "u_csr.window_last_address_q",
+    "u_csr.watchdog_cycles_q",
+    "u_csr.rdata_q",
+    "u_csr.rresp_q",
+    "u_csr.bresp_q",
+    "u_csr.status_detected_q",
+    "u_protection.detected_count_q",
+    "u_protection.g_corrects.corrected_count_q",
+)
+"""Registers that are no part of the state: once a program runs, nothing depends on them but what the host reads at the
+end, the watchdog (counter and limit) and the check of addresses (window). Who compares states must look at these."""
 
 
 class End(IntEnum):
@@ -59,22 +75,26 @@ class MemoryDifference:
     written: np.ndarray
 
 
+_SCOPE = "TOP.fitact_tb.u_top"
+
 _U64, _INT, _VOID = ctypes.c_uint64, ctypes.c_int, ctypes.c_void_p
 _SIGNATURES: dict[str, tuple[object, list[object]]] = {
     "fe_create": (_INT, []),
     "fe_state_bytes": (_U64, []),
-    "fe_add_register": (_INT, [ctypes.c_char_p, ctypes.c_char_p]),
+    "fe_add_register": (_INT, [ctypes.c_char_p, ctypes.c_char_p, _INT]),
     "fe_add_buffer": (_INT, [ctypes.c_char_p, ctypes.c_char_p]),
+    "fe_add_token": (_INT, [ctypes.c_char_p, ctypes.c_char_p, ctypes.c_char_p]),
     "fe_register_bytes": (ctypes.c_uint32, [_INT]),
     "fe_register_words": (ctypes.c_uint32, [_INT]),
     "fe_buffer_bytes": (ctypes.c_uint32, [_INT]),
     "fe_buffer_words": (ctypes.c_uint32, [_INT]),
     "fe_set_points": (None, [_VOID, _VOID, _U64, _U64, _VOID]),
     "fe_begin": (_INT, [ctypes.c_char_p, _VOID, _VOID, _INT, _INT]),
-    "fe_record": (None, [_INT]),
+    "fe_record": (None, [_INT, _VOID, _U64]),
+    "fe_register": (_U64, [_INT]),
     "fe_run": (_INT, [_U64]),
     "fe_cycle": (_U64, []),
-    "fe_fork": (None, []),
+    "fe_fork": (None, [_U64]),
     "fe_back": (None, []),
     "fe_flip": (None, [_INT, _INT, ctypes.c_uint32, ctypes.c_char_p]),
     "fe_chase": (_INT, [_U64]),
@@ -87,8 +107,11 @@ _SIGNATURES: dict[str, tuple[object, list[object]]] = {
     "fe_word_hash": (_U64, [_U64, ctypes.c_char_p, _U64]),
     "fe_accesses": (_VOID, []),
     "fe_access_count": (_U64, []),
+    "fe_token_changes": (_VOID, []),
+    "fe_token_change_count": (_U64, []),
     "fe_requests": (_VOID, []),
     "fe_request_count": (_U64, []),
+    "fe_forget_accesses": (None, []),
     "fe_writes": (_VOID, []),
     "fe_write_count": (_U64, []),
     "fe_write_bytes": (_U64, []),
@@ -108,19 +131,16 @@ def _copied(address: int | None, dtype: np.dtype, count: int) -> np.ndarray:
 
 
 class Library:
-    """The machine of ``config``: a fault-free leader, forks of it that carry upsets, and what they recorded.
+    """The machine of ``config``: a fault-free run, forks of it that carry upsets, and what they recorded.
 
-    ``buffers``: the traced memories in the order of the live sets. Builds the library if needed; raises
-    SimulationError if it does not fit.
+    ``buffers``: the traced memories in the order of the live sets; ``tokens``: paths of the token counters;
+    ``folder``: of its build. Builds the library if needed; raises SimulationError if it does not fit.
     """
 
     def __init__(self, config: AcceleratorConfig, note: Note = print) -> None:
-        if config.protected:
-            raise SimulationError(
-                "the native engine does not know buffer protection yet: use `fitact sim`, or remove `protection`"
-            )
         self.config = config
         path = build_library(config, note)
+        self.folder = path.parent
         self._c = ctypes.CDLL(str(path))
         for name, (result, arguments) in _SIGNATURES.items():
             function = getattr(self._c, name)
@@ -133,15 +153,24 @@ class Library:
         self.buffers: list[FaultSite] = []
         for site in self.sites.values():
             self._add(site)
-        self._offsets = [offset for name, offset in register_offsets(config).items() if name in STATUS_REGISTERS]
+        self.tokens = tuple(f"u_{name}.count_q" for name, _, _ in TOKENS)
+        for name, _, pop in TOKENS:
+            unit, _, side = pop.partition("_take_")
+            gate = f"{_SCOPE}.u_{unit}_queue.u_issue"
+            if self._c.fe_add_token(f"{_SCOPE}.u_{name}".encode(), gate.encode(), f"pop_{side}".encode()):
+                raise SimulationError(f"the native engine has no token counter u_{name}: remove its build folder")
+        offsets = register_offsets(config)
+        self._offsets = {name: offsets[name] for name in READ_AT_END if name in offsets}
         self._folder = tempfile.TemporaryDirectory(prefix="fitact-engine-")
-        self._image = Path(self._folder.name) / "memory.bin"
 
     def _add(self, site: FaultSite) -> None:
-        scope, _, name = f"TOP.fitact_tb.u_top.{site.path}".rpartition(".")
+        scope, _, name = f"{_SCOPE}.{site.path}".rpartition(".")
         traced = site.module == "fitact_sram" and site.kind == "memory"
-        add = self._c.fe_add_buffer if traced else self._c.fe_add_register
-        number = add(scope.encode(), name.encode())
+        place = scope.encode(), name.encode()
+        if traced:
+            number = self._c.fe_add_buffer(*place)
+        else:
+            number = self._c.fe_add_register(*place, int(site.path in OBSERVERS))
         if number < 0:
             raise SimulationError(f"the native engine has no storage {site.path}: remove its build folder")
         kind = "buffer" if traced else "register"
@@ -155,8 +184,9 @@ class Library:
 
     def begin(self, memory: np.ndarray, program_address: int, watchdog: int, model: MemoryModel) -> None:
         """Reset and start a program on a uint8 memory image; afterwards the cycle is 0. Raises SimulationError."""
-        self._image.unlink(missing_ok=True)  # the old mapping keeps the old file
-        self._image.write_bytes(np.ascontiguousarray(memory).data)
+        image = Path(self._folder.name) / f"memory-{os.getpid()}.bin"  # forks of this process have their own
+        image.unlink(missing_ok=True)  # the old mapping keeps the old file
+        image.write_bytes(np.ascontiguousarray(memory).data)
         offsets = register_offsets(self.config)
         writes = [
             offsets["PROGRAM"], program_address, offsets["WINDOW_BASE"], 0, offsets["WINDOW_LAST"], memory.size - 1,
@@ -164,7 +194,7 @@ class Library:
         ]  # fmt: skip
         array = (_U64 * len(writes))(*writes)
         options = (_U64 * len(model.options()))(*model.options())
-        error = self._c.fe_begin(str(self._image).encode(), options, array, len(writes) // 2, START_LATENCY)
+        error = self._c.fe_begin(str(image).encode(), options, array, len(writes) // 2, START_LATENCY)
         if error:
             reason = os.strerror(error) if error > 0 else "the register block does not answer"
             raise SimulationError(f"the native engine cannot start a program: {reason}")
@@ -178,9 +208,10 @@ class Library:
         flags = np.ascontiguousarray(boundary, np.uint8)
         self._c.fe_set_points(points.ctypes.data, flags.ctypes.data, len(points), live.shape[1], live.ctypes.data)
 
-    def record(self, *, accesses: bool = False, states: bool = False) -> None:
-        """What the fault-free run records from now on."""
-        self._c.fe_record(int(accesses) | int(states) << 1)
+    def record(self, *, accesses: bool = False, states: bool = False, keep: Sequence[int] = ()) -> None:
+        """What the fault-free run records from now on; ``keep``: ascending cycles in which it can be forked later."""
+        cycles = np.array(keep, np.uint64)
+        self._c.fe_record(int(accesses) | int(states) << 1, cycles.ctypes.data, len(cycles))
 
     def run(self, cycle: int) -> bool:
         """Advance to ``cycle``; True if the interrupt came first."""
@@ -191,13 +222,17 @@ class Library:
         """The present machine cycle (at its falling edge)."""
         return int(self._c.fe_cycle())
 
-    def fork(self) -> None:
-        """The leader becomes a faulty run until :meth:`back`."""
-        self._c.fe_fork()
+    def fork(self, number: int) -> None:
+        """Become the faulty run that starts in cycle ``keep[number]`` of :meth:`record`, until :meth:`back`."""
+        self._c.fe_fork(number)
 
     def back(self) -> None:
-        """Back to the fault-free run at the cycle of :meth:`fork`."""
+        """End the faulty run: memory is again that of the fault-free run."""
         self._c.fe_back()
+
+    def value(self, path: str) -> int:
+        """Present value of the register at ``path`` (at most 64 bits), 0 if this machine does not have it."""
+        return int(self._c.fe_register(self._numbers[path][1])) if path in self._numbers else 0
 
     def check(self, upset: Upset) -> FaultSite:
         """The site of ``upset``. Raises FaultError if this machine does not have the bit."""
@@ -240,9 +275,17 @@ class Library:
         """Recorded buffer accesses, uint64: cycle << 24 | word << 4 | buffer << 1 | is write."""
         return _copied(self._c.fe_accesses(), np.dtype(np.uint64), int(self._c.fe_access_count()))
 
+    def token_changes(self) -> np.ndarray:
+        """Recorded changes of token counters, uint64: cycle << 24 | counter << 16 | count << 1 | its gate waits."""
+        return _copied(self._c.fe_token_changes(), np.dtype(np.uint64), int(self._c.fe_token_change_count()))
+
     def requests(self) -> np.ndarray:
         """Recorded read bursts on the memory bus (REQUEST_DTYPE)."""
         return _copied(self._c.fe_requests(), REQUEST_DTYPE, int(self._c.fe_request_count()))
+
+    def forget_accesses(self) -> None:
+        """Free what :meth:`accesses` returns."""
+        self._c.fe_forget_accesses()
 
     def writes(self) -> np.ndarray:
         """Recorded writes of the fault-free run (WRITE_DTYPE)."""
@@ -256,13 +299,13 @@ class Library:
             raise SimulationError(f"address {address} + {size} is beyond the memory")
         return _copied(self._c.fitact_memory_data() + address, np.dtype(np.uint8), size)
 
-    def registers(self) -> Sequence[int] | None:
-        """STATUS, CYCLES_LOW, CYCLES_HIGH, INSTRUCTIONS; None if they do not answer. Time goes on meanwhile."""
-        addresses = (_U64 * len(self._offsets))(*self._offsets)
+    def registers(self) -> dict[str, int] | None:
+        """READ_AT_END as far as the machine has them; None if they do not answer. Time goes on meanwhile."""
+        addresses = (_U64 * len(self._offsets))(*self._offsets.values())
         numbers = (_U64 * len(self._offsets))()
         if self._c.fe_read_registers(addresses, numbers, len(self._offsets)):
             return None
-        return list(numbers)
+        return dict(zip(self._offsets, numbers, strict=True))
 
     @property
     def control_hash(self) -> int:
@@ -278,3 +321,13 @@ class Library:
     def state_bytes(self) -> int:
         """Size of a snapshot of the machine."""
         return int(self._c.fe_state_bytes())
+
+
+_LOADED: dict[AcceleratorConfig, Library] = {}
+
+
+def load_library(config: AcceleratorConfig, note: Note = print) -> Library:
+    """The library of ``config``: one object in a process, because there is one machine. Raises SimulationError."""
+    if config not in _LOADED:
+        _LOADED[config] = Library(config, note)
+    return _LOADED[config]

@@ -10,6 +10,7 @@ import pytest
 
 from fitact_hw.campaign.engine import Engine
 from fitact_hw.compiler import compile_network, with_images
+from fitact_hw.config import AcceleratorConfig
 from fitact_hw.faults import FaultEvent, Shape, Storage, sample
 from fitact_hw.program import Program
 from fitact_hw.sites import list_sites
@@ -22,12 +23,13 @@ from tests.sim.machines import TINY
 
 @dataclass(frozen=True, eq=False)
 class Case:
-    """A network on one image: everything that the engine takes."""
+    """A network on one image (int64 (1, C, H, W)): everything that the engine takes."""
 
     network: QNetwork
     program: Program
     memory: np.ndarray
     trace: reference.LayerTrace
+    image: np.ndarray
 
     @property
     def arguments(self) -> tuple[QNetwork, Program, np.ndarray, reference.LayerTrace]:
@@ -35,7 +37,7 @@ class Case:
         return self.network, self.program, self.memory, self.trace
 
 
-def make_case(bound: str, residual: bool = False) -> Case:
+def make_case(bound: str, residual: bool = False, config: AcceleratorConfig = TINY) -> Case:
     """Convolutions, pool and classifier, with bounds per neuron, per layer or none, and perhaps a shortcut."""
     builder = NetworkBuilder((3, 6, 6), seed=7)
     activation = "relu" if bound == "none" else "clip"
@@ -48,21 +50,23 @@ def make_case(bound: str, residual: bool = False) -> Case:
     builder.conv(4, 0, activation="linear")
     network = builder.network()
     image = builder.images(1)
-    program = compile_network(network, TINY, 1)
-    return Case(network, program, with_images(program, image), reference.run(network, image))
+    program = compile_network(network, config, 1)
+    return Case(network, program, with_images(program, image), reference.run(network, image), image)
 
 
-def structures() -> dict[str, Sequence[Storage]]:
-    """Every storage of the tiny machine by structure."""
+def structures(config: AcceleratorConfig = TINY) -> dict[str, Sequence[Storage]]:
+    """Every storage of a machine by structure."""
     groups: dict[str, list[Storage]] = {}
-    for site in list_sites(TINY):
+    for site in list_sites(config):
         groups.setdefault(site.structure, []).append(site)
     return dict(groups)
 
 
-def draw(count: int, cycles: int, seed: int, shape: Shape = Shape.SINGLE) -> list[FaultEvent]:
+def draw(
+    count: int, cycles: int, seed: int, shape: Shape = Shape.SINGLE, config: AcceleratorConfig = TINY
+) -> list[FaultEvent]:
     """Events spread over all structures."""
-    return sample(structures(), count, cycles, seed, shape=shape)
+    return sample(structures(config), count, cycles, seed, shape=shape)
 
 
 @pytest.fixture(scope="session")

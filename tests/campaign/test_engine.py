@@ -13,8 +13,8 @@ from fitact_hw.faults import FaultError, FaultEvent, Outcome, Shape, Upset
 from fitact_hw.sites import list_sites
 from golden import reference
 from sim.bench import Simulator
-from sim.engine.library import End
-from sim.job import EVERYTHING, Job, MemoryModel
+from sim.engine.library import OBSERVERS, End
+from sim.job import EVERYTHING, Job, MemoryModel, Status
 from tests.campaign.conftest import draw, make_case
 from tests.sim.machines import TINY
 
@@ -30,7 +30,7 @@ def test_fault_free_run_is_that_of_cocotb(engine: Engine, simulator: Simulator) 
         registers = library.registers()
         [plain] = simulator.run([Job(case.program, case.memory, keep=(EVERYTHING,), model=model)])
         assert registers is not None
-        assert registers[1:] == [plain.cycles, 0, plain.instructions]
+        assert list(registers.values())[1:] == [plain.cycles, 0, plain.instructions]
         assert cycles == plain.cycles
         assert library.violation == plain.violation == ""
         assert np.array_equal(library.memory(0, case.memory.size), plain.regions[EVERYTHING])
@@ -40,22 +40,26 @@ def test_every_site_can_be_hit_and_is_put_back(engine: Engine) -> None:
     case, library = make_case("neuron"), engine.library
     library.set_points(np.zeros(0, np.uint64), np.zeros(0, bool), np.zeros((0, 1), np.uint64))
     library.begin(case.memory, case.program.program_address, 4000, MemoryModel())
-    library.run(700)
+    library.record(keep=[700])
+    assert library.run(1 << 40)
+    end = library.memory(0, case.memory.size)
+    assert np.array_equal(case.program.tensors[case.program.logits].read(end), case.trace[case.program.logits])
+    library.fork(0)
     before, memory = library.control_hash, library.memory(0, case.memory.size)
+    library.back()
     for site in list_sites(TINY):
-        library.fork()
+        library.fork(0)
+        assert (library.cycle, library.control_hash) == (700, before), site.path
         library.flip(Upset(site.path, site.depth - 1, 1 << site.width - 1, 700))
-        if site not in library.buffers:
-            assert library.control_hash != before, site.path
+        outside = site in library.buffers or site.path in OBSERVERS
+        assert (library.control_hash == before) == outside, site.path
         assert library.chase(900) in (End.INTERRUPT, End.LIMIT)
         library.back()
-        assert (library.cycle, library.control_hash) == (700, before), site.path
+    library.fork(0)
     assert np.array_equal(library.memory(0, case.memory.size), memory)
-    assert library.run(1 << 40)
-    address = case.program.tensors[case.program.logits].address
-    end = library.memory(0, case.memory.size)
-    assert end[address:].any()
-    assert np.array_equal(case.program.tensors[case.program.logits].read(end), case.trace[case.program.logits])
+    assert library.chase(1 << 40) is End.INTERRUPT  # without an upset it ends as the fault-free run
+    assert np.array_equal(library.memory(0, case.memory.size), end)
+    library.back()
 
 
 @pytest.mark.parametrize(
@@ -73,6 +77,59 @@ def test_engine_equals_plain_rtl(
     assert not differences, "\n".join(map(str, differences))
     assert {verdict.way for verdict in verdicts} == set(Way)
     assert len({verdict.outcome for verdict in verdicts}) >= 4
+
+
+def test_registers_that_only_the_host_reads(engine: Engine, simulator: Simulator) -> None:
+    """Counters, limits and windows: most end early, those that make the machine stop do so as in plain RTL runs."""
+    case = make_case("layer")
+    cycles = engine.facts(*case.arguments[:3]).cycles
+    rng = np.random.default_rng(11)
+    events = []
+    for site in list_sites(TINY):
+        if site.path in OBSERVERS:
+            bits = [*range(site.width)] if "window" in site.path or "watchdog" in site.path else [0, site.width - 1]
+            for bit in bits:
+                upset = Upset(site.path, 0, 1 << bit, int(rng.integers(cycles)))
+                events.append(FaultEvent(site.structure, Shape.SINGLE, (upset,)))
+    verdicts, differences = compare(engine, simulator, *case.arguments, events)
+    assert not differences, "\n".join(map(str, differences))
+    assert {Outcome.MASKED, Outcome.HANG, Outcome.BUS_ERROR} <= {verdict.outcome for verdict in verdicts}
+    early = sum(verdict.way is Way.RECONVERGED for verdict in verdicts)
+    assert early > len(events) // 2
+
+
+def test_surplus_and_lost_tokens(engine: Engine, simulator: Simulator) -> None:
+    """A surplus token matters from when a gate waits for one; before that the upsets are one simulation, or none."""
+    case = make_case("neuron")
+    cycles = engine.facts(*case.arguments[:3]).cycles
+    rng = np.random.default_rng(2)
+    events = [
+        FaultEvent("token", Shape.SINGLE, (Upset(path, 0, 1 << bit, int(rng.integers(cycles))),))
+        for path in engine.library.tokens
+        for bit in (0, 1, 2, 5, 7)
+        for _ in range(6)
+    ]
+    verdicts, differences = compare(engine, simulator, *case.arguments, events)
+    assert not differences, "\n".join(map(str, differences))
+    assert {Way.DEAD, Way.FULL} <= {verdict.way for verdict in verdicts}
+    assert any(verdict.merged for verdict in verdicts)
+    assert len({verdict.outcome for verdict in verdicts}) >= 3
+
+
+def test_frozen_machine_goes_to_its_watchdog_at_once(engine: Engine, simulator: Simulator) -> None:
+    """Dead units, and an interrupt that never comes: the cycles of plain RTL runs, without their work."""
+    case = make_case("neuron")
+    cycles = engine.facts(*case.arguments[:3]).cycles
+    strikes = [("u_fetch.active_q", 1), ("u_control.running_q", 1), ("u_csr.control_irq_enable_q", 1)]
+    events = [
+        FaultEvent("frozen", Shape.SINGLE, (Upset(path, 0, mask, cycle),))
+        for path, mask in strikes
+        for cycle in (cycles // 3, cycles // 2)
+    ]
+    verdicts, differences = compare(engine, simulator, *case.arguments, events)
+    assert not differences, "\n".join(map(str, differences))
+    assert Outcome.HANG in {verdict.outcome for verdict in verdicts}
+    assert any(verdict.status is Status.TIMEOUT for verdict in verdicts)
 
 
 def test_buffer_upsets_equal_plain_rtl(engine: Engine, simulator: Simulator) -> None:

@@ -46,12 +46,12 @@ def use(patch: pytest.MonkeyPatch, engine: Engine) -> None:
     patch.setattr(run, "load_subjects", subjects)
     patch.setattr(run, "Engine", lambda config, note: engine)
     patch.setattr(run, "run_task", run_task)
-    patch.setattr(work, "_engine", lambda config: engine)
+    patch.setattr(work, "process_engine", lambda config: engine)
 
 
 def run_task(task: work.Task) -> tuple[list[Row], Times]:
     """As the real one, in a worker that was given these networks."""
-    work._subjects = subjects  # type: ignore[assignment]
+    work.process_subject = lambda options, scheme: subjects(options)[scheme]  # type: ignore[assignment]
     return work.run_task(task)
 
 

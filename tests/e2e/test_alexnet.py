@@ -11,7 +11,7 @@ import pytest
 from fitact_hw.faults import Outcome
 from tests.e2e.conftest import Run
 
-IMAGES, FAULTS = 4, 7
+IMAGES, FAULTS = 4, 28
 
 
 @pytest.fixture(scope="module")
@@ -42,6 +42,11 @@ def test_whole_network_is_bit_exact_and_struck(fitact: Run, folder: Path) -> Non
     assert {row["outcome"] for row in rows} <= {outcome.value for outcome in Outcome}
     assert all(row["violation"] == "" for row in rows)
     assert "bit-exact" in done.stdout
+    checked = record["upsets"]["checked"]
+    assert {name.rsplit("-", 1)[0] for name in checked} == schemes  # of every scheme some went through cocotb too
+    assert set(checked) <= {row["id"] for row in rows}
+    assert {"reconverged", "golden"} <= {row["way"] for row in rows}
+    assert "all the same" in done.stdout
 
 
 def test_every_scheme_gets_the_same_bits(folder: Path) -> None:

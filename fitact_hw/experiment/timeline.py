@@ -1,0 +1,43 @@
+"""When the layers of a fault-free run end, and the same moment in the run of another scheme."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class Timeline:
+    """When a scheme's fault-free run at batch 1 does what.
+
+    ``ends``: int64, cycle at which each of ``layers`` ends; ``cycles``: of the whole run.
+    """
+
+    scheme: str
+    layers: tuple[str, ...]
+    ends: np.ndarray
+    cycles: int
+
+
+def same_moment(cycle: int, source: Timeline, target: Timeline) -> int:
+    """The cycle of ``target`` that lies in the same layer, at the same fraction of it.
+
+    Schemes differ in DMA traffic (FitAct loads bounds), so equal cycle numbers would hit different work.
+    """
+    layer = min(int(np.searchsorted(source.ends, cycle, side="right")), len(source.ends) - 1)
+    begin, end = _span(source, layer)
+    fraction = min(1.0, (cycle - begin) / max(1, end - begin))
+    begin, end = _span(target, layer)
+    return min(target.cycles - 1, begin + int(fraction * (end - begin)))
+
+
+def _span(reference: Timeline, layer: int) -> tuple[int, int]:
+    begin = int(reference.ends[layer - 1]) if layer else 0
+    return begin, int(reference.ends[layer])
+
+
+def layer_at(reference: Timeline, cycle: int) -> str:
+    """Name of the layer that the machine works on in ``cycle``."""
+    index = min(int(np.searchsorted(reference.ends, cycle, side="right")), len(reference.layers) - 1)
+    return reference.layers[index]

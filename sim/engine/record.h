@@ -1,0 +1,108 @@
+// What runs leave behind: accesses of the buffers, changes of token counters, read bursts, and every write of memory with the bytes before and after
+// it, so that memory can be put back to any moment of the fault-free run.
+#pragma once
+
+#include <unordered_map>
+
+#include "machine.h"
+
+namespace {
+
+constexpr int MAX_BUS_BYTES = 64;
+
+struct Write {
+    uint64_t cycle, address, block;  // address of the beat, and the aligned block around it
+    uint8_t before[MAX_BUS_BYTES], after[MAX_BUS_BYTES];
+};
+
+struct Request {  // burst of reads, accepted in `cycle`
+    uint64_t cycle, address, bytes;
+};
+
+struct Difference {
+    std::vector<uint64_t> blocks, cycles;  // cycle of the faulty run's last write, all ones if it never wrote the block
+    std::vector<uint8_t> bytes;            // of each block: fault-free, faulty
+};
+
+bool g_faulty = false, g_tracing = false;
+std::vector<Write> g_log, g_journal;  // writes of the fault-free run; of the faulty run since it was forked
+size_t g_place = 0;                   // so many writes of the log are in memory
+std::vector<Request> g_requests;
+std::vector<uint64_t> g_accesses, g_token_changes;
+Difference g_difference;
+
+uint64_t block_bytes(uint64_t block) { return std::min<uint64_t>(MAX_BUS_BYTES, g_memory.size - block); }
+
+void trace_accesses() {
+    for (size_t i = 0; i < g_buffers.size(); ++i) {
+        const Buffer& b = g_buffers[i];
+        const uint64_t head = g_cycle << 24 | i << 1;
+        if (value(b.rd_en)) g_accesses.push_back(head | value(b.rd_addr) << 4);
+        if (value(b.wr_en)) g_accesses.push_back(head | value(b.wr_addr) << 4 | 1);
+    }
+    for (size_t i = 0; i < g_tokens.size(); ++i) {
+        Token& t = g_tokens[i];
+        const uint64_t count = value(t.count), state = count << 1 | (!count && value(t.valid) && value(t.pop));
+        if (state != t.seen) g_token_changes.push_back(g_cycle << 24 | i << 16 | state);
+        t.seen = state;
+    }
+    const Signals& s = g_signals;
+    if (value(s.m_arvalid) && g_memory.ar_ready)
+        g_requests.push_back({g_cycle + 1, value(s.m_araddr), (value(s.m_arlen) + 1) << value(s.m_arsize)});
+}
+
+// From the falling edge of a cycle to that of the next.
+void step() {
+    if (g_tracing) trace_accesses();
+    if (!value(g_signals.m_wvalid) || !g_memory.w_ready || g_memory.writes.empty()) return toggle();
+    Write write;
+    write.address = g_memory.writes.front().beat_address();
+    write.block = write.address & ~static_cast<uint64_t>(MAX_BUS_BYTES - 1);
+    if (write.block >= g_memory.size) return toggle();
+    const uint64_t count = block_bytes(write.block);
+    std::memcpy(write.before, g_memory.data + write.block, count);
+    toggle();
+    write.cycle = g_cycle;
+    std::memcpy(write.after, g_memory.data + write.block, count);
+    (g_faulty ? g_journal : g_log).push_back(write);
+    if (!g_faulty) g_place = g_log.size();
+}
+
+// Memory as after the first `place` writes of the fault-free run.
+void seek(size_t place) {
+    for (; g_place < place; ++g_place)
+        std::memcpy(g_memory.data + g_log[g_place].block, g_log[g_place].after, block_bytes(g_log[g_place].block));
+    for (; g_place > place; --g_place)
+        std::memcpy(g_memory.data + g_log[g_place - 1].block, g_log[g_place - 1].before, block_bytes(g_log[g_place - 1].block));
+}
+
+void undo_journal() {
+    for (auto write = g_journal.rbegin(); write != g_journal.rend(); ++write)
+        std::memcpy(g_memory.data + write->block, write->before, block_bytes(write->block));
+    g_journal.clear();
+}
+
+// Blocks in which memory differs from that of the fault-free run in the same cycle.
+void compare_memory() {
+    std::unordered_map<uint64_t, const uint8_t*> expected;
+    std::unordered_map<uint64_t, uint64_t> written;
+    for (const Write& write : g_journal) {
+        expected.emplace(write.block, write.before);  // the first one: as forked
+        written[write.block] = write.cycle;
+    }
+    for (size_t i = g_place; i < g_log.size() && g_log[i].cycle <= g_cycle; ++i) expected[g_log[i].block] = g_log[i].after;
+    Difference& d = g_difference;
+    d = Difference();
+    for (const auto& [block, bytes] : expected) {
+        const uint64_t count = block_bytes(block);
+        if (!std::memcmp(g_memory.data + block, bytes, count)) continue;
+        d.blocks.push_back(block);
+        d.cycles.push_back(written.count(block) ? written[block] : UINT64_MAX);
+        d.bytes.resize(2 * MAX_BUS_BYTES * d.blocks.size());
+        uint8_t* const place = d.bytes.data() + d.bytes.size() - 2 * MAX_BUS_BYTES;
+        std::memcpy(place, bytes, count);
+        std::memcpy(place + MAX_BUS_BYTES, g_memory.data + block, count);
+    }
+}
+
+}  // namespace

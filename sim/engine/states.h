@@ -1,0 +1,122 @@
+// Equality of states: hashes of registers, memory queues and live buffer words, and states that never change again.
+#pragma once
+
+#include "record.h"
+
+namespace {
+
+uint64_t g_words64 = 0;          // 64-bit words of a live set
+std::vector<uint64_t> g_points;  // cycles in which states are compared, ascending
+size_t g_point = 0;              // the first of them that is not before g_cycle
+std::vector<uint64_t> g_live, g_control_hash, g_buffer_hash;
+std::vector<uint8_t> g_boundary;                       // points at which different buffers are worth a look
+std::vector<uint8_t> g_observer;  // of each register: nothing depends on it but what the host reads at the end
+
+uint64_t mix(uint64_t a, uint64_t b) {
+    const auto product = static_cast<unsigned __int128>(a ^ 0x9E3779B97F4A7C15ull) * (b ^ 0xD6E8FEB86659FD93ull);
+    return static_cast<uint64_t>(product) ^ static_cast<uint64_t>(product >> 64);
+}
+
+uint64_t hash_bytes(uint64_t hash, const uint8_t* data, uint64_t bytes) {
+    for (; bytes >= 8; bytes -= 8, data += 8) {
+        uint64_t word;
+        std::memcpy(&word, data, 8);
+        hash = mix(hash, word) + word;
+    }
+    if (bytes) {
+        uint64_t word = 0;
+        std::memcpy(&word, data, bytes);
+        hash = mix(hash, word) + word + bytes;
+    }
+    return hash;
+}
+
+uint64_t hash_burst(uint64_t hash, const Burst& b) {
+    const uint64_t wait = b.due > g_memory.now ? b.due - g_memory.now : 0;
+    hash = mix(hash, b.address);
+    hash = mix(hash, wait);
+    hash = mix(hash, static_cast<uint64_t>(b.beats) << 32 | b.done);
+    return mix(hash, static_cast<uint64_t>(b.size) << 32 | b.type << 16 | b.id << 8 | b.response);
+}
+
+// Everything but the buffers and the observers; times are relative, because only differences of them act.
+uint64_t hash_control() {
+    const Memory& m = g_memory;
+    uint64_t hash = mix(m.random, (m.next_read > m.now ? m.next_read - m.now : 0) << 20 |
+                                      (m.next_write > m.now + 1 ? m.next_write - m.now : 0));
+    for (const auto* queue : {&m.reads, &m.writes, &m.responses}) {
+        hash = mix(hash, queue->size());
+        for (const Burst& burst : *queue) hash = hash_burst(hash, burst);
+    }
+    hash = hash_burst(hash_burst(hash, m.read_now), m.response_now);
+    hash = hash_bytes(hash, m.beat, sizeof m.beat);
+    hash = mix(hash, m.beat_response | m.reading << 8 | m.ar_ready << 9 | m.aw_ready << 10 | m.w_ready << 11 |
+                         m.r_valid << 12 | m.b_valid << 13);
+    for (const Held& held : m.held) {
+        hash = mix(hash, held.waiting);
+        if (held.waiting) hash = hash_bytes(hash, held.payload.data(), held.payload.size());
+    }
+    for (size_t i = 0; i < g_registers.size(); ++i)
+        if (!g_observer[i]) hash = hash_bytes(hash, g_registers[i].data, g_registers[i].size());
+    return hash;
+}
+
+uint64_t hash_word(uint64_t bit, const uint8_t* data, uint64_t bytes) { return hash_bytes(mix(~bit, bit), data, bytes); }
+
+// A sum over the live words of a point: what one word adds to it can be exchanged (fe_word_hash).
+uint64_t hash_buffers(size_t point) {
+    const uint64_t* const live = &g_live[point * g_words64];
+    uint64_t hash = 0;
+    for (const Buffer& b : g_buffers) {
+        for (uint32_t word = 0; word < b.memory.words; ++word) {
+            const uint64_t bit = b.first_bit + word;
+            const uint64_t rest = live[bit / 64] >> (bit % 64);
+            if (!rest) {
+                word += static_cast<uint32_t>(63 - bit % 64);
+                continue;
+            }
+            if (rest & 1) hash += hash_word(bit, b.memory.data + static_cast<uint64_t>(word) * b.memory.bytes, b.memory.bytes);
+        }
+    }
+    return hash;
+}
+
+void find_point() {
+    g_point = static_cast<size_t>(std::lower_bound(g_points.begin(), g_points.end(), g_cycle) - g_points.begin());
+}
+
+// Whether states are compared in this cycle; time must only have moved forward since find_point().
+bool at_point() {
+    while (g_point < g_points.size() && g_points[g_point] < g_cycle) ++g_point;
+    return g_point < g_points.size() && g_points[g_point] == g_cycle;
+}
+
+// A copy of all storage but the cycle counter.
+void copy_storage(std::vector<uint8_t>& copy) {
+    copy.clear();
+    for (const Var& var : g_registers)
+        if (var.data != g_signals.cycles.data) copy.insert(copy.end(), var.data, var.data + var.size());
+    for (const Buffer& b : g_buffers) copy.insert(copy.end(), b.memory.data, b.memory.data + b.memory.size());
+}
+
+// If one step changes nothing but the cycle counter while the bus is idle, no step ever will until the watchdog expires,
+// which is all that depends on the counter: goes to the cycle before that, or to `limit`. Steps once in any case.
+void skip_frozen(uint64_t limit) {
+    static std::vector<uint8_t> before, after;
+    const uint64_t now = g_memory.now, clock = value(g_signals.cycles), watchdog = value(g_signals.watchdog);
+    copy_storage(before);
+    step();
+    if (g_memory.now != now || g_cycle >= limit) return;
+    copy_storage(after);
+    if (before != after) return;
+    const uint64_t counts = value(g_signals.cycles) - clock;
+    uint64_t cycles = limit - g_cycle;
+    if (counts > 1 || (counts && watchdog == clock + 1)) return;
+    if (counts && watchdog > clock) cycles = std::min(cycles, watchdog - clock - 2);
+    g_cycle += cycles;
+    g_context->timeInc(2 * HALF_PERIOD * cycles);
+    put(g_signals.cycles, value(g_signals.cycles) + counts * cycles);
+    g_top->eval();
+}
+
+}  // namespace

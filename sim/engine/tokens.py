@@ -1,0 +1,47 @@
+"""When the fault-free run looks at its token counters, and what follows for upsets in them.
+
+A counter acts on nothing but the gate of the instruction queue that takes its tokens (`fitact_issue`), and only while
+the instruction there needs a token: a surplus token matters when the gate waits with the counter at 0. Until then the
+run is the fault-free one but for the surplus.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+FULL = 255
+"""A token that comes to a counter at this value is lost."""
+
+
+@dataclass(frozen=True, eq=False)
+class TokenTrace:
+    """Changes of every counter: ``cycle``, ``count`` (int64) and whether the gate ``waits``, ascending, per counter."""
+
+    names: tuple[str, ...]
+    changes: tuple[tuple[np.ndarray, np.ndarray, np.ndarray], ...]
+
+    @staticmethod
+    def from_records(names: Sequence[str], records: np.ndarray) -> TokenTrace:
+        """From the engine's records (``cycle << 24 | counter << 16 | count << 1 | waits``)."""
+        number = records >> np.uint64(16) & np.uint64(0xFF)
+        parts = []
+        for counter in range(len(names)):
+            part = records[number == counter].astype(np.int64)
+            parts.append((part >> 24, part >> 1 & 0xFF, (part & 1).astype(bool)))
+        return TokenTrace(tuple(names), tuple(parts))
+
+    def moved(self, path: str, mask: int, cycle: int) -> tuple[int, int] | None:
+        """Cycle and mask of an equal upset of the counter ``path``, as late as possible; None if it is never seen.
+
+        Raises ValueError if ``path`` is no counter.
+        """
+        cycles, counts, waits = self.changes[self.names.index(path)]
+        now = int(np.searchsorted(cycles, cycle, side="right")) - 1
+        surplus = (int(counts[now]) ^ mask) - int(counts[now])
+        if surplus < 0 or waits[now] or int(counts.max()) + surplus >= FULL:
+            return cycle, mask
+        later = np.flatnonzero(waits[now:])
+        return (int(cycles[now + later[0]]), surplus) if len(later) else None

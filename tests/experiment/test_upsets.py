@@ -1,0 +1,103 @@
+"""Upsets of `fitact sim`: where they strike, that dead means dead, and the sample for cocotb."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from fitact_hw.campaign.engine import Engine
+from fitact_hw.campaign.plan import Subject, timing
+from fitact_hw.errors import FitActError
+from fitact_hw.experiment import struck, upsets
+from fitact_hw.experiment.timeline import Timeline
+from fitact_hw.faults import Shape
+from sim.bench import Simulator
+from sim.job import EVERYTHING, Job, Status
+from tests.campaign.conftest import make_case
+from tests.sim.machines import TINY
+
+COUNT = 35
+
+
+@pytest.fixture(scope="module")
+def drawn() -> tuple[upsets.Draw, Engine]:
+    """Upsets of a small network."""
+    engine, case = Engine(TINY), make_case("neuron")
+    facts = engine.facts(*case.arguments[:3])
+    return upsets.draw(upsets.structure_sites(TINY), facts.cycles, facts.accesses, COUNT, seed=3), engine
+
+
+def test_live_bits_evenly_and_the_same_for_another_scheme(drawn: tuple[upsets.Draw, Engine]) -> None:
+    draw, engine = drawn
+    facts = engine.facts(*make_case("neuron").arguments[:3])
+    assert Counter(event.structure for event in draw.events) == dict.fromkeys(upsets.structure_sites(TINY), 5)
+    base = timing("fitact", facts)
+    slow = Timeline("slow", base.layers, base.ends * 2, base.cycles * 2)  # a scheme that takes twice as long
+    for event in draw.events:
+        other = upsets.moved(event, base, slow)
+        assert [(u.site, u.word, u.mask) for u in event.upsets] == [(u.site, u.word, u.mask) for u in other.upsets]
+        assert abs(other.cycle - 2 * event.cycle) <= 2
+        for upset in event.upsets:
+            if upset.site in facts.accesses.names:
+                assert facts.accesses.next_read(upset.site, upset.word, upset.cycle) is not None
+    assert draw.live["pe_registers"] == (5, 5)
+    assert all(kept == 5 <= tried for kept, tried in draw.live.values())
+
+
+def test_dead_points_change_nothing_in_the_rtl(drawn: tuple[upsets.Draw, Engine]) -> None:
+    _, engine = drawn
+    case = make_case("neuron")
+    facts = engine.facts(*case.arguments[:3])
+    dead = []
+    for name, group in upsets.structure_sites(TINY).items():
+        events = [
+            e for e in upsets.points({name: group}, facts.cycles, seed=4) if not upsets.is_live(e, facts.accesses)
+        ]
+        dead += events[:12]
+    assert len(dead) == 6 * 12  # of every buffer; PE registers count as live
+    jobs = [Job(case.program, case.memory, event.upsets, keep=(EVERYTHING,)) for event in dead]
+    clean, *results = Simulator(TINY).run([Job(case.program, case.memory, keep=(EVERYTHING,)), *jobs])
+    for event, result in zip(dead, results, strict=True):
+        assert (result.status, result.cycles) == (Status.DONE, clean.cycles), event.id
+        np.testing.assert_array_equal(result.regions[EVERYTHING], clean.regions[EVERYTHING], err_msg=event.id)
+
+
+def test_too_many_upsets_for_few_live_points(
+    drawn: tuple[upsets.Draw, Engine], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _, engine = drawn
+    facts = engine.facts(*make_case("neuron").arguments[:3])
+    monkeypatch.setattr(upsets, "MOST_DRAWS", 64)
+    with pytest.raises(FitActError, match="ask for fewer upsets"):
+        upsets.draw(upsets.structure_sites(TINY), facts.cycles, facts.accesses, 7 * 60, 1, Shape.SINGLE)
+
+
+def test_cross_check_takes_every_way_and_finds_a_wrong_verdict(
+    drawn: tuple[upsets.Draw, Engine], tmp_path: Path
+) -> None:
+    draw, engine = drawn
+    case = make_case("neuron")
+    events = draw.events
+    verdicts = engine.run(*case.arguments, events)
+    items = [struck.Injection(k, 0, event, v) for k, (event, v) in enumerate(zip(events, verdicts, strict=True))]
+    ways = {verdict.way for verdict in verdicts}
+    chosen = struck.choose(items, 6, 1, "fitact")
+    assert {item.verdict.way for item in chosen} == ways
+    assert len({item.number for item in chosen}) == 6
+    timeline = timing("fitact", engine.facts(*case.arguments[:3]))
+    subject = Subject(case.network, case.program, case.image)
+    fault_free = case.trace[case.program.logits].reshape(1, -1)
+    checks = struck.make_checks(subject, timeline, fault_free, items, seed=1)
+    simulator = Simulator(TINY)
+    names = struck.cross_check(simulator, checks, tmp_path, lambda done, total: None)
+    assert len(names) == 4
+    wrong = replace(checks[2].injection, verdict=replace(checks[2].injection.verdict, logits=fault_free + 1))
+    checks[2] = replace(checks[2], injection=wrong)
+    with pytest.raises(
+        FitActError, match=rf"upset {names[2]} gave another .* fitact replay --results .* --fault {names[2]}"
+    ):
+        struck.cross_check(simulator, checks, tmp_path, lambda done, total: None)
