@@ -119,7 +119,7 @@ def write_trace(path: Path, trace: Trace) -> None:
         try:
             with part.open("wb") as stream:
                 arrays = {"tokens": trace.tokens, "requests": trace.requests, "writes": trace.writes}
-                arrays["cycles"] = np.int64(accesses.cycles)
+                arrays["cycles"] = np.array(accesses.cycles, np.int64)
                 np.savez_compressed(stream, **keys, **arrays)  # type: ignore[arg-type]
             part.replace(path)
         finally:
