@@ -1,8 +1,8 @@
 // Activation of a lane: linear, ReLU, clip or saturate, with the bound register of its neuron.
 //
-// A stage of its own (A3): the comparators work beside the select of the saturated word, behind registers on both
-// sides, so that the stage of the shifter, not this one, limits the lane. `bound` enters its register in A2, while `value` is
-// rounded. HAS_BOUND = 0 leaves out register and comparators; `bound` is ignored and act_mode[1] must stay 0.
+// A stage of its own (A3) with registers on both sides, so that the stage of the shifter, not this one, limits the
+// lane. `bound` enters its register in A2, while `value` is rounded. HAS_BOUND = 0 leaves out register and comparators;
+// `bound` is ignored and act_mode[1] must stay 0.
 
 `default_nettype none
 

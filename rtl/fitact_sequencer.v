@@ -341,19 +341,12 @@ module fitact_sequencer #(
 
             always @(posedge clk) if (begin_gemm) neuron_bounds_q <= instr_neuron_bounds;
 
-            fitact_bound_walk #(
-                .WALK(BOUND_WALK),
-                .PACK_W(BOUND_PACK_W)
-            ) u_bound_walk (
+            fitact_bound_walk #(.WALK(BOUND_WALK), .PACK_W(BOUND_PACK_W)) u_bound_walk (
                 .clk(clk),
-                .begin_gemm(begin_gemm),
-                .begin_tile(begin_tile),
-                .step(stream_q),
-                .last_col(last_col),
-                .last_row(last_row),
+                .begin_gemm(begin_gemm), .begin_tile(begin_tile), .step(stream_q),
+                .last_col(last_col), .last_row(last_row),
                 .base(instr_bound_base),
-                .place(bound),
-                .fresh(bound_fresh)
+                .place(bound), .fresh(bound_fresh)
             );
 
             wire bound_used   = leaves && neuron_bounds_q;

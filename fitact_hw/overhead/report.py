@@ -158,7 +158,7 @@ NOTES = (
     "  last layer) and the one activation that the scheme needs, tied off in `fitact_clamp_mode.v`; synthesis",
     "  removes the rest. The clamp is a stage of its own, mapped on its own; the rest of the lane is one block that",
     "  all share. *FitAct, all modes* is the lane as it is generated and simulated.",
-    "* A *small* bound buffer has a sixteenth of the configured words: the compiler then cuts tiles so small that",
+    "* A *small* bound buffer has a quarter of the configured words: the compiler then cuts tiles so small that",
     "  the bounds of two fit, one in use and the next one arriving by DMA. No machine holds those of a whole layer.",
     "  4-bit bounds are decoded in front of the lane's bound register. A buffer of fewer than 8 words is made of",
     "  flip-flops (`small buffers`); its energy is not counted.",

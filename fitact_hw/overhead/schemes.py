@@ -8,8 +8,8 @@ from fitact_hw.config import PATCH_SIDE, SHIFT_BITS, AcceleratorConfig, BoundFor
 from fitact_hw.errors import FitActError
 from fitact_hw.isa import ActMode
 
-SMALL_SHARE = 16
-"""A small bound buffer has this fraction of the configured words: two tiles, one used and one being loaded."""
+SMALL_SHARE = 4
+"""A small bound buffer has the configured words divided by this: the least that costs AlexNet no DMA traffic."""
 
 LEAST_BOUND_WORDS = 2
 
@@ -85,7 +85,7 @@ def machine(config: AcceleratorConfig, scheme: Scheme) -> AcceleratorConfig:
 
 
 def _bound_words(config: AcceleratorConfig, scheme: Scheme) -> int:
-    """Words that hold the bounds of as many pixels as the configured buffer, or of a sixteenth of them."""
+    """Words that hold the bounds of as many pixels as the configured buffer, or of a part of them."""
     if scheme.bounds is Granularity.CHANNEL:
         return LEAST_BOUND_WORDS
     pixels = config.bound_words // (SMALL_SHARE if scheme.small else 1)

@@ -26,7 +26,7 @@ def test_lists_libraries(app: typer.Typer, monkeypatch: pytest.MonkeyPatch, tmp_
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setenv("COLUMNS", "300")
-    shown = CliRunner().invoke(app, ["--list-pdks"])
+    shown = CliRunner().invoke(app, ["overhead", "--list-pdks"])
     assert shown.exit_code == 0
     assert str(compact.PATH) in shown.output
     assert "ciel enable" in shown.output
@@ -45,8 +45,15 @@ def test_lists_libraries(app: typer.Typer, monkeypatch: pytest.MonkeyPatch, tmp_
     ],
 )
 def test_bad_input_is_one_clear_line(app: typer.Typer, tmp_path: Path, arguments: list[str], message: str) -> None:
-    run = CliRunner().invoke(app, [*arguments, "--out", str(tmp_path)])
+    run = CliRunner().invoke(app, ["overhead", *arguments, "--out", str(tmp_path)])
     assert isinstance(run.exception, FitActError | GoldenError)
     assert message in str(run.exception)
     assert "\n" not in str(run.exception)
     assert not list(tmp_path.rglob("overhead.json"))
+
+
+def test_compare_and_lanes_refuse_bad_input(app: typer.Typer, tmp_path: Path) -> None:
+    for arguments in (["overhead-compare", str(tmp_path / "no.json")], ["overhead-lanes", "--liberty", "nosuch.lib"]):
+        run = CliRunner().invoke(app, arguments)
+        assert isinstance(run.exception, FitActError)
+        assert str(run.exception).count("\n") == 0
