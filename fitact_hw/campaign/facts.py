@@ -112,15 +112,14 @@ def read_trace(path: Path, library: Library) -> Trace | None:
 def write_trace(path: Path, trace: Trace) -> None:
     """Keep a trace; whole or not at all. A full disk or a folder that cannot be written costs time later, no result."""
     accesses = trace.accesses
-    keys = {f"keys{n}": np.diff(keys, prepend=np.uint64(0)) for n, keys in enumerate(accesses.keys)}
+    arrays = {f"keys{n}": np.diff(keys, prepend=np.uint64(0)) for n, keys in enumerate(accesses.keys)}
+    arrays |= {"tokens": trace.tokens, "requests": trace.requests, "writes": trace.writes}
     part = path.with_name(f"{path.name}.{os.getpid()}.part")
     with contextlib.suppress(OSError):
         path.parent.mkdir(exist_ok=True)
         try:
             with part.open("wb") as stream:
-                arrays = {"tokens": trace.tokens, "requests": trace.requests, "writes": trace.writes}
-                arrays["cycles"] = np.array(accesses.cycles, np.int64)
-                np.savez_compressed(stream, **keys, **arrays)  # type: ignore[arg-type]
+                np.savez_compressed(stream, allow_pickle=False, **arrays, cycles=np.int64(accesses.cycles))
             part.replace(path)
         finally:
             part.unlink(missing_ok=True)

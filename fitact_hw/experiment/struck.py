@@ -36,7 +36,7 @@ BASE = "fitact"
 MOST_IMAGES, IMAGE_CYCLES = 2, 2_000_000
 """The upsets of a scheme are spread over so many images, fewer if their fault-free runs would take more cycles."""
 
-MOST_CHECKS, CHECK_CYCLES = 4, 2_000_000
+MOST_CHECKS, CHECK_CYCLES = 3, 2_000_000
 """So many upsets of a scheme are repeated through cocotb, fewer (but one) if these runs would take more cycles."""
 
 

@@ -127,7 +127,8 @@ def _copied(address: int | None, dtype: np.dtype, count: int) -> np.ndarray:
     """``count`` items of C memory as an array of its own."""
     if not count or address is None:
         return np.empty(0, dtype)
-    return np.frombuffer(ctypes.string_at(address, count * dtype.itemsize), dtype).copy()
+    content = memoryview((ctypes.c_char * (count * dtype.itemsize)).from_address(address)).cast("B")
+    return np.frombuffer(content, dtype).copy()
 
 
 class Library:
