@@ -124,7 +124,7 @@ class AcceleratorConfig(BaseModel):
     activation_words: int = 4096
     weight_words: int = 2048
     bias_words: int = 64
-    bound_words: int = 1024
+    bound_words: int = 256
     accumulator_words: int = 512
     output_words: int = 1024
     queue_depth: int = 4

@@ -13,12 +13,12 @@ from fitact_hw.overhead.cost import Cost, delta
 from fitact_hw.overhead.metrics import Metric, Results
 from fitact_hw.overhead.schemes import BASELINE, Scheme
 
-CHEAP = ("code4", "code4_small", "patch", "patch_code4", "channel")
+CHEAP = ("code4", "patch", "patch_code4", "channel")
 """Schemes that share bounds or store them as codes."""
 
 TABLES: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("Bounded activations", ("unprotected", "ranger", "clipact", "fitact", "fitact_all")),
-    ("Cheaper bounds", ("unprotected", "fitact", "fitact_small", *CHEAP)),
+    ("Cheaper bounds", ("unprotected", "fitact_deep", "fitact", *CHEAP)),
     ("For comparison: protected buffers, triplicated lanes", ("unprotected", "parity", "secded", "tmr")),
 )
 
@@ -28,11 +28,10 @@ SHORT = {
     "clipact": "Clip-Act",
     "fitact": "FitAct",
     "fitact_all": "FitAct, all modes",
-    "fitact_small": "FitAct, small buffer",
+    "fitact_deep": "FitAct, deep buffer",
     "code4": "4-bit bounds",
-    "code4_small": "4-bit, small buffer",
-    "patch": "2x2 patches, small",
-    "patch_code4": "4-bit patches, small",
+    "patch": "2x2 patches",
+    "patch_code4": "4-bit patches",
     "channel": "channels",
     "parity": "parity",
     "secded": "SECDED",
@@ -158,8 +157,8 @@ NOTES = (
     "  last layer) and the one activation that the scheme needs, tied off in `fitact_clamp_mode.v`; synthesis",
     "  removes the rest. The clamp is a stage of its own, mapped on its own; the rest of the lane is one block that",
     "  all share. *FitAct, all modes* is the lane as it is generated and simulated.",
-    "* A *small* bound buffer has a quarter of the configured words: the compiler then cuts tiles so small that",
-    "  the bounds of two fit, one in use and the next one arriving by DMA. No machine holds those of a whole layer.",
+    "* The bound buffer holds the bounds of the tile in work and of the next one, which arrives by DMA; no machine",
+    "  holds those of a whole layer. A *deep* one has four times the configured words.",
     "  4-bit bounds are decoded in front of the lane's bound register. A buffer of fewer than 8 words is made of",
     "  flip-flops (`small buffers`); its energy is not counted.",
     "* Protection is the generator's own: one code word for each lane of a buffer word, so SECDED adds 5 bits to 8.",

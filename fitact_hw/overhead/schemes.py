@@ -8,8 +8,8 @@ from fitact_hw.config import PATCH_SIDE, SHIFT_BITS, AcceleratorConfig, BoundFor
 from fitact_hw.errors import FitActError
 from fitact_hw.isa import ActMode
 
-SMALL_SHARE = 4
-"""A small bound buffer has the configured words divided by this: the least that costs AlexNet no DMA traffic."""
+DEEP = 4
+"""A deep bound buffer has this many times the configured words."""
 
 LEAST_BOUND_WORDS = 2
 
@@ -19,8 +19,8 @@ class Scheme:
     """One machine of the comparison.
 
     ``mode``: the one activation its lanes have beside linear; None: all modes of the generated lane, as
-    simulated. ``protection`` of every buffer word; ``copies`` of each lane (3: with a voter). ``bound_format`` and
-    size of the bound buffer: a small one holds the bounds of small tiles, which DMA loads one tile ahead.
+    simulated. ``protection`` of every buffer word; ``copies`` of each lane (3: with a voter). ``bound_format`` of the
+    bound buffer; it holds the bounds of as many pixels as the configured one, or ``DEEP`` times as many.
     """
 
     key: str
@@ -30,7 +30,7 @@ class Scheme:
     protection: Protection = Protection.NONE
     copies: int = 1
     bound_format: BoundFormat = BoundFormat.WORD
-    small: bool = False
+    deep: bool = False
 
     @property
     def activation(self) -> str:
@@ -44,15 +44,14 @@ SCHEMES = (
     Scheme("clipact", "Clip-Act (layer bound, zeroes)", Granularity.LAYER, ActMode.CLIP),
     Scheme("fitact", "FitAct (neuron bounds, zeroes)", Granularity.NEURON, ActMode.CLIP),
     Scheme("fitact_all", "FitAct, lane with all modes", Granularity.NEURON, None),
+    Scheme("fitact_deep", "FitAct, deep bound buffer", Granularity.NEURON, ActMode.CLIP, deep=True),
     *(
-        Scheme(key, title, bounds, ActMode.CLIP, bound_format=form, small=small)
-        for key, title, bounds, form, small in (
-            ("fitact_small", "FitAct, small bound buffer", Granularity.NEURON, BoundFormat.WORD, True),
-            ("code4", "FitAct, 4-bit bounds", Granularity.NEURON, BoundFormat.CODE, False),
-            ("code4_small", "FitAct, 4-bit bounds, small buffer", Granularity.NEURON, BoundFormat.CODE, True),
-            ("patch", "a bound for each 2x2 patch, small buffer", Granularity.PATCH, BoundFormat.WORD, True),
-            ("patch_code4", "4-bit bound for each 2x2 patch, small", Granularity.PATCH, BoundFormat.CODE, True),
-            ("channel", "a bound for each channel", Granularity.CHANNEL, BoundFormat.WORD, True),
+        Scheme(key, title, bounds, ActMode.CLIP, bound_format=form)
+        for key, title, bounds, form in (
+            ("code4", "FitAct, 4-bit bounds", Granularity.NEURON, BoundFormat.CODE),
+            ("patch", "a bound for each 2x2 patch", Granularity.PATCH, BoundFormat.WORD),
+            ("patch_code4", "4-bit bound for each 2x2 patch", Granularity.PATCH, BoundFormat.CODE),
+            ("channel", "a bound for each channel", Granularity.CHANNEL, BoundFormat.WORD),
         )
     ),
     Scheme("parity", "ReLU, parity on the buffers", Granularity.NONE, ActMode.RELU, Protection.PARITY),
@@ -85,10 +84,10 @@ def machine(config: AcceleratorConfig, scheme: Scheme) -> AcceleratorConfig:
 
 
 def _bound_words(config: AcceleratorConfig, scheme: Scheme) -> int:
-    """Words that hold the bounds of as many pixels as the configured buffer, or of a part of them."""
+    """Words that hold the bounds of as many pixels as the configured buffer, or of more."""
     if scheme.bounds is Granularity.CHANNEL:
         return LEAST_BOUND_WORDS
-    pixels = config.bound_words // (SMALL_SHARE if scheme.small else 1)
+    pixels = config.bound_words * (DEEP if scheme.deep else 1)
     shared = PATCH_SIDE**2 if scheme.bounds is Granularity.PATCH else 1
     return max(LEAST_BOUND_WORDS, pixels // (shared * config.bounds_per_lane))
 

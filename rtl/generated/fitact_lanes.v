@@ -17,8 +17,8 @@ module fitact_lanes #(
     parameter ACC_ADDR_W   = 9,
     parameter BIAS_ADDR_W  = 6,
     parameter OUT_ADDR_W   = 10,
-    parameter BOUND_ADDR_W = 10,
-    parameter TOKEN_W      = 62
+    parameter BOUND_ADDR_W = 8,
+    parameter TOKEN_W      = 60
 ) (
     input  wire                        clk,
     input  wire                        rst_n,

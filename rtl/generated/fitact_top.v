@@ -31,8 +31,8 @@ module fitact_top #(
     parameter WGT_ADDR_W   = 11,
     parameter BIAS_DEPTH   = 64,
     parameter BIAS_ADDR_W  = 6,
-    parameter BOUND_DEPTH  = 1024,
-    parameter BOUND_ADDR_W = 10,
+    parameter BOUND_DEPTH  = 256,
+    parameter BOUND_ADDR_W = 8,
     parameter ACC_DEPTH    = 512,
     parameter ACC_ADDR_W   = 9,
     parameter OUT_DEPTH    = 1024,
@@ -117,7 +117,7 @@ module fitact_top #(
     localparam BIAS_LANE_W     = ACC_W + SHIFT_W;  // bias and shift of one column
     localparam BIAS_SLOT       = 64;               // bits from one bias lane to the next in memory
     localparam LOAD_DATA_W     = 1024;             // widest word in memory
-    localparam TOKEN_W         = 62;               // a pixel's token, see fitact_epilogue.v
+    localparam TOKEN_W         = 60;               // a pixel's token, see fitact_epilogue.v
     // cycles from a pixel at the array's edge to its accumulator read
     localparam TOKEN_DELAY     = ROWS + COLS - 2;
     localparam TOKEN_COUNT_W   = 8;                // a counter of tokens between two units

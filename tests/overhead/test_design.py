@@ -156,8 +156,8 @@ def test_protection_adds_check_bits_and_codecs(machines: dict[str, Machine]) -> 
 
 def test_cheap_bounds_take_less_memory(machines: dict[str, Machine]) -> None:
     bits = {key: sum(b.bits for b in machine.buffers if b.name == "bound") for key, machine in machines.items()}
-    assert bits["fitact"] == 2 * bits["code4"] == 4 * bits["fitact_small"]
-    assert bits["fitact_small"] > bits["code4_small"] > bits["patch"] > bits["patch_code4"] > 0
+    assert bits["fitact_deep"] == 4 * bits["fitact"] == 8 * bits["code4"]
+    assert bits["code4"] > bits["patch"] > bits["patch_code4"] > 0
     assert bits["channel"] == 0
     small = [use for use in machines["channel"].uses if use.block.name == SRAM_MODULE]
     assert [(use.unit, use.count) for use in small] == [("small buffers", 1)], "two words are flip-flops"

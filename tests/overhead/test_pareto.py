@@ -57,7 +57,7 @@ def test_the_front_is_what_nothing_beats(tmp_path: Path, monkeypatch: pytest.Mon
     monkeypatch.setattr(pareto, "split_lines", lambda costs: lines)
     result = pareto.evaluate(dict.fromkeys(areas), [path], 8, 1e-5)  # type: ignore[arg-type]
     assert {p.scheme for p in result.points if p.front} == {"unprotected", "clipact", "channel"}
-    assert result.missing == ("2x2 patches, small (needs patch-clip-word)",)
+    assert result.missing == ("2x2 patches (needs patch-clip-word)",)
     assert next(p for p in result.points if p.scheme == "tmr").accuracy_percent == 10
     page = "\n".join(pareto.markdown(result))
     assert page.count("**Pareto front**") == 3
