@@ -19,7 +19,7 @@ def overhead(
     config: ConfigOption = None,
     models: Annotated[
         str, typer.Option("--models", help="networks for memory, latency and energy, comma between")
-    ] = "alexnet",
+    ] = "alexnet,vgg16,resnet50",
     liberty: Annotated[
         str | None,
         typer.Option(
