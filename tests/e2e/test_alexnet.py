@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from fitact_hw.experiment.inputs import SCHEMES
 from fitact_hw.faults import Outcome
 from tests.e2e.conftest import Run
 
@@ -37,7 +38,7 @@ def test_whole_network_is_bit_exact_and_struck(fitact: Run, folder: Path) -> Non
     assert [row["rtl"] for row in record["classes"]] == [row["golden"] for row in record["classes"]]
     assert (folder / "upsets.png").stat().st_size > 10_000
     schemes = {row["scheme"] for row in rows}
-    assert schemes == {"unprotected", "ranger", "clipact", "fitact"}
+    assert schemes == set(SCHEMES)
     assert len(rows) == FAULTS * len(schemes)
     assert {row["outcome"] for row in rows} <= {outcome.value for outcome in Outcome}
     assert all(row["violation"] == "" for row in rows)
