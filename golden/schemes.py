@@ -6,10 +6,12 @@ A further scheme is one more entry here and a function that finds its bounds (:m
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
-from golden.activations import Mode
 from golden.errors import GoldenError
+
+if TYPE_CHECKING:  # it needs torch, and the command line lists schemes
+    from golden.activations import Mode
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,13 @@ from fitact_hw.campaign.store import Row
 REFERENCE = "fitact"
 """The scheme that the others are compared with, if the campaign has it (else the first)."""
 
-SCHEME_NAMES = {"unprotected": "unprotected", "ranger": "Ranger", "clipact": "Clip-Act", "fitact": "FitAct"}
+SCHEME_NAMES = {
+    "unprotected": "unprotected",
+    "ranger": "Ranger",
+    "clipact": "Clip-Act",
+    "proact": "ProAct",
+    "fitact": "FitAct",
+}
 
 
 def scheme_name(scheme: str) -> str:

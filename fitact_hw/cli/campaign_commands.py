@@ -10,6 +10,7 @@ import typer
 from fitact_hw.cli.options import SeedOption, fraction, names, with_machine
 from fitact_hw.config import AcceleratorConfig
 from fitact_hw.faults import Shape
+from golden.schemes import SCHEMES
 
 if TYPE_CHECKING:  # heavy: only when a command runs
     from fitact_hw.campaign.plan import CampaignOptions
@@ -18,7 +19,7 @@ app = typer.Typer(no_args_is_help=True, help="Fault campaigns: thousands of RTL-
 
 ROOT = Path("build/campaigns")
 
-ALL_SCHEMES = "unprotected,ranger,clipact,fitact"
+ALL_SCHEMES = ",".join(SCHEMES)
 
 ModelArgument = Annotated[str, typer.Argument(help="network: see `fitact models`")]
 SchemesOption = Annotated[str, typer.Option(help="comma-separated")]
