@@ -21,6 +21,14 @@ Root = Annotated[Path, typer.Option(help="folder of the official CIFAR-10 archiv
 Weights = Annotated[Path, typer.Option(help="folder of weights, bounds, binary points and manifest")]
 Download = Annotated[bool, typer.Option(help="fetch the official archive if it is missing")]
 
+# Options of post-training; those not given are the network's and the scheme's own.
+Slope = Annotated[float | None, typer.Option(help="slope of the smooth form")]
+BoundWeight = Annotated[float | None, typer.Option(help="weight of the bounds in the loss")]
+AcceptedDrop = Annotated[float | None, typer.Option(help="accepted drop of clean accuracy (0.003: 0.3 points)")]
+BoundRate = Annotated[float | None, typer.Option(help="Adam's rate, as a fraction of the starting bound")]
+StageEpochs = Annotated[int | None, typer.Option(min=1, help="epochs of post-training, per stage")]
+EpochImages = Annotated[int | None, typer.Option(min=1, help="training images per epoch of post-training")]
+
 
 @app.command()
 def train(
@@ -68,12 +76,12 @@ def bounds(
     schemes: Annotated[str, typer.Option(help="schemes, e.g. proact,fitact [all]")] = "",
     weights: Weights = WEIGHTS_FOLDER,
     out: Annotated[Path | None, typer.Option(help="where the result goes [the folder of the weights]")] = None,
-    k: Annotated[float | None, typer.Option(help="slope of the smooth form")] = None,
-    zeta: Annotated[float | None, typer.Option(help="weight of the bounds in the loss")] = None,
-    delta: Annotated[float | None, typer.Option(help="accepted drop of clean accuracy (0.003: 0.3 points)")] = None,
-    lr: Annotated[float | None, typer.Option(help="Adam's rate, as a fraction of the starting bound")] = None,
-    epochs: Annotated[int | None, typer.Option(help="epochs of post-training, per stage")] = None,
-    images: Annotated[int | None, typer.Option(help="training images per epoch of post-training")] = None,
+    k: Slope = None,
+    zeta: BoundWeight = None,
+    delta: AcceptedDrop = None,
+    lr: BoundRate = None,
+    epochs: StageEpochs = None,
+    images: EpochImages = None,
     seed: int = 1,
     cache: Annotated[Path | None, typer.Option(help="folder that keeps the profile")] = Path("build/profiles"),
     cifar10: Source = None,

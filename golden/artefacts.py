@@ -71,8 +71,13 @@ def update_facts(name: str, facts: Mapping[str, Any], folder: Path = WEIGHTS_FOL
 
 def write_text(path: Path, text: str) -> None:
     """Write a text file whole or not at all."""
+    write_bytes(path, text.encode())
+
+
+def write_bytes(path: Path, data: bytes) -> None:
+    """Write a file, and its folder if need be, whole or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    _replace(path, text.encode())
+    _replace(path, data)
 
 
 def read_arrays(name: str, folder: Path = WEIGHTS_FOLDER) -> dict[str, np.ndarray]:

@@ -15,7 +15,7 @@ from torch.nn import functional as F
 
 from golden.errors import GoldenError
 from golden.lowering import FloatLayer
-from golden.qnetwork import INPUT
+from golden.qnetwork import INPUT, last_uses
 from golden.quantise import Q15_16, to_fixed
 
 WORD_BITS = 32
@@ -63,10 +63,7 @@ class FoldedNetwork(nn.Module):
             for layer in layers
             if layer.bound is not None
         }
-        last = {name: i for i, layer in enumerate(layers) for name in (layer.source, layer.residual) if name}
-        self._last_use: dict[int, list[str]] = {}
-        for name, index in last.items():
-            self._last_use.setdefault(index, []).append(name)
+        self._last_use = last_uses((layer.source, layer.residual) for layer in layers)
         parts, self._slots, start = [], {}, 0
         for layer in layers:
             if layer.weight is not None:
@@ -147,25 +144,3 @@ def fault_maps(network: FoldedNetwork, rates: Iterable[float], maps: int, seed: 
         ]
         for i, rate in enumerate(rates)
     ]
-
-
-@torch.no_grad()
-def accuracy_under_faults(
-    network: FoldedNetwork,
-    pixels: Tensor,
-    truth: Tensor,
-    rates: Iterable[float],
-    maps: int,
-    seed: int,
-) -> np.ndarray:
-    """Accuracy float64 (rates, maps). ``pixels`` float32 (images, 3, rows, columns), ``truth`` int64 (images,)."""
-    rates = list(rates)
-    result = np.zeros((len(rates), maps))
-    try:
-        for i, words_of_rate in enumerate(fault_maps(network, rates, maps, seed)):
-            for j, words in enumerate(words_of_rate):
-                network.load(words)
-                result[i, j:] = float((network(pixels).argmax(1) == truth).double().mean())
-    finally:
-        network.load(network.words)
-    return result

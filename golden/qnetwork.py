@@ -12,6 +12,7 @@ operand, then the epilogue of ``docs/numbers.md``:
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -74,6 +75,15 @@ class QLayer:
             return 0
         _, rows, cols = self.out_shape
         return int(self.weight.size) * rows * cols
+
+
+def last_uses(reads: Iterable[Iterable[str | None]]) -> dict[int, list[str]]:
+    """Index of a layer -> tensors that no later layer reads; ``reads``: what each layer reads, in execution order."""
+    last = {name: index for index, names in enumerate(reads) for name in names if name is not None}
+    uses: dict[int, list[str]] = {}
+    for name, index in last.items():
+        uses.setdefault(index, []).append(name)
+    return uses
 
 
 @dataclass(frozen=True, eq=False)

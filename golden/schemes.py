@@ -20,6 +20,7 @@ class Scheme:
     ``mode``: above the bound, zero or saturation."""
 
     name: str
+    title: str
     granularity: Literal["none", "layer", "hybrid", "neuron"]
     mode: Mode | None
     source: str
@@ -28,11 +29,11 @@ class Scheme:
 SCHEMES: dict[str, Scheme] = {
     scheme.name: scheme
     for scheme in (
-        Scheme("unprotected", "none", None, "-"),
-        Scheme("ranger", "layer", "saturate", "Ranger, DSN 2021, arXiv 2003.13874"),
-        Scheme("clipact", "layer", "clip", "FT-ClipAct, DATE 2020, arXiv 1912.00941"),
-        Scheme("proact", "hybrid", "clip", "ProAct, 2024, arXiv 2406.06313"),
-        Scheme("fitact", "neuron", "clip", "FitAct, DATE 2022, arXiv 2112.13544"),
+        Scheme("unprotected", "unprotected", "none", None, "-"),
+        Scheme("ranger", "Ranger", "layer", "saturate", "Ranger, DSN 2021, arXiv 2003.13874"),
+        Scheme("clipact", "Clip-Act", "layer", "clip", "FT-ClipAct, DATE 2020, arXiv 1912.00941"),
+        Scheme("proact", "ProAct", "hybrid", "clip", "ProAct, 2024, arXiv 2406.06313"),
+        Scheme("fitact", "FitAct", "neuron", "clip", "FitAct, DATE 2022, arXiv 2112.13544"),
     )
 }
 

@@ -19,7 +19,7 @@ import torch
 from torch import Tensor, nn
 
 from golden.activations import activation_names, apply_bounds
-from golden.artefacts import WEIGHTS_FOLDER, pack_arrays, read_manifest
+from golden.artefacts import WEIGHTS_FOLDER, pack_arrays, read_manifest, write_bytes
 from golden.bounds import layer_bounds, profile, subset
 from golden.clipact import ClipActSearch, search
 from golden.data import Images
@@ -98,10 +98,7 @@ class Profiled:
             return kept
         maxima = profile(network, self.training)
         if self._cache is not None:
-            self._cache.parent.mkdir(parents=True, exist_ok=True)
-            partial = self._cache.with_suffix(".part")
-            partial.write_bytes(pack_arrays({name: value.numpy() for name, value in maxima.items()}))
-            partial.replace(self._cache)
+            write_bytes(self._cache, pack_arrays({name: value.numpy() for name, value in maxima.items()}))
         return maxima
 
     @cached_property

@@ -165,9 +165,10 @@ def save_points(
 
 def copy_network(name: str, source: Path, target: Path) -> None:
     """Copy everything stored about a network into another folder. Raises WeightsError for damaged files."""
-    for file, facts in read_manifest(source).items():
-        if file.removesuffix(".npz").removesuffix(".json") in (name, f"{name}_bounds", f"{name}_points"):
-            write_artefact(file, read_artefact(file, source), facts, target)
+    manifest = read_manifest(source)
+    for file in (f"{name}.npz", f"{name}_points.json", f"{name}_bounds.npz"):
+        if file in manifest:
+            write_artefact(file, read_artefact(file, source), manifest[file], target)
 
 
 def _weights_sha256(name: str, folder: Path) -> str | None:

@@ -199,6 +199,13 @@ def is_whole(folder: Path, digest: str, top: str) -> bool:
     return bool(stamp == {"inputs": digest, "bytes": size})
 
 
+def write_stamp(folder: Path, digest: str, product: Path) -> None:
+    """Say that the build in ``folder`` is finished (see :func:`is_whole`)."""
+    part = folder / "stamp.part"
+    part.write_text(json.dumps({"inputs": digest, "bytes": product.stat().st_size}))
+    part.replace(folder / "stamp.json")
+
+
 def drop_older(parent: Path, variant: str, keep: str) -> None:
     """Remove builds of the same variant with other inputs that no process uses."""
     for folder in parent.glob(f"{variant}-*"):
@@ -232,8 +239,8 @@ def _keep_runtime(folder: Path, runtime: Path) -> None:
         shutil.rmtree(part, ignore_errors=True)
 
 
-def _compile(sources: Sources, folder: Path, toolchain: Toolchain, wave_flag: str | None) -> None:
-    """Write the sources and run Verilator and make in ``folder`` (emptied first)."""
+def write_sources(sources: Sources, folder: Path) -> None:
+    """Write the sources to ``src`` of the emptied ``folder``. Raises SimulationError for a path that make refuses."""
     if any(character.isspace() for character in str(folder)):
         raise SimulationError(
             f"make cannot build in a path with spaces: set FITACT_BUILD to a folder without ({folder})"
@@ -242,6 +249,11 @@ def _compile(sources: Sources, folder: Path, toolchain: Toolchain, wave_flag: st
     (folder / "src").mkdir(parents=True)
     for name, text in sources.files.items():
         (folder / "src" / name).write_text(text)
+
+
+def _compile(sources: Sources, folder: Path, toolchain: Toolchain, wave_flag: str | None) -> None:
+    """Write the sources and run Verilator and make in ``folder`` (emptied first)."""
+    write_sources(sources, folder)
     paths = [str(folder / "src" / name) for name in sources.files]
     control = [path for path in paths if path.endswith(".vlt")]
     verilog = [path for path in paths if path.endswith((".v", ".sv"))]
@@ -307,10 +319,7 @@ def build(
         for path in folder.iterdir():
             if path.suffix in (".o", ".a", ".gch", ".d", ".cpp", ".h"):
                 path.unlink()
-        stamp = {"inputs": digest, "bytes": result.executable.stat().st_size}
-        part = folder / "stamp.part"
-        part.write_text(json.dumps(stamp))
-        part.replace(folder / "stamp.json")
+        write_stamp(folder, digest, result.executable)
         note(f"built in {time.monotonic() - started:.0f} s")
     drop_older(folder.parent, variant, folder.name)
     return result

@@ -9,22 +9,15 @@ from dataclasses import dataclass
 from fitact_hw.campaign.analysis import MACHINE, MEASURES
 from fitact_hw.campaign.statistics import Difference, stratified_difference
 from fitact_hw.campaign.store import Row
+from golden.schemes import SCHEMES
 
 REFERENCE = "fitact"
 """The scheme that the others are compared with, if the campaign has it (else the first)."""
 
-SCHEME_NAMES = {
-    "unprotected": "unprotected",
-    "ranger": "Ranger",
-    "clipact": "Clip-Act",
-    "proact": "ProAct",
-    "fitact": "FitAct",
-}
-
 
 def scheme_name(scheme: str) -> str:
     """How reports write a scheme."""
-    return SCHEME_NAMES.get(scheme, scheme)
+    return SCHEMES[scheme].title if scheme in SCHEMES else scheme
 
 
 @dataclass(frozen=True)

@@ -10,14 +10,15 @@ from pathlib import Path
 import numpy as np
 from rich.console import Console
 
-from fitact_hw.campaign.plan import Subject, identity, load_subjects
+from fitact_hw.campaign.exactness import judge, plain_job
+from fitact_hw.campaign.plan import identity, load_subject
 from fitact_hw.campaign.snapshot import options_of
 from fitact_hw.campaign.store import CampaignError, Row, Store, store_path
-from fitact_hw.faults import HANG_FACTOR, FaultEvent, classify
+from fitact_hw.faults import FaultEvent
 from golden import reference
 from sim.bench import Simulator
 from sim.engine.build import source_fingerprint
-from sim.job import Job, Status, WaveWindow
+from sim.job import WaveWindow
 
 
 def run_replay(console: Console, folder: Path, fault: str, around: tuple[int, int] | None, out: Path) -> None:
@@ -31,13 +32,13 @@ def run_replay(console: Console, folder: Path, fault: str, around: tuple[int, in
         row = _find(store, fault)
     options = replace(options, schemes=(row.scheme,))
     machine = source_fingerprint(options.config)
-    subject = load_subjects(options)[row.scheme]
+    subject = load_subject(options, row.scheme)
     now = identity(options, {row.scheme: subject}, machine)
     other = [name for name in ("programs", "pictures") if now[name][row.scheme] != bound[name][row.scheme]]
     if other:
         raise CampaignError(f"{' and '.join(other)} changed since {folder} was run: get the version that ran it")
     event = FaultEvent.parse(row.event, row.structure, options.shape)
-    job = _job(subject, row.image, event, facts["cycles"][row.scheme])
+    job = plain_job(subject.program, subject.memory(row.image), event, facts["cycles"][row.scheme])
     if around:
         out.mkdir(parents=True, exist_ok=True)
         window = WaveWindow(max(0, event.cycle - around[0]), event.cycle + around[1], (out / f"{row.id}.vcd").resolve())
@@ -45,8 +46,7 @@ def run_replay(console: Console, folder: Path, fault: str, around: tuple[int, in
     simulator = Simulator(options.config, waves=around is not None, note=lambda text: console.print(f"[dim]{text}[/]"))
     result = simulator.run([job])[0]
     expected = reference.logits(subject.network, subject.images[row.image : row.image + 1])
-    logits = result.tensor(subject.program.logits).reshape(1, -1)
-    outcome = classify(result.status is Status.DONE, result.code, logits, expected, result.detected)
+    outcome, logits = judge(result, expected)
     console.print(f"upset    {event.id}", soft_wrap=True)
     console.print(f"layer    {row.layer}, image {row.image}, scheme {row.scheme}")
     console.print(f"outcome  {outcome.value} (stored: {row.outcome}), code {result.code}, cycles {result.cycles:,}")
@@ -68,14 +68,3 @@ def _find(store: Store, fault: str) -> Row:
     if row is None:
         raise CampaignError(f"{store.path} has no injection {fault!r}: names are like fitact-17, see its report")
     return row
-
-
-def _job(subject: Subject, image: int, event: FaultEvent, cycles: int) -> Job:
-    watchdog = HANG_FACTOR * cycles
-    return Job(
-        subject.program,
-        subject.memory(image),
-        event.upsets,
-        watchdog=watchdog,
-        limit_cycles=watchdog + watchdog // 2,
-    )

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from fitact_hw.cli.options import SeedOption
+from golden.__main__ import AcceptedDrop, BoundRate, BoundWeight, EpochImages, Slope, StageEpochs
 from golden.artefacts import WEIGHTS_FOLDER
 
 
@@ -45,12 +46,12 @@ def post_train(
     scheme: Annotated[str, typer.Option(help="ranger, clipact, proact, fitact, or all")] = "fitact",
     weights: Annotated[Path, typer.Option(help="folder of the weights")] = WEIGHTS_FOLDER,
     out: Annotated[Path | None, typer.Option(help="where the result goes [build/<model>/weights]")] = None,
-    k: Annotated[float | None, typer.Option(help="slope of the smooth form [the network's]")] = None,
-    zeta: Annotated[float | None, typer.Option(help="weight of the bounds in the loss [the scheme's]")] = None,
-    delta: Annotated[float | None, typer.Option(help="accepted drop of clean accuracy, 0.003: 0.3 points")] = None,
-    lr: Annotated[float | None, typer.Option(help="Adam's rate as a fraction of the bound [the scheme's]")] = None,
-    epochs: Annotated[int | None, typer.Option(min=1, help="epochs, per stage [the scheme's]")] = None,
-    images: Annotated[int | None, typer.Option(min=1, help="training images per epoch [the scheme's]")] = None,
+    k: Slope = None,
+    zeta: BoundWeight = None,
+    delta: AcceptedDrop = None,
+    lr: BoundRate = None,
+    epochs: StageEpochs = None,
+    images: EpochImages = None,
     seed: SeedOption = 1,
     download: Annotated[bool, typer.Option(help="fetch CIFAR-10 if FITACT_CIFAR10 names none")] = False,
 ) -> None:

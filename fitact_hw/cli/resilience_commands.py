@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
-from fitact_hw.cli.options import SeedOption
+from fitact_hw.cli.options import SeedOption, names
 from fitact_hw.errors import FitActError
 
 ModelArgument = Annotated[str, typer.Argument(help="network: see `fitact models`")]
@@ -31,10 +31,6 @@ def _numbers(text: str, kind: type, what: str) -> tuple[Any, ...]:
         return tuple(kind(part) for part in text.split(",") if part.strip())
     except ValueError:
         raise FitActError(f"{what} {text!r} must be numbers separated by commas") from None
-
-
-def _names(text: str | None) -> tuple[str, ...]:
-    return tuple(part.strip() for part in (text or "").split(",") if part.strip())
 
 
 def _console() -> Console:
@@ -68,13 +64,13 @@ def resilience(
     _use_threads(threads)
     settings = Settings(
         model=model,
-        schemes=_names(schemes),
+        schemes=names(schemes or ""),
         words=_numbers(word, int, "--word"),
         rates=_numbers(rates or "", float, "--rates"),
         maps=maps,
         images=images,
         seed=seed,
-        memories=_names(bounds),
+        memories=names(bounds),
     )
     run_resilience(settings, out or Path("build") / model / "resilience", _console())
 
@@ -103,7 +99,7 @@ def granularity(
         maps=maps,
         images=images,
         seed=seed,
-        memories=_names(bounds),
+        memories=names(bounds),
     )
     run_granularity(settings, out or Path("build") / model / "granularity", _console(), source)
 

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from fitact_hw.cli.options import ColsOption, ConfigOption, RowsOption, SeedOption, WordOption
+from fitact_hw.cli.options import ColsOption, ConfigOption, RowsOption, SeedOption, WordOption, names
 from fitact_hw.config import AcceleratorConfig
 from fitact_hw.faults import Shape
 
@@ -104,8 +104,7 @@ def validate_memory(
     from fitact_hw.experiment.memory_faults import run_validate_memory
 
     machine = AcceleratorConfig.load(config, rows=rows, cols=cols, word_bits=word)
-    names = tuple(name.strip() for name in schemes.split(",") if name.strip()) or SCHEMES
-    run_validate_memory(model, machine, names, maps, rate, images, seed, workers)
+    run_validate_memory(model, machine, names(schemes) or SCHEMES, maps, rate, images, seed, workers)
 
 
 def register(app: typer.Typer) -> None:

@@ -10,6 +10,7 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
+from fitact_hw.campaign.exactness import judge, plain_job
 from fitact_hw.compiler import compile_network, with_images
 from fitact_hw.config import AcceleratorConfig
 from fitact_hw.errors import FitActError
@@ -17,7 +18,7 @@ from fitact_hw.experiment import upsets
 from fitact_hw.experiment.express import Expressed, Expressor
 from fitact_hw.experiment.inputs import load_images, load_networks
 from fitact_hw.experiment.progress import bar, terminal
-from fitact_hw.faults import HANG_FACTOR, FaultEvent, Outcome, Storage, classify
+from fitact_hw.faults import FaultEvent, Outcome, Storage, classify
 from sim.bench import Simulator
 from sim.job import Job
 from sim.trace import instruction_times
@@ -84,15 +85,13 @@ def compare(
         raise FitActError("every buffer of this machine is protected: leave the protection out to compare with tensors")
     with console.status("golden model: expected outcomes"):
         chosen = choose(expressor, wanted_sites, free.cycles, injections, seed)
-    watchdog = HANG_FACTOR * free.cycles
-    jobs = [Job(program=program, memory=memory, upsets=event.upsets, watchdog=watchdog) for event, _ in chosen]
+    jobs = [plain_job(program, memory, event, free.cycles) for event, _ in chosen]
     with bar(console, "upsets, full RTL runs") as progress:
         results = simulator.run(jobs, progress=progress)
     golden_logits = trace[program.logits].reshape(1, -1)
     comparisons = []
     for (event, expected), result in zip(chosen, results, strict=True):
-        logits = result.tensor(program.logits).reshape(1, -1)
-        outcome = classify(result.code == 0, result.code, logits, golden_logits, result.detected)
+        outcome, logits = judge(result, golden_logits)
         comparisons.append(Comparison(event, expected, outcome, logits))
     if not np.array_equal(free.tensor(program.logits).reshape(1, -1), golden_logits):
         raise FitActError("fault-free RTL and golden logits differ: this is a defect")

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 
 from golden.errors import GoldenError
-from golden.qnetwork import INPUT, QLayer, QNetwork
+from golden.qnetwork import INPUT, QNetwork, last_uses
 from golden.resilience.kernels import int8_products_are_exact
 from golden.resilience.layers import Convolution
 from golden.resilience.patch import Patch, patch_between
@@ -46,7 +46,7 @@ class Evaluator:
         budget = memory_bytes or (DEFAULT_MEMORY_BYTES if on_cpu else GPU_MEMORY_BYTES)
         elements = sum((1 + (layer.kind == "conv")) * int(np.prod(layer.out_shape)) for layer in qnet.layers)
         self.chunk_images = max(1, budget // (8 * elements))
-        self._last_use = _last_uses(qnet)
+        self._last_use = last_uses((x.source, x.residual.source if x.residual else None) for x in qnet.layers)
 
     def patch(self, faulty: QNetwork) -> Patch:
         """The changes of a corrupted network, small enough to keep many. Raises GoldenError if it is no
@@ -146,20 +146,3 @@ def evaluate(qnet: QNetwork, faulty: Iterable[QNetwork], images: np.ndarray) -> 
     """Logits int64 (1 + networks, images, classes) of ``qnet`` and of corrupted versions of it."""
     evaluator = Evaluator(qnet)
     return evaluator.logits(images, [evaluator.patch(network) for network in faulty])
-
-
-def _last_uses(qnet: QNetwork) -> dict[int, list[str]]:
-    """Tensors that nothing reads after the layer with that index."""
-    last: dict[str, int] = {}
-
-    def note(layer: QLayer, index: int) -> None:
-        for name in (layer.source, layer.residual.source if layer.residual else None):
-            if name is not None:
-                last[name] = index
-
-    for index, layer in enumerate(qnet.layers):
-        note(layer, index)
-    uses: dict[int, list[str]] = {}
-    for name, index in last.items():
-        uses.setdefault(index, []).append(name)
-    return uses

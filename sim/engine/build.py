@@ -57,14 +57,7 @@ def _commands(sources: Sources, folder: Path, toolchain: Toolchain) -> list[list
 
 
 def _compile(sources: Sources, folder: Path, toolchain: Toolchain) -> None:
-    if any(character.isspace() for character in str(folder)):
-        raise SimulationError(
-            f"make cannot build in a path with spaces: set FITACT_BUILD to a folder without ({folder})"
-        )
-    shutil.rmtree(folder, ignore_errors=True)
-    (folder / "src").mkdir(parents=True)
-    for name, text in sources.files.items():
-        (folder / "src" / name).write_text(text)
+    cocotb_build.write_sources(sources, folder)
     log = folder / "build.log"
     with log.open("w") as output:
         for command in _commands(sources, folder, toolchain):
@@ -106,9 +99,7 @@ def build_library(config: AcceleratorConfig, note: Note = print) -> Path:
         for path in folder.iterdir():
             if path.suffix in (".o", ".a", ".gch", ".d", ".cpp", ".h"):
                 path.unlink()
-        part = folder / "stamp.part"
-        part.write_text(json.dumps({"inputs": digest, "bytes": library.stat().st_size}))
-        part.replace(folder / "stamp.json")
+        cocotb_build.write_stamp(folder, digest, library)
         note(f"built in {time.monotonic() - started:.0f} s")
     cocotb_build.drop_older(folder.parent, "native", folder.name)
     return library

@@ -132,7 +132,7 @@ def test_bad_options_of_run(
 def campaign(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, engine: Engine) -> Path:
     """A small stored campaign of this process."""
     tiny.use(monkeypatch, engine)
-    monkeypatch.setattr(replay, "load_subjects", tiny.subjects)
+    monkeypatch.setattr(replay, "load_subject", lambda options, scheme: tiny.subjects(options)[scheme])
     use_executor(monkeypatch, Immediate())
     run_campaign(tiny.OPTIONS, tmp_path / "tiny")
     return tmp_path / "tiny"
@@ -154,11 +154,11 @@ def test_replay_gives_the_stored_result_or_says_why_not(
     assert fitact(monkeypatch, "campaign", "replay", str(campaign), row.id) == 2
     assert "another result than stored: this is a defect" in capsys.readouterr().err
 
-    def other(options: Any) -> Any:
-        found = tiny.subjects(options)
-        return {name: tiny.replace(s, images=np.zeros_like(s.images)) for name, s in found.items()}
+    def other(options: Any, scheme: str) -> Any:
+        found = tiny.subjects(options)[scheme]
+        return tiny.replace(found, images=np.zeros_like(found.images))
 
-    monkeypatch.setattr(replay, "load_subjects", other)
+    monkeypatch.setattr(replay, "load_subject", other)
     assert fitact(monkeypatch, "campaign", "replay", str(campaign), row.id) == 2
     assert "pictures changed since" in capsys.readouterr().err
 

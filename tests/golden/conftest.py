@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import numpy as np
 import pytest
@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from golden.data import Images
+from golden.folded import FoldedNetwork, fault_maps
 from golden.models import conv_block, linear_block
 
 
@@ -62,3 +63,25 @@ def random_images(count: int, seed: int = 0) -> Images:
     labels = rng.integers(0, 10, count)
     colour = np.random.default_rng(99).integers(0, 200, (10, 1, 1, 3))[labels]
     return Images((colour + rng.integers(0, 56, (count, 32, 32, 3))).astype(np.uint8), labels)
+
+
+@torch.no_grad()
+def accuracy_under_faults(
+    network: FoldedNetwork,
+    pixels: Tensor,
+    truth: Tensor,
+    rates: Iterable[float],
+    maps: int,
+    seed: int,
+) -> np.ndarray:
+    """Accuracy float64 (rates, maps). ``pixels`` float32 (images, 3, rows, columns), ``truth`` int64 (images,)."""
+    rates = list(rates)
+    result = np.zeros((len(rates), maps))
+    try:
+        for i, words_of_rate in enumerate(fault_maps(network, rates, maps, seed)):
+            for j, words in enumerate(words_of_rate):
+                network.load(words)
+                result[i, j:] = float((network(pixels).argmax(1) == truth).double().mean())
+    finally:
+        network.load(network.words)
+    return result

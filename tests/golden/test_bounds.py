@@ -22,12 +22,12 @@ from golden.clipact import ClipActSearch, search
 from golden.data import Images
 from golden.errors import GoldenError
 from golden.evaluate import accuracy, batches
-from golden.folded import FoldedNetwork, accuracy_under_faults, draw_flips, flip_bits
+from golden.folded import FoldedNetwork, draw_flips, flip_bits
 from golden.lowering import lower
 from golden.models import conv_block
 from golden.posttrain import PostTraining, distillation, post_train
 from golden.schemes import SCHEMES, find_scheme
-from tests.golden.conftest import random_images
+from tests.golden.conftest import accuracy_under_faults, random_images
 
 MODES: tuple[Mode, ...] = ("clip", "saturate")
 
