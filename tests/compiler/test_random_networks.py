@@ -30,8 +30,10 @@ def machines(draw: st.DrawFn, kernel: int) -> AcceleratorConfig:
         "bound_format": draw(st.sampled_from(list(BoundFormat))),
     }
     if draw(st.booleans()):
+        # a tile of 2x2 pixels that share a bound, at stride 3, and as many residual words
+        least = 4 * (kernel + 3) + 4 if values["bounds"] is Granularity.PATCH else 16
         values |= {
-            "activation_words": draw(st.integers(16, 90)),
+            "activation_words": draw(st.integers(least, 90)),
             "weight_words": side * draw(st.integers(max(2, kernel + 1), 3 * kernel + 4)),
             "bias_words": draw(st.integers(2, 5)),
             "bound_words": draw(st.integers(2, 30)),
