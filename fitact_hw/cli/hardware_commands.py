@@ -12,7 +12,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from fitact_hw.cli.options import ColsOption, ConfigOption, RowsOption, WordOption
+from fitact_hw.cli.options import ColsOption, ConfigOption, RowsOption, WordOption, with_machine
 from fitact_hw.config import AcceleratorConfig, Granularity
 from fitact_hw.errors import FitActError
 
@@ -88,17 +88,14 @@ def lint_machine(machine: AcceleratorConfig) -> str:
     return (done.stderr + done.stdout).strip() if done.returncode or "%Warning" in done.stderr else ""
 
 
+@with_machine
 def sites(
-    rows: RowsOption = None,
-    cols: ColsOption = None,
-    word: WordOption = None,
-    config: ConfigOption = None,
+    machine: AcceleratorConfig,
     structure: Annotated[str | None, typer.Option(help="list every site of one structure")] = None,
 ) -> None:
     """What an upset can hit: storage of the machine by structure, or every site of one structure."""
     from fitact_hw.sites import list_sites
 
-    machine = AcceleratorConfig.load(config, rows=rows, cols=cols, word_bits=word)
     found = list_sites(machine)
     groups = {name: [site for site in found if site.structure == name] for name in sorted({s.structure for s in found})}
     if structure is not None:
@@ -139,17 +136,15 @@ def doctor() -> None:
         raise FitActError(f"{missing} tools are missing; the table says what to install")
 
 
+@with_machine
 def bench(
-    rows: RowsOption = None,
-    cols: ColsOption = None,
-    word: WordOption = None,
-    config: ConfigOption = None,
+    machine: AcceleratorConfig,
     repeats: Annotated[int, typer.Option(min=1, help="runs of each; the median counts")] = 3,
 ) -> None:
     """Simulated cycles/s and MAC/s of the full machine next to a bare PE array, in one run."""
     from fitact_hw.experiment.bench import run_bench
 
-    run_bench(AcceleratorConfig.load(config, rows=rows, cols=cols, word_bits=word), repeats)
+    run_bench(machine, repeats)
 
 
 def register(app: typer.Typer) -> None:

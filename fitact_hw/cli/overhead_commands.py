@@ -1,4 +1,4 @@
-"""The command that says what protection costs: overhead."""
+"""Commands that say what protection costs: overhead, overhead-compare, overhead-lanes, overhead-power."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from typing import Annotated, Any
 
 import typer
 
-from fitact_hw.cli.options import ColsOption, ConfigOption, RowsOption, WordOption
+from fitact_hw.cli.options import ColsOption, ConfigOption, RowsOption, SeedOption, WordOption, with_machine
+from fitact_hw.config import AcceleratorConfig
 
 
 def overhead(
@@ -37,8 +38,14 @@ def overhead(
     ] = 1.0,
     fpga: Annotated[bool, typer.Option(help="place and route the lanes on an ECP5")] = True,
     full_top: Annotated[
-        bool, typer.Option("--full-top", help="place and route whole machines too (minutes each)")
-    ] = False,
+        int,
+        typer.Option(
+            "--full-top",
+            min=0,
+            max=3,
+            help="place and route whole machines too, so many times each (8x8: 4 minutes, 16x16: most of an hour)",
+        ),
+    ] = 0,
     workers: Annotated[int, typer.Option(min=1, help="processes; results do not depend on it")] = 2,
     schemes: Annotated[str, typer.Option("--schemes", help="compare only these, commas between [all]")] = "",
     pareto: Annotated[
@@ -58,7 +65,6 @@ def overhead(
     if list_pdks:
         _list_pdks(console)
         return
-    from fitact_hw.config import AcceleratorConfig
     from fitact_hw.overhead.flow import Options, run_overhead
     from fitact_hw.overhead.schemes import choose
 
@@ -71,7 +77,7 @@ def overhead(
         full_top=full_top,
         workers=workers,
         out=out,
-        command=_command(rows, cols, word, config, models, liberty, node, schemes, pareto or (), ber),
+        command=_command(rows, cols, word, config, models, liberty, node, schemes, full_top, pareto or (), ber),
         schemes=choose(schemes),
         accuracies=tuple(pareto or ()),
         rate=ber,
@@ -106,7 +112,6 @@ def overhead_lanes(
     """One lane of every scheme in several technologies: area of the clamps, longest paths."""
     from rich.console import Console
 
-    from fitact_hw.config import AcceleratorConfig
     from fitact_hw.overhead.lane_check import markdown, measure
     from fitact_hw.overhead.technology import load
 
@@ -123,6 +128,60 @@ def overhead_lanes(
         out.write_text(page, encoding="utf-8")
 
 
+@with_machine
+def overhead_power(
+    machine: AcceleratorConfig,
+    model: Annotated[str, typer.Argument(help="network whose operands are used: see `fitact models`")] = "alexnet",
+    liberty: Annotated[
+        list[str] | None,
+        typer.Option("--liberty", help="library beside the compact one: .lib, .lib.xz or a folder; may be repeated"),
+    ] = None,
+    streams: Annotated[int, typer.Option(min=64, help="PEs and lanes simulated, a multiple of 64")] = 512,
+    seed: SeedOption = 1,
+    node: Annotated[int | None, typer.Option("--node", help="nm of the SRAM model [each library's]")] = None,
+    out: Annotated[Path | None, typer.Option(help="Markdown file to write [only print]")] = None,
+    cache: Annotated[Path, typer.Option(help="folder of the cache")] = Path("build/overhead"),
+) -> None:
+    """Energy of array and lanes from switching activity: mapped gates, simulated with a network's operands."""
+    from rich.console import Console
+
+    from fitact_hw.experiment.inputs import load_images, load_networks
+    from fitact_hw.overhead import power
+    from fitact_hw.overhead.power_report import markdown
+    from fitact_hw.overhead.sram import SramModel, nearest_node
+    from fitact_hw.overhead.technology import load
+    from golden.quantise import quantise_images
+
+    layers = _layers(model)()
+    networks = load_networks(model, machine, tuple(scheme.key for scheme in power.COMPARED))
+    images = quantise_images(networks["unprotected"], load_images(20)[0])
+    technologies = [load(source, cache) for source in (None, *(liberty or ()))]
+    with Console(stderr=True).status("mapping") as status:
+        results = [
+            power.evaluate(
+                machine,
+                networks,
+                layers,
+                images,
+                technology,
+                SramModel(node or nearest_node(technology.node_nm)),
+                cache,
+                streams,
+                seed,
+                status.update,
+            )
+            for technology in technologies
+        ]
+    options = [f"--liberty {Path(source).name}" for source in liberty or ()]
+    options += [f"--rows {machine.rows} --cols {machine.cols} --word {machine.word_bits}"]
+    options += [f"--streams {streams} --seed {seed}", *([f"--node {node}"] if node else [])]
+    page = markdown(machine, results, " ".join([f"fitact overhead-power {model}", *options]))
+    print(page)
+    if out is not None:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        out.write_text(page, encoding="utf-8")
+
+
 def _command(
     rows: int | None,
     cols: int | None,
@@ -132,6 +191,7 @@ def _command(
     liberty: str | None,
     node: int | None,
     schemes: str,
+    full_top: int,
     pareto: Sequence[Path],
     ber: float,
 ) -> str:
@@ -146,6 +206,7 @@ def _command(
         "liberty": library,
         "node": node,
         "schemes": schemes,
+        "full-top": full_top,
     }
     words = [f"--{name} {value}" for name, value in given.items() if value]
     words += [f"--pareto {path.name}" for path in pareto]
@@ -185,3 +246,4 @@ def register(app: typer.Typer) -> None:
     app.command()(overhead)
     app.command("overhead-compare")(overhead_compare)
     app.command("overhead-lanes")(overhead_lanes)
+    app.command("overhead-power")(overhead_power)

@@ -7,17 +7,15 @@ from typing import Annotated
 
 import typer
 
-from fitact_hw.cli.options import ColsOption, ConfigOption, RowsOption, SeedOption, WordOption, names
+from fitact_hw.cli.options import SeedOption, names, with_machine
 from fitact_hw.config import AcceleratorConfig
 from fitact_hw.faults import Shape
 
 
+@with_machine
 def sim(
+    machine: AcceleratorConfig,
     model: Annotated[str, typer.Argument(help="network: see `fitact models`")] = "alexnet",
-    rows: RowsOption = None,
-    cols: ColsOption = None,
-    word: WordOption = None,
-    config: ConfigOption = None,
     images: Annotated[
         int | None,
         typer.Option(min=1, help="test images [20, fewer for a large network]; more than 20 need FITACT_CIFAR10"),
@@ -39,7 +37,7 @@ def sim(
     run_sim(
         SimOptions(
             model=model,
-            config=AcceleratorConfig.load(config, rows=rows, cols=cols, word_bits=word),
+            config=machine,
             images=images,
             faults=faults,
             shape=shape,
@@ -66,12 +64,10 @@ def replay(
     run_replay(fault, results, waves, before, after)
 
 
+@with_machine
 def validate(
+    machine: AcceleratorConfig,
     model: Annotated[str, typer.Argument(help="network: see `fitact models`")] = "alexnet",
-    rows: RowsOption = None,
-    cols: ColsOption = None,
-    word: WordOption = None,
-    config: ConfigOption = None,
     injections: Annotated[int, typer.Option(min=1, help="upsets that change a tensor in use")] = 50,
     seed: SeedOption = 1,
     scheme: Annotated[str, typer.Option(help="protection scheme")] = "fitact",
@@ -80,16 +76,13 @@ def validate(
     """Upsets in RTL buffers against the same corruption of the golden model's tensors: must agree on every logit."""
     from fitact_hw.experiment.validate import run_validate
 
-    machine = AcceleratorConfig.load(config, rows=rows, cols=cols, word_bits=word)
     run_validate(model, machine, scheme, injections, seed, workers)
 
 
+@with_machine
 def validate_memory(
+    machine: AcceleratorConfig,
     model: Annotated[str, typer.Argument(help="network: see `fitact models`")] = "alexnet",
-    rows: RowsOption = None,
-    cols: ColsOption = None,
-    word: WordOption = None,
-    config: ConfigOption = None,
     schemes: Annotated[str, typer.Option(help="schemes, e.g. ranger,fitact [all]")] = "",
     maps: Annotated[int, typer.Option(min=1, help="fault maps per scheme")] = 4,
     rate: Annotated[
@@ -103,7 +96,6 @@ def validate_memory(
     from fitact_hw.experiment.inputs import SCHEMES
     from fitact_hw.experiment.memory_faults import run_validate_memory
 
-    machine = AcceleratorConfig.load(config, rows=rows, cols=cols, word_bits=word)
     run_validate_memory(model, machine, names(schemes) or SCHEMES, maps, rate, images, seed, workers)
 
 

@@ -13,6 +13,7 @@ from rich.table import Table
 from fitact_hw.experiment.faultfree import LayerRow
 from fitact_hw.experiment.inputs import SCHEMES
 from fitact_hw.faults import Outcome, wilson_interval
+from golden.palette import COLOURS as SCHEME_COLOURS
 
 CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
 """CIFAR-10 class names in label order."""
@@ -176,7 +177,7 @@ def plot_upsets(rows: Sequence[dict[str, Any]], title: str, path: Path) -> None:
                 fmt="o",
                 markersize=3.5,
                 linewidth=1.1,
-                color=f"C{number}",
+                color=SCHEME_COLOURS[scheme],
                 label=scheme if position == 0 else None,
             )
     last.set_title("SDC, 95 % Wilson interval")

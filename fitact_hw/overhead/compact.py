@@ -34,7 +34,8 @@ Plane = tuple[float, float, float]
 
 @dataclass(frozen=True)
 class Cell:
-    """One cell: area in um2, leakage in pW, input pin capacitances in fF, delay and transition planes.
+    """One cell: area in um2, leakage in pW, input pin capacitances in fF, delay and transition planes; internal energy
+    of a toggle of the output and of input pins in fJ.
 
     ``function`` is the Liberty function of the output, or empty for the flip-flop.
     """
@@ -48,6 +49,8 @@ class Cell:
     fall: Plane
     rise_slew: Plane
     fall_slew: Plane
+    toggle: float
+    pin_toggles: dict[str, float]
     drive: int = 1
 
 
@@ -58,10 +61,23 @@ def read_cells(path: Path = COEFFICIENTS) -> tuple[Cell, ...]:
 
 
 def _cell(row: dict[str, str]) -> Cell:
-    pins = {name: float(value) for name, value in (pair.split("=") for pair in row["pins"].split())}
+    pins, toggles = (
+        {name: float(value) for name, value in (pair.split("=") for pair in row[column].split())}
+        for column in ("pins", "pin_toggles")
+    )
     planes = {name: _plane(row[name]) for name in ("rise", "fall", "rise_slew", "fall_slew")}
     area, leakage = float(row["area"]), float(row["leakage"])
-    return Cell(row["name"], area, leakage, row["function"], pins, drive=int(row["drive"]), **planes)
+    return Cell(
+        name=row["name"],
+        area=area,
+        leakage=leakage,
+        function=row["function"],
+        pins=pins,
+        toggle=float(row["toggle"]),
+        pin_toggles=toggles,
+        drive=int(row["drive"]),
+        **planes,
+    )
 
 
 def _plane(text: str) -> Plane:
@@ -83,6 +99,14 @@ def _plane_group(kind: str, plane: Plane, drive: int) -> str:
     index = ", ".join(f"{load:g}" for load in loads)
     slews = ", ".join(f"{slew:g}" for slew in _SLEWS_NS)
     return f'        {kind} (plane) {{ index_1 ("{slews}"); index_2 ("{index}"); values ({rows}); }}'
+
+
+def _power(femtojoule: float) -> list[str]:
+    """Internal energy of a toggle: the same for both edges (in volt^2 times picofarad, that is picojoule)."""
+    if not femtojoule:
+        return []
+    tables = " ".join(f'{edge}_power (scalar) {{ values ("{femtojoule / 1000:.5f}"); }}' for edge in ("rise", "fall"))
+    return [f"      internal_power () {{ {tables} }}"]
 
 
 def _sense(cell: Cell, pin: str) -> str:
@@ -113,22 +137,20 @@ def _cell_lines(cell: Cell) -> list[str]:
     if clocked:
         lines.append('    ff (IQ, IQN) { clocked_on : "CLK"; next_state : "D"; }')
     for pin, femtofarad in cell.pins.items():
-        head = f"    pin ({pin}) {{ direction : input; capacitance : {femtofarad / 1000:.5f};"
-        if clocked and pin == "CLK":
-            lines.append(head + " clock : true; }")
-        elif clocked:
-            lines.append(head)
+        clock = " clock : true;" if clocked and pin == "CLK" else ""
+        lines.append(f"    pin ({pin}) {{ direction : input; capacitance : {femtofarad / 1000:.5f};{clock}")
+        lines += _power(cell.pin_toggles.get(pin, 0.0))
+        if clocked and not clock:
             for kind, value in (("setup_rising", SETUP_NS), ("hold_rising", HOLD_NS)):
                 tables = " ".join(f'{edge}_constraint (scalar) {{ values ("{value}"); }}' for edge in ("rise", "fall"))
                 lines.append(f'      timing () {{ related_pin : "CLK"; timing_type : {kind}; {tables} }}')
-            lines.append("    }")
-        else:
-            lines.append(head + " }")
+        lines.append("    }")
     output, function = ("Q", "IQ") if clocked else ("Y", cell.function)
     lines.append(
         f'    pin ({output}) {{ direction : output; function : "{function}"; '
         f"max_capacitance : {_MAX_LOAD_PF * cell.drive:g};"
     )
+    lines += _power(cell.toggle)
     for pin in ["CLK"] if clocked else list(cell.pins):
         extra = "timing_sense : non_unate; timing_type : rising_edge;"
         lines += _timing(cell, pin, extra if clocked else f"timing_sense : {_sense(cell, pin)};")

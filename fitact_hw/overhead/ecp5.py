@@ -46,8 +46,12 @@ DEVICE_MULTIPLIERS = 156
 _MULTIPLIERS = {8: 1, 16: 1, 32: 4}
 """Multipliers of one PE, by word bits."""
 
+_SOFT = "$__fitact_soft_mul"
+"""Type that hides a multiplication from the mapping to DSP blocks."""
+
 TARGET_MHZ = 100
-PLACE_LIMIT_S = 1800
+PLACE_LIMIT_S = 7200
+"""A placement that takes longer is given up; a 16x16 machine takes a good part of an hour."""
 
 _COUNTED = {"lut": "TRELLIS_COMB", "ff": "TRELLIS_FF", "dsp": "MULT18X18D", "ram": "DP16KD"}
 
@@ -83,17 +87,39 @@ def nextpnr_version() -> str:
     return version(PACKAGE) if available() else "not installed"
 
 
-def _synthesise(files: Mapping[str, str], top: str, parameters: Mapping[str, int], before: Sequence[str]) -> str:
+def _synthesise(
+    files: Mapping[str, str],
+    top: str,
+    parameters: Mapping[str, int],
+    before: Sequence[str],
+    soft_rows: Sequence[int] = (),
+) -> str:
     values = " ".join(f"-chparam {name} {value}" for name, value in parameters.items())
     commands = [
         *(f"read_verilog {name}" for name in sorted(files)),
         f"hierarchy -check -top {top} {values}",
         "rename -top top",
+        "synth_ecp5 -top top -run begin:coarse",
+        *_soft(soft_rows),  # by names, which ``before`` may scramble
         *before,
-        "synth_ecp5 -top top -json routed.json",
+        "synth_ecp5 -top top -run coarse:map_ram",
+        # back to a multiplication, now that the DSP blocks are given away
+        f"chtype -set $mul t:{_SOFT}",
+        "alumacc",
+        "opt_clean",
+        "synth_ecp5 -top top -run map_ram: -json routed.json",
     ]
     job = {"action": "script", "commands": commands, "top": top, "read": "routed.json"}
     return str(run_job(job, dict(files))["read"])
+
+
+def _soft(rows: Sequence[int]) -> list[str]:
+    """Commands that keep the multipliers of these rows of the array from the DSP blocks."""
+    if not rows:
+        return []
+    chosen = " ".join(rf"c:*g_row\[{row}\]*" for row in rows)
+    narrow = ["proc", "flatten", "opt_expr", "opt_clean", "wreduce t:$mul", "opt_clean"]
+    return [*narrow, f"select -set soft {chosen}", f"chtype -set {_SOFT} t:$mul @soft %i"]
 
 
 def warm_up() -> None:
@@ -161,16 +187,22 @@ def route(
     folder: Path,
     isolated: bool = True,
     runs: Sequence[Run] = RUNS,
+    soft_rows: Sequence[int] = (),
 ) -> Routed:
-    """Synthesise, place and route once for each of ``runs``; cached by content."""
-    settings = [_DEVICE_OPTIONS, TARGET_MHZ, top, dict(parameters), isolated, list(runs)]
-    key = digest("ecp5", 2, jobs.yosys_version(), nextpnr_version(), settings, dict(files))
+    """Synthesise, place and route once for each of ``runs``; each is cached by content.
 
-    def make() -> dict[str, Any]:
-        netlists = [(seed, _synthesise(files, top, parameters, before)) for seed, before in runs]
-        return {"runs": [place(netlist, seed, isolated) for seed, netlist in netlists]}
+    ``soft_rows``: rows of the array whose multipliers are built from LUTs.
+    """
 
-    found = cached(folder, key, make)["runs"]
+    def one(run: Run) -> dict[str, Any]:
+        seed, before = run
+        settings = [_DEVICE_OPTIONS, TARGET_MHZ, top, dict(parameters), isolated, seed, before, list(soft_rows)]
+        key = digest("ecp5", 3, jobs.yosys_version(), nextpnr_version(), settings, dict(files))
+        return cached(
+            folder, key, lambda: place(_synthesise(files, top, parameters, before, soft_rows), seed, isolated)
+        )
+
+    found = [one(run) for run in runs]
     rates, luts = [run["fmax"] for run in found], [run["lut"] for run in found]
     used = {kind: round(statistics.mean(run[kind] for run in found)) for kind in _COUNTED}
     return Routed(
@@ -222,17 +254,33 @@ def route_lanes(
     return result
 
 
-def check_fits(config: AcceleratorConfig) -> None:
-    """Raises SynthesisError if the array needs more multipliers than the device has; costs nothing."""
-    needed = config.rows * config.cols * _MULTIPLIERS[config.word_bits]
-    if needed > DEVICE_MULTIPLIERS:
-        raise SynthesisError(
-            f"--full-top: the array needs {needed} multipliers, the {DEVICE.split(',')[0]} has "
-            f"{DEVICE_MULTIPLIERS}; use fewer --rows and --cols"
-        )
+def soft_rows(config: AcceleratorConfig) -> range:
+    """Rows of the array, the last ones, whose multipliers exceed the DSP blocks of the device: they go to LUTs."""
+    in_dsp = DEVICE_MULTIPLIERS // (config.cols * _MULTIPLIERS[config.word_bits])
+    return range(min(in_dsp, config.rows), config.rows)
 
 
-def route_top(config: AcceleratorConfig, scheme: Scheme, folder: Path, runs: Sequence[Run] = RUNS[:1]) -> Routed:
-    """The whole machine of a scheme. Raises SynthesisError if it does not fit the device."""
-    own = machine(config, scheme)
-    return route(f"{TOP} {scheme.key}", sources(own), TOP, {}, folder, isolated=True, runs=runs)
+def route_tops(
+    config: AcceleratorConfig,
+    schemes: Sequence[Scheme],
+    folder: Path,
+    runs: int,
+    workers: int,
+    progress: Callable[[str], None],
+) -> dict[str, Routed]:
+    """The whole machine of each scheme, placed ``runs`` times; raises SynthesisError if it does not fit the device."""
+    soft = soft_rows(config)
+
+    def one(scheme: Scheme, some: Sequence[Run]) -> Routed:
+        files = sources(machine(config, scheme))
+        return route(f"{TOP} {scheme.key}", files, TOP, {}, folder, runs=some, soft_rows=soft)
+
+    def step(job: tuple[Scheme, Run]) -> None:
+        one(job[0], (job[1],))
+        progress(f"routed the whole machine, {job[0].title}")
+
+    warm_up()
+    chosen = RUNS[:runs]
+    with ThreadPoolExecutor(workers) as pool:  # fills the cache; run by run, so that an interrupted one goes on
+        list(pool.map(step, [(scheme, run) for run in chosen for scheme in schemes]))
+    return {scheme.key: one(scheme, chosen) for scheme in schemes}

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 
 from fitact_hw.config import AcceleratorConfig, Granularity
 from fitact_hw.overhead.cost import BufferCost, Machine
+from fitact_hw.overhead.schemes import Scheme
 from fitact_hw.overhead.sram import NODES, SramModel
 from fitact_hw.overhead.traffic import Traffic
 
@@ -49,20 +50,24 @@ def _scale(model: SramModel) -> float:
     return model.node_nm / _NODE_NM * (NODES[model.node_nm].supply_v / _SUPPLY_V) ** 2
 
 
-def lane_pj(config: AcceleratorConfig, machine: Machine, scale: float) -> float:
+def mac_pj(config: AcceleratorConfig, model: SramModel) -> float:
+    """One multiply-accumulate."""
+    return (MULTIPLY_PJ[config.word_bits] + config.acc_bits * ADD_PJ_PER_BIT) * _scale(model)
+
+
+def lane_pj(config: AcceleratorConfig, scheme: Scheme, model: SramModel) -> float:
     """One output of one lane: bias, rounding and, with bounds, one comparison as wide as the accumulator."""
-    adds = 2 + (machine.scheme.bounds is not Granularity.NONE)
-    return adds * config.acc_bits * ADD_PJ_PER_BIT * scale * machine.scheme.copies
+    adds = 2 + (scheme.bounds is not Granularity.NONE)
+    return adds * config.acc_bits * ADD_PJ_PER_BIT * _scale(model) * scheme.copies
 
 
 def estimate(config: AcceleratorConfig, machine: Machine, traffic: Traffic, model: SramModel) -> Energy:
     """Energy of the traffic of one inference on a scheme's machine."""
-    scale = _scale(model)
-    accumulate = config.acc_bits * ADD_PJ_PER_BIT
-    macs = traffic.macs * (MULTIPLY_PJ[config.word_bits] + accumulate) * scale
-    outputs = traffic.outputs * lane_pj(config, machine, scale)
+    macs = traffic.macs * mac_pj(config, model)
+    outputs = traffic.outputs * lane_pj(config, machine.scheme, model)
     # partial sums that the lanes add to the accumulator
-    sums = traffic.writes["accumulator"] * config.side * accumulate * scale * machine.scheme.copies
+    accumulate = config.acc_bits * ADD_PJ_PER_BIT * _scale(model)
+    sums = traffic.writes["accumulator"] * config.side * accumulate * machine.scheme.copies
     buffers = {buffer.name: _buffer_pj(buffer, traffic) for buffer in machine.buffers}
     return Energy(
         macs=macs / 1e6,

@@ -11,8 +11,10 @@ from pathlib import Path
 
 import numpy as np
 
+from fitact_hw.overhead.cell_power import CellPower
 from fitact_hw.overhead.compact import COEFFICIENTS
-from fitact_hw.overhead.liberty import Group, Library
+from fitact_hw.overhead.liberty import Group
+from fitact_hw.overhead.technology import Technology, load
 
 CELLS = tuple(
     f"{kind}_{drive}"
@@ -39,9 +41,10 @@ _HEADER = """\
 # Compact 130 nm cells: value = offset + per_slew * slew + per_load * load (ns, ns/ns, ns/pF), fitted (least
 # squares of the relative error) half way between the mean and the slowest arc of IHP SG13G2, typical corner,
 # 1.20 V, 25 C, revision 0.1.3 of 2025 (IHP-Open-PDK, Apache-2.0, https://github.com/IHP-GmbH/IHP-Open-PDK):
-# slews up to 0.2 ns, loads up to 30 % of the limit. area um2, leakage pW, pins fF: published, rounded.
-# Made by fitact_hw/overhead/fit.py.
-name,drive,area,leakage,function,pins,rise,fall,rise_slew,fall_slew
+# slews up to 0.2 ns, loads up to 30 % of the limit. area um2, leakage pW, pins fF: published, rounded. toggle,
+# pin_toggles: internal energy (fJ) of one toggle of the output (with a load of four NAND2) and of those inputs that
+# cost any: mean of the published tables. Made by fitact_hw/overhead/fit.py.
+name,drive,area,leakage,function,pins,rise,fall,rise_slew,fall_slew,toggle,pin_toggles
 """
 
 
@@ -61,8 +64,9 @@ def plane(tables: list[Group]) -> tuple[float, ...]:
     return tuple(np.linalg.lstsq(terms * weight[:, None], values[used] * weight, rcond=None)[0])
 
 
-def row(library: Library, prefix: str, name: str) -> str:
+def row(technology: Technology, prefix: str, name: str) -> str:
     """One line of the coefficient table."""
+    library, power = technology.library, CellPower(technology)
     cell = library.cell(prefix + name)
     clocked = library.is_flop(prefix + name)
     pins = {pin.args[0]: 1000 * pin.number("capacitance") for pin in library.inputs(prefix + name)}
@@ -74,6 +78,8 @@ def row(library: Library, prefix: str, name: str) -> str:
         " ".join(f"{value:.4g}" for value in plane([arc.all(kind)[0] for arc in arcs]))
         for kind in ("cell_rise", "cell_fall", "rise_transition", "fall_transition")
     ]
+    four_nands = technology.load_ff / 1000 / technology.cap_scale
+    energies = {pin: 1000 * power.internal(prefix + name, pin, 0.0) for pin in pins}
     fields = [
         f"c130_{short}",
         short.rpartition("_")[2],
@@ -82,14 +88,16 @@ def row(library: Library, prefix: str, name: str) -> str:
         "" if clocked else output.text("function"),
         " ".join(f"{pin}={value:.2f}" for pin, value in pins.items()),
         *planes,
+        f"{1000 * power.internal(prefix + name, output.args[0], four_nands):.2f}",
+        " ".join(f"{pin}={value:.2f}" for pin, value in energies.items() if value),
     ]
     return ",".join(fields)
 
 
 def main() -> None:
     """Rewrite the coefficient table from a real library."""
-    library = Library(Path(sys.argv[1]).read_text())
-    COEFFICIENTS.write_text(_HEADER + "\n".join(row(library, "sg13g2_", name) for name in CELLS) + "\n")
+    technology = load(sys.argv[1], Path("build/overhead"))
+    COEFFICIENTS.write_text(_HEADER + "\n".join(row(technology, "sg13g2_", name) for name in CELLS) + "\n")
     print(f"wrote {COEFFICIENTS.name}; now run python -m fitact_hw.overhead.compact")
 
 

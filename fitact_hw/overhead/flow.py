@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -19,7 +18,7 @@ from fitact_hw.overhead.jobs import write_whole, yosys_version
 from fitact_hw.overhead.mapping import PERTURBATIONS
 from fitact_hw.overhead.metrics import Results, all_metrics
 from fitact_hw.overhead.schemes import SCHEMES, Scheme, lane_parameters, machine
-from fitact_hw.overhead.sram import NODES, SramModel
+from fitact_hw.overhead.sram import SramModel, nearest_node
 from fitact_hw.overhead.technology import Technology, TechnologyError
 from fitact_hw.overhead.traffic import BATCH, LayerShape, Traffic, measure
 
@@ -32,6 +31,7 @@ class Options:
     """What `fitact overhead` was asked for; ``node_nm`` None takes the library's node.
 
     ``accuracies``: CSV files for the Pareto chart at the bit error rate ``rate``, none: no chart.
+    ``full_top``: how many times each whole machine is placed and routed.
     """
 
     config: AcceleratorConfig
@@ -39,7 +39,7 @@ class Options:
     node_nm: int | None = None
     port_factor: float = 1.0
     fpga: bool = True
-    full_top: bool = False
+    full_top: int = 0
     workers: int = 2
     out: Path = Path("build/overhead")
     schemes: tuple[Scheme, ...] = SCHEMES
@@ -59,15 +59,13 @@ def run_overhead(options: Options, networks: Networks, console: Console) -> Resu
     """
     if options.accuracies:  # what is missing should fail before minutes of synthesis
         pareto.read_accuracy(options.accuracies, options.config.word_bits, options.rate)
-    if options.full_top:
-        ecp5.check_fits(options.config)
     if (options.fpga or options.full_top) and not ecp5.available():
         raise TechnologyError(f"{ecp5.PACKAGE} is not installed: run `make setup`, or say --no-fpga")
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with Progress(*columns, console=console, transient=True) as progress:
         steps = progress.add_task("reading the library", total=None)
         tech = technology.load(options.liberty, options.out)
-        model = SramModel(options.node_nm or _nearest(tech.node_nm), options.port_factor)
+        model = SramModel(options.node_nm or nearest_node(tech.node_nm), options.port_factor)
 
         def show(name: str, done: int, total: int) -> None:
             progress.update(steps, description=name, completed=done, total=total)
@@ -98,11 +96,6 @@ def _pareto(options: Options, costs: Mapping[str, Cost], tech: Technology, folde
     title = f"{_size(options.config)}, {tech.name}; bit error rate {options.rate:g} in parameter memory"
     pareto.draw(result, title, folder / "pareto.png")
     return pareto.markdown(result)
-
-
-def _nearest(node_nm: int) -> int:
-    """The SRAM model's node closest to the library's, by ratio."""
-    return min(NODES, key=lambda node: abs(math.log(node / node_nm)))
 
 
 def _size(config: AcceleratorConfig) -> str:
@@ -160,11 +153,18 @@ def _route(
         show(name, done, len(lanes) + 1)
 
     routed = ecp5.route_lanes(options.config, lanes, options.out, options.workers, step) if options.fpga else {}
-    tops = {}
-    if options.full_top:
-        for index, scheme in enumerate(s for s in options.schemes if s.key in FULL_TOP_SCHEMES):
-            show(f"routing the whole machine, {scheme.title}", index, len(FULL_TOP_SCHEMES))
-            tops[scheme.key] = ecp5.route_top(options.config, scheme, options.out)
+    chosen = [s for s in options.schemes if s.key in FULL_TOP_SCHEMES]
+    total, done = len(chosen) * options.full_top, 0
+
+    def top_step(name: str) -> None:
+        nonlocal done
+        done += 1
+        show(name, done, total)
+
+    if not options.full_top:
+        return routed, {}
+    show("routing whole machines", 0, total)
+    tops = ecp5.route_tops(options.config, chosen, options.out, options.full_top, options.workers, top_step)
     return routed, tops
 
 

@@ -47,6 +47,11 @@ NODES: dict[int, Node] = {
 }
 
 
+def nearest_node(node_nm: int) -> int:
+    """The model's node closest to a technology's, by ratio."""
+    return min(NODES, key=lambda node: abs(math.log(node / node_nm)))
+
+
 @dataclass(frozen=True)
 class SramFigures:
     """Figures of one buffer: um2, pJ per access of a whole word, nW, ns; ``macros`` it consists of."""

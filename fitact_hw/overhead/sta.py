@@ -8,7 +8,6 @@ propagate as the worst of the arcs into a pin; every arc is followed for both ed
 
 from __future__ import annotations
 
-from bisect import bisect_right
 from collections import defaultdict, deque
 from collections.abc import Collection
 from dataclasses import dataclass
@@ -16,43 +15,14 @@ from typing import Any
 
 from fitact_hw.overhead.jobs import SynthesisError
 from fitact_hw.overhead.liberty import Group
+from fitact_hw.overhead.nldm import EDGES, Table, TableReader
 from fitact_hw.overhead.technology import Technology
-
-EDGES = ("rise", "fall")
 
 _START_SLEW_NS = 0.03
 """Slew at clock pins and at the inputs of driving cells (ns at 130 nm; scaled by the node)."""
 
 _COMBINATIONAL = ("", "combinational", "combinational_rise", "combinational_fall")
 _CLOCK_TO_OUTPUT = ("rising_edge", "falling_edge")
-
-
-@dataclass(frozen=True)
-class Table:
-    """An NLDM table: axes in library units (empty axis: constant in it), values row by row."""
-
-    first: tuple[float, ...]
-    second: tuple[float, ...]
-    values: tuple[tuple[float, ...], ...]
-
-    def at(self, x: float, y: float) -> float:
-        """Bilinear interpolation, linear beyond the edges."""
-        i, u = _place(self.first, x)
-        j, v = _place(self.second, y)
-        low, high = self.values[i], self.values[min(i + 1, len(self.values) - 1)]
-        k = min(j + 1, len(low) - 1)
-        return (1 - u) * ((1 - v) * low[j] + v * low[k]) + u * ((1 - v) * high[j] + v * high[k])
-
-
-def _place(axis: tuple[float, ...], x: float) -> tuple[int, float]:
-    if len(axis) < 2:
-        return 0, 0.0
-    i = min(max(bisect_right(axis, x) - 1, 0), len(axis) - 2)
-    return i, (x - axis[i]) / (axis[i + 1] - axis[i])
-
-
-def _numbers(parts: list[str]) -> tuple[float, ...]:
-    return tuple(float(x) for x in " ".join(parts).replace(",", " ").split())
 
 
 @dataclass(frozen=True)
@@ -90,27 +60,13 @@ class _Reader:
 
     def __init__(self, technology: Technology) -> None:
         self._library = technology.library
-        self._templates = {group.args[0]: group for group in self._library.header.all("lu_table_template")}
+        self._tables = TableReader(self._library)
         self._cells: dict[str, CellTiming] = {}
 
     def cell(self, name: str) -> CellTiming:
         if name not in self._cells:
             self._cells[name] = self._read(name)
         return self._cells[name]
-
-    def _table(self, group: Group, swap: bool) -> Table:
-        template = self._templates.get(group.args[0] if group.args else "", Group("", ()))
-        axes = [
-            _numbers(group.attributes.get(name) or template.attributes.get(name, [])) for name in ("index_1", "index_2")
-        ]
-        flat = _numbers(group.attributes["values"])
-        columns = max(len(axes[1]), 1)
-        rows = tuple(flat[i : i + columns] for i in range(0, len(flat), columns))
-        if len(flat) == 1:
-            return Table((), (), (flat,))
-        if swap and template.text("variable_1").startswith("total_output"):
-            return Table(axes[1], axes[0], tuple(zip(*rows, strict=True)))
-        return Table(axes[0], axes[1], rows)
 
     def _read(self, name: str) -> CellTiming:
         pins = self._library.cell(name).all("pin")
@@ -126,13 +82,14 @@ class _Reader:
                         self._arc(source, pin.args[0], timing, kind) for source in timing.text("related_pin").split()
                     ]
                 elif kind.startswith("setup"):
-                    tables = {edge: self._table(g, False) for edge in EDGES for g in timing.all(f"{edge}_constraint")}
+                    groups = [(edge, group) for edge in EDGES for group in timing.all(f"{edge}_constraint")]
+                    tables = {edge: self._tables.read(group, False) for edge, group in groups}
                     setup[pin.args[0]] = (*setup.get(pin.args[0], ()), tables)
         return CellTiming(capacitance, frozenset(outputs), tuple(arcs), setup, bool(setup))
 
     def _arc(self, source: str, target: str, timing: Group, kind: str) -> Arc:
-        delay = {edge: self._table(g, True) for edge in EDGES for g in timing.all(f"cell_{edge}")}
-        slew = {edge: self._table(g, True) for edge in EDGES for g in timing.all(f"{edge}_transition")}
+        delay = {edge: self._tables.read(g, True) for edge in EDGES for g in timing.all(f"cell_{edge}")}
+        slew = {edge: self._tables.read(g, True) for edge in EDGES for g in timing.all(f"{edge}_transition")}
         sense = "clock" if kind in _CLOCK_TO_OUTPUT else timing.text("timing_sense", "non_unate")
         return Arc(source, target, sense, delay, slew)
 

@@ -41,7 +41,6 @@ def test_lists_libraries(app: typer.Typer, monkeypatch: pytest.MonkeyPatch, tmp_
         (["--node", "3"], "3 nm"),
         (["--schemes", "ranger,nosuch"], "nosuch: no such scheme; there are unprotected, ranger"),
         (["--pareto", "nosuch.csv"], "nosuch.csv: cannot be read"),
-        (["--full-top", "--rows", "16", "--cols", "16"], "256 multipliers"),
     ],
 )
 def test_bad_input_is_one_clear_line(app: typer.Typer, tmp_path: Path, arguments: list[str], message: str) -> None:

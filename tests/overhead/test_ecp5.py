@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import os
+from collections import Counter
 from pathlib import Path
 
 import pytest
 
+from fitact_hw.config import AcceleratorConfig
 from fitact_hw.overhead import ecp5
+from fitact_hw.overhead.cost import sources
 from fitact_hw.overhead.ecp5 import Routed
 
 SMALL = {"DATA_W": 4, "ACC_W": 8, "SHIFT_W": 3, "HAS_BOUND": 1, "MODE": 2}
@@ -46,3 +50,22 @@ def test_refused_verilog_is_one_line(tmp_path: Path) -> None:
         ecp5.route("x", {"x.v": "module x(input a); nothing u(); endmodule"}, "x", {}, tmp_path)
     assert "nothing" in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+def test_multipliers_beyond_the_device_go_to_luts() -> None:
+    assert not ecp5.soft_rows(AcceleratorConfig.create(rows=8, cols=8))
+    assert list(ecp5.soft_rows(AcceleratorConfig.create())) == list(range(9, 16))
+    assert list(ecp5.soft_rows(AcceleratorConfig.create(word_bits=32))) == list(range(2, 16))
+
+
+def test_rows_without_dsp_blocks_keep_their_multipliers() -> None:
+    """The chosen rows lose their DSP blocks and gain LUTs; the other rows keep theirs."""
+    files = sources(AcceleratorConfig.create(rows=3, cols=3))
+
+    def cells(rows: tuple[int, ...]) -> Counter[str]:
+        netlist = json.loads(ecp5._synthesise(files, "fitact_array", {}, (), rows))
+        return Counter(cell["type"] for cell in netlist["modules"]["top"]["cells"].values())
+
+    hard, soft = cells(()), cells((1,))
+    assert (hard["MULT18X18D"], soft["MULT18X18D"]) == (9, 6)
+    assert soft["LUT4"] > hard["LUT4"] + 3 * 30

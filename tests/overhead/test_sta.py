@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from fitact_hw.overhead.jobs import SynthesisError
-from fitact_hw.overhead.sta import Table, analyse
+from fitact_hw.overhead.nldm import Table
+from fitact_hw.overhead.sta import analyse
 from fitact_hw.overhead.technology import Technology
 
 FLOP, INVERTER = "c130_dff_1", "c130_inv_1"
