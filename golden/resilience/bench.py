@@ -9,12 +9,12 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
+from golden.evaluate import BATCH
 from golden.quantise import quantise_images
 from golden.resilience.evaluator import Evaluator, default_device
 from golden.resilience.faults import corrupt, draw
 from golden.zoo import load_model, load_qnetwork
 
-FLOAT_BATCH = 100
 RATES = {8: (1e-5, 1e-4, 1e-3), 16: (1e-6, 1e-5, 1e-4), 32: (1e-7, 1e-6, 1e-5)}
 """Bit error rates that a comparison at each word width is made at."""
 
@@ -61,8 +61,8 @@ def throughput(
 
     def plain() -> None:
         with torch.inference_mode():
-            for start in range(0, images, FLOAT_BATCH):
-                network(pixels[start : start + FLOAT_BATCH]).sum().item()
+            for start in range(0, images, BATCH):
+                network(pixels[start : start + BATCH]).sum().item()
 
     def faulty(rate: float) -> None:
         patches = [evaluator.patch(corrupt(qnet, draw(qnet, rate, seed, index))) for index in range(maps)]

@@ -186,7 +186,7 @@ def test_batchnorm_is_part_of_the_memory_that_is_hit(trained: SmallNet) -> None:
 
 def test_fault_maps_are_shared_and_leave_no_trace(trained: SmallNet) -> None:
     data = random_images(40, 6)
-    pixels, truth = next(batches(data))
+    pixels, truth = next(batches(data, len(data)))
     network = FoldedNetwork(lower(trained))
     rates = [0.0, 1e-3, 3e-2]
     first = accuracy_under_faults(network, pixels, truth, rates, 3, seed=1)
