@@ -72,15 +72,20 @@ def search(
     return bounds, record
 
 
+Values = list[dict[str, Tensor]]
+"""Tensors that are alive at some layer, for each batch of images."""
+
+
 class _Runs:
     """The same images under every fault map, each run standing before the same layer."""
 
     def __init__(self, network: FoldedNetwork, data: Images, options: ClipActSearch) -> None:
         self._network, self._at = network, 0
-        pixels, self._truth = next(batches(data, len(data)))
+        parts = list(batches(data))
+        self._truth = torch.cat([truth for _, truth in parts])
         maps = fault_maps(network, options.rates, options.maps, options.seed)
-        self._runs: list[list[tuple[Parameters, dict[str, Tensor]]]] = [
-            [(network.decode(words), {INPUT: pixels}) for words in of_rate] for of_rate in maps
+        self._runs: list[list[tuple[Parameters, Values]]] = [
+            [(network.decode(words), [{INPUT: pixels} for pixels, _ in parts]) for words in of_rate] for of_rate in maps
         ]
 
     @torch.no_grad()
@@ -101,11 +106,12 @@ class _Runs:
         for of_rate in self._runs:
             hits = []
             for parameters, values in of_rate:
-                logits = self._advance(parameters, values, len(self._network.layers))[last].flatten(1)
-                hits.append(float((logits.argmax(1) == self._truth).double().mean()))
+                ends = self._advance(parameters, values, len(self._network.layers))
+                top1 = torch.cat([end[last].flatten(1).argmax(1) for end in ends])
+                hits.append(float((top1 == self._truth).double().mean()))
             means.append(np.mean(hits))
         return float(np.mean(means))
 
-    def _advance(self, parameters: Parameters, values: dict[str, Tensor], index: int) -> dict[str, Tensor]:
+    def _advance(self, parameters: Parameters, values: Values, index: int) -> Values:
         self._network.parameters_of = parameters
-        return self._network.advance(values, self._at, index)
+        return [self._network.advance(part, self._at, index) for part in values]
