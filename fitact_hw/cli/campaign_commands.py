@@ -10,7 +10,6 @@ import typer
 from fitact_hw.cli.options import SeedOption, fraction, names, with_machine
 from fitact_hw.config import AcceleratorConfig
 from fitact_hw.faults import Shape
-from golden.schemes import SCHEMES
 
 if TYPE_CHECKING:  # heavy: only when a command runs
     from fitact_hw.campaign.plan import CampaignOptions
@@ -19,10 +18,8 @@ app = typer.Typer(no_args_is_help=True, help="Fault campaigns: thousands of RTL-
 
 ROOT = Path("build/campaigns")
 
-ALL_SCHEMES = ",".join(SCHEMES)
-
 ModelArgument = Annotated[str, typer.Argument(help="network: see `fitact models`")]
-SchemesOption = Annotated[str, typer.Option(help="comma-separated")]
+SchemesOption = Annotated[str, typer.Option(help="comma-separated; empty: all with stored bounds")]
 StructuresOption = Annotated[str, typer.Option(help="comma-separated; empty: all: see `fitact sites`")]
 OutOption = Annotated[Path | None, typer.Option(help="campaign folder [build/campaigns/<model>]")]
 WorkersOption = Annotated[int, typer.Option(min=1, help="local worker processes; results do not depend on it")]
@@ -46,7 +43,7 @@ def run(
     ] = None,
     confidence: Annotated[str, typer.Option(help="confidence of the margin, e.g. 95% or 0.95")] = "95%",
     structures: StructuresOption = "",
-    schemes: SchemesOption = ALL_SCHEMES,
+    schemes: SchemesOption = "",
     shape: Annotated[Shape, typer.Option(help="cells that flip together, rows x columns")] = Shape.SINGLE,
     images: Annotated[int, typer.Option(min=1, help="test images that the injections are spread over")] = 4,
     seed: SeedOption = 1,
@@ -56,11 +53,12 @@ def run(
 ) -> None:
     """Run a campaign, or continue it: stop it at any time and repeat the command."""
     from fitact_hw.campaign.plan import CampaignOptions
+    from golden.zoo import stored_schemes
 
     options = CampaignOptions(
         model=model,
         config=machine,
-        schemes=names(schemes),
+        schemes=names(schemes) or stored_schemes(model),
         structures=names(structures),
         faults=faults,
         images=images,
@@ -167,15 +165,17 @@ def validate(
     machine: AcceleratorConfig,
     model: ModelArgument = "alexnet",
     injections: Annotated[int, typer.Option(min=1, help="upsets per scheme, over all structures")] = 50,
-    schemes: SchemesOption = ALL_SCHEMES,
+    schemes: SchemesOption = "",
     seed: SeedOption = 1,
     workers: WorkersOption = 2,
 ) -> None:
     """The same upsets through the engine and as plain RTL runs: must agree on every result."""
     from fitact_hw.campaign.live import run_validation
     from fitact_hw.campaign.plan import CampaignOptions
+    from golden.zoo import stored_schemes
 
-    run_validation(CampaignOptions(model, machine, names(schemes), (), injections, 1, seed), workers)
+    chosen = names(schemes) or stored_schemes(model)
+    run_validation(CampaignOptions(model, machine, chosen, (), injections, 1, seed), workers)
 
 
 @app.command()

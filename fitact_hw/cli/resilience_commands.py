@@ -47,7 +47,7 @@ def _use_threads(threads: int | None) -> None:
 
 def resilience(
     model: ModelArgument = "alexnet",
-    schemes: Annotated[str | None, typer.Option(help="schemes, e.g. ranger,fitact [all]")] = None,
+    schemes: Annotated[str | None, typer.Option(help="schemes, e.g. ranger,fitact [all with stored bounds]")] = None,
     word: WordsOption = "32",
     rates: RatesOption = None,
     maps: MapsOption = 20,

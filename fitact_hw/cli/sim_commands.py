@@ -83,7 +83,7 @@ def validate(
 def validate_memory(
     machine: AcceleratorConfig,
     model: Annotated[str, typer.Argument(help="network: see `fitact models`")] = "alexnet",
-    schemes: Annotated[str, typer.Option(help="schemes, e.g. ranger,fitact [all]")] = "",
+    schemes: Annotated[str, typer.Option(help="schemes, e.g. ranger,fitact [all with stored bounds]")] = "",
     maps: Annotated[int, typer.Option(min=1, help="fault maps per scheme")] = 4,
     rate: Annotated[
         float | None, typer.Option(min=0, max=1, help="bit error rate [1e-4, 1e-5, 3e-6 for 8, 16, 32 bits]")
@@ -93,10 +93,10 @@ def validate_memory(
     workers: Annotated[int, typer.Option(min=1, help="simulator processes; results do not depend on it")] = 2,
 ) -> None:
     """Bit errors in the memory image (weights, biases, bounds) through the whole RTL: logits as the golden model's."""
-    from fitact_hw.experiment.inputs import SCHEMES
     from fitact_hw.experiment.memory_faults import run_validate_memory
+    from golden.zoo import stored_schemes
 
-    run_validate_memory(model, machine, names(schemes) or SCHEMES, maps, rate, images, seed, workers)
+    run_validate_memory(model, machine, names(schemes) or stored_schemes(model), maps, rate, images, seed, workers)
 
 
 def register(app: typer.Typer) -> None:

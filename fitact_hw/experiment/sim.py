@@ -17,12 +17,13 @@ from fitact_hw.compiler import compile_network, with_images
 from fitact_hw.config import AcceleratorConfig
 from fitact_hw.errors import FitActError
 from fitact_hw.experiment import faultfree, report
-from fitact_hw.experiment.inputs import load_images, load_networks
+from fitact_hw.experiment.inputs import SCHEMES, load_images, load_networks
 from fitact_hw.experiment.progress import bar, terminal
 from fitact_hw.experiment.store import RESULTS, ROWS, locked, write_json
 from fitact_hw.experiment.struck import strike
 from fitact_hw.faults import FaultEvent, Shape, wilson_interval
 from golden.qnetwork import QNetwork
+from golden.zoo import stored_schemes
 from sim.bench import Simulator
 from sim.engine.build import build_library
 from sim.job import Job, RunResult, Status, WaveWindow
@@ -197,8 +198,20 @@ def check_done(result: RunResult) -> None:
 def _upsets(console: Console, simulator: Simulator, options: SimOptions, images: int, folder: Path) -> dict[str, Any]:
     """Upsets for every scheme; prints the outcome table, writes rows and chart, returns the summary."""
     config = options.config
+    schemes = stored_schemes(options.model)
+    for scheme in (name for name in SCHEMES if name not in schemes):
+        console.print(
+            f"[yellow]{scheme} is left out: {options.model} has no bounds of it yet; to learn them: .venv/bin/fitact "
+            f"post-train {options.model} --scheme {scheme} --out golden/weights[/]"
+        )
     campaign = CampaignOptions(
-        options.model, config, faults=options.faults, images=images, seed=options.seed, shape=options.shape
+        options.model,
+        config,
+        schemes=schemes,
+        faults=options.faults,
+        images=images,
+        seed=options.seed,
+        shape=options.shape,
     )
     struck = strike(console, simulator, campaign, options.workers, folder)
     report.print_upsets(console, struck.rows, struck.live)

@@ -28,8 +28,8 @@ from golden.resilience.bounds import Format, Granularity, StoredBounds, regroup
 from golden.resilience.evaluator import Evaluator
 from golden.resilience.faults import Memory, bound_segments, corrupt, draw, stored_bounds
 from golden.resilience.store import ResultStore, Row, open_store
-from golden.schemes import SCHEMES, find_scheme
-from golden.zoo import load_qnetwork
+from golden.schemes import find_scheme
+from golden.zoo import load_qnetwork, stored_schemes
 
 RATES = {
     8: (1e-5, 1e-4, 1e-3),
@@ -90,13 +90,13 @@ class Subject:
 
 
 def scheme_subjects(settings: Settings) -> list[Subject]:
-    """Every protection scheme (of the registry, if none is named) at every word width.
+    """Every protection scheme (all with stored bounds, if none is named) at every word width.
 
     A scheme without bounds has none to protect and appears once.
     """
     subjects = []
     for word_bits in settings.words:
-        for scheme in settings.schemes or tuple(SCHEMES):
+        for scheme in settings.schemes or stored_schemes(settings.model):
             bounded = find_scheme(scheme).mode is not None
             for memory in settings.memories if bounded else settings.memories[:1]:
 

@@ -26,6 +26,7 @@ from golden.errors import GoldenError, WeightsError
 from golden.models import build_model
 from golden.quantise import calibrate, quantise_images
 from golden.reference import logits
+from golden.schemes import SCHEMES
 from golden.zoo import (
     load_bounds,
     load_model,
@@ -205,3 +206,8 @@ def test_committed_files_are_whole() -> None:
         assert abs(formats["float32"] - formats["int16"]) <= 0.1
         assert abs(formats["float32"] - formats["Q15.16"]) <= 0.1
     assert full["unprotected"]["float32"] - full["fitact"]["float32"] <= 0.5
+
+
+def test_schemes_without_stored_bounds_are_not_offered(stored: Path) -> None:
+    assert zoo.stored_schemes("vgg16", stored) == ("unprotected",)
+    assert zoo.stored_schemes("alexnet") == tuple(SCHEMES)
