@@ -22,9 +22,8 @@ from golden.errors import GoldenError, WeightsError
 from golden.evaluate import accuracy
 from golden.quantise import calibrate, quantise_images
 from golden.resilience.evaluator import Evaluator
-from golden.schemes import SCHEMES
 from golden.train import LOG, load_checkpoint, load_trained
-from golden.zoo import load_bounds, load_model, load_qnetwork, save_points, save_weights
+from golden.zoo import load_bounds, load_model, load_qnetwork, save_points, save_weights, stored_schemes
 
 ACCURACY = "accuracy.json"
 WORDS = (8, 16, 32)
@@ -67,18 +66,18 @@ def measure(
     processes: int | None = None,
     exact_images: int | None = None,
 ) -> dict[str, Any]:
-    """Accuracy of every scheme in float and at every word width, with the files as committed.
+    """Accuracy of every scheme with stored bounds in float and at every word width, with the files as committed.
 
     Returns and writes (to ``accuracy.json``) by test set, scheme and number format; also the share of
     fault-free test activations above their bound. Several single-threaded processes do the work.
     ``exact_images``: words are tried on the first that many images only (integers are slower than floats).
     """
-    formats = ["float", *(str(word) for word in WORDS)]
+    formats, schemes = ["float", *(str(word) for word in WORDS)], stored_schemes(model, folder)
     jobs = [
         (model, str(folder), kind, scheme, form, exact_images)
         for form in formats
         for kind in test_sets
-        for scheme in SCHEMES
+        for scheme in schemes
     ]
     result: dict[str, Any] = {
         "command": command,
@@ -97,7 +96,7 @@ def measure(
     first = next(iter(test_sets.values()))
     network = load_model(model, folder=folder)
     result["share_of_activations_above_bound"] = {
-        scheme: _share_above(network, model, scheme, first, folder) for scheme in SCHEMES if scheme != "unprotected"
+        scheme: _share_above(network, model, scheme, first, folder) for scheme in schemes if scheme != "unprotected"
     }
     _store(model, result, folder)
     facts = {kind: result[kind]["unprotected"]["float32"] for kind in test_sets}

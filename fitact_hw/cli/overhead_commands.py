@@ -145,9 +145,9 @@ def overhead_power(
     """Energy of array and lanes from switching activity: mapped gates, simulated with a network's operands."""
     from rich.console import Console
 
+    from fitact_hw.experiment import power
     from fitact_hw.experiment.inputs import load_images, load_networks
-    from fitact_hw.overhead import power
-    from fitact_hw.overhead.power_report import markdown
+    from fitact_hw.experiment.power_report import markdown
     from fitact_hw.overhead.sram import SramModel, nearest_node
     from fitact_hw.overhead.technology import load
     from golden.quantise import quantise_images

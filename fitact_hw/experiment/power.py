@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from fitact_hw.config import AcceleratorConfig
+from fitact_hw.experiment.streams import Operands, Streams
 from fitact_hw.overhead import energy, jobs
 from fitact_hw.overhead.cell_power import BlockEnergy, CellPower
 from fitact_hw.overhead.cost import build
@@ -23,7 +24,6 @@ from fitact_hw.overhead.lane_check import BODY, lane_blocks
 from fitact_hw.overhead.mapping import PERTURBATIONS, map_job
 from fitact_hw.overhead.schemes import BASELINE, SCHEMES
 from fitact_hw.overhead.sram import SramModel
-from fitact_hw.overhead.streams import Operands, Streams
 from fitact_hw.overhead.technology import Technology
 from fitact_hw.overhead.toggles import Netlist
 from fitact_hw.overhead.traffic import LayerShape, Traffic, measure

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from fitact_hw.config import AcceleratorConfig
+from fitact_hw.experiment.power import COMPARED, CYCLES, PowerResult
 from fitact_hw.overhead.cell_power import BlockEnergy
 from fitact_hw.overhead.crosscheck import table_head, table_row
-from fitact_hw.overhead.power import COMPARED, CYCLES, PowerResult
 from fitact_hw.overhead.report import SHORT
 from fitact_hw.overhead.schemes import BASELINE
 
