@@ -12,6 +12,13 @@ import typer
 from fitact_hw.cli.options import ColsOption, ConfigOption, RowsOption, SeedOption, WordOption, with_machine
 from fitact_hw.config import AcceleratorConfig
 
+LibrariesOption = Annotated[
+    list[str] | None,
+    typer.Option("--liberty", help="library beside the compact one: .lib, .lib.xz or a folder; may be repeated"),
+]
+PageOption = Annotated[Path | None, typer.Option(help="Markdown file to write [only print]")]
+CacheOption = Annotated[Path, typer.Option(help="folder of the cache")]
+
 
 def overhead(
     rows: RowsOption = None,
@@ -87,27 +94,21 @@ def overhead(
 
 def overhead_compare(
     files: Annotated[list[Path], typer.Argument(help="overhead.json of two or more runs with different LIBERTY=")],
-    out: Annotated[Path | None, typer.Option(help="Markdown file to write [only print]")] = None,
+    out: PageOption = None,
 ) -> None:
     """One machine in several technologies: logic added, ranking, stages of the lane, blocks."""
     from fitact_hw.overhead.crosscheck import compare, read
 
     page = compare([read(path) for path in files])
-    print(page)
-    if out is not None:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        out.write_text(page, encoding="utf-8")
+    _publish(page, out)
 
 
 def overhead_lanes(
     word: WordOption = None,
     config: ConfigOption = None,
-    liberty: Annotated[
-        list[str] | None,
-        typer.Option("--liberty", help="library beside the compact one: .lib, .lib.xz or a folder; may be repeated"),
-    ] = None,
-    out: Annotated[Path | None, typer.Option(help="Markdown file to write [only print]")] = None,
-    cache: Annotated[Path, typer.Option(help="folder of the cache")] = Path("build/overhead"),
+    liberty: LibrariesOption = None,
+    out: PageOption = None,
+    cache: CacheOption = Path("build/overhead"),
 ) -> None:
     """One lane of every scheme in several technologies: area of the clamps, longest paths."""
     from rich.console import Console
@@ -122,25 +123,19 @@ def overhead_lanes(
     options = [f"--liberty {Path(source).name}" for source in liberty or ()]
     options += [f"--word {machine.word_bits}"] if word else []
     page = markdown(machine, libraries, " ".join(["fitact overhead-lanes", *options]))
-    print(page)
-    if out is not None:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        out.write_text(page, encoding="utf-8")
+    _publish(page, out)
 
 
 @with_machine
 def overhead_power(
     machine: AcceleratorConfig,
     model: Annotated[str, typer.Argument(help="network whose operands are used: see `fitact models`")] = "alexnet",
-    liberty: Annotated[
-        list[str] | None,
-        typer.Option("--liberty", help="library beside the compact one: .lib, .lib.xz or a folder; may be repeated"),
-    ] = None,
+    liberty: LibrariesOption = None,
     streams: Annotated[int, typer.Option(min=64, help="PEs and lanes simulated, a multiple of 64")] = 512,
     seed: SeedOption = 1,
     node: Annotated[int | None, typer.Option("--node", help="nm of the SRAM model [each library's]")] = None,
-    out: Annotated[Path | None, typer.Option(help="Markdown file to write [only print]")] = None,
-    cache: Annotated[Path, typer.Option(help="folder of the cache")] = Path("build/overhead"),
+    out: PageOption = None,
+    cache: CacheOption = Path("build/overhead"),
 ) -> None:
     """Energy of array and lanes from switching activity: mapped gates, simulated with a network's operands."""
     from rich.console import Console
@@ -156,30 +151,26 @@ def overhead_power(
     networks = load_networks(model, machine, tuple(scheme.key for scheme in power.COMPARED))
     images = quantise_images(networks["unprotected"], load_images(20)[0])
     technologies = [load(source, cache) for source in (None, *(liberty or ()))]
-    with Console(stderr=True).status("mapping") as status:
-        results = [
-            power.evaluate(
-                machine,
-                networks,
-                layers,
-                images,
-                technology,
-                SramModel(node or nearest_node(technology.node_nm)),
-                cache,
-                streams,
-                seed,
-                status.update,
-            )
-            for technology in technologies
-        ]
+    with Console(stderr=True).status("drawing operands") as status:
+        drawn = power.draw(networks, images, machine.rows, streams, seed)
+        results = []
+        for technology in technologies:
+            sram = SramModel(node or nearest_node(technology.node_nm))
+            results.append(power.evaluate(machine, drawn, layers, technology, sram, cache, status.update))
     options = [f"--liberty {Path(source).name}" for source in liberty or ()]
     options += [f"--rows {machine.rows} --cols {machine.cols} --word {machine.word_bits}"]
     options += [f"--streams {streams} --seed {seed}", *([f"--node {node}"] if node else [])]
     page = markdown(machine, results, " ".join([f"fitact overhead-power {model}", *options]))
+    _publish(page, out)
+
+
+def _publish(page: str, out: Path | None) -> None:
+    """Print a page, and write it whole where that is asked for."""
+    from fitact_hw.overhead.jobs import write_whole
+
     print(page)
     if out is not None:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        out.write_text(page, encoding="utf-8")
+        write_whole(out, page)
 
 
 def _command(

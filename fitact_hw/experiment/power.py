@@ -72,42 +72,57 @@ class PowerResult:
     sram_nm: int
 
 
+@dataclass(frozen=True)
+class Drawn:
+    """Streams of one network: of its PEs, and by scheme of (body, clamp) before the last pass and on it."""
+
+    network: str
+    element: Streams
+    lanes: Mapping[str, Sequence[tuple[Streams, Streams]]]
+    covered: float
+    streams: int
+    seed: int
+
+
+def draw(networks: Mapping[str, QNetwork], images: np.ndarray, rows: int, streams: int = 512, seed: int = 1) -> Drawn:
+    """Draw operands for an array of ``rows``; every technology is measured with the same.
+
+    ``networks``: the quantised network of each compared scheme; ``images``: its int64 input; ``streams``: a multiple of
+    64. Raises SynthesisError.
+    """
+    if streams < 64 or streams % 64:
+        raise SynthesisError(f"--streams {streams}: give a multiple of 64")
+    operands = {key: Operands(qnet, images, rows, CYCLES) for key, qnet in networks.items()}
+    base = operands[BASELINE.key]
+    if not base.layers:
+        raise SynthesisError(f"no layer of {base.qnet.name} fills {rows} rows for {CYCLES} pixels: use fewer rows")
+    lanes = {key: [of.lanes(streams, seed, last) for last in (False, True)] for key, of in operands.items()}
+    return Drawn(base.qnet.name, base.elements(streams, seed), lanes, base.covered, streams, seed)
+
+
 def evaluate(
     config: AcceleratorConfig,
-    networks: Mapping[str, QNetwork],
+    drawn: Drawn,
     layers: Sequence[LayerShape],
-    images: np.ndarray,
     technology: Technology,
     model: SramModel,
     folder: Path,
-    streams: int = 512,
-    seed: int = 1,
     progress: Callable[[str], None] = lambda text: None,
 ) -> PowerResult:
-    """Measure. ``networks``: the quantised network of each compared scheme; ``images``: its int64 input; ``streams``: a
-    multiple of 64. Raises SynthesisError, also if a netlist and the golden model disagree, and CompileError."""
-    if streams < 64 or streams % 64:
-        raise SynthesisError(f"--streams {streams}: give a multiple of 64")
-    blocks = lane_blocks(config, folder) | {"element": _element(config, folder)}
-    operands = {key: Operands(qnet, images, config.rows, CYCLES) for key, qnet in networks.items()}
-    drawn = operands[BASELINE.key]
-    if not drawn.layers:
-        raise SynthesisError(
-            f"no layer of {drawn.qnet.name} fills {config.rows} rows for {CYCLES} pixels: use fewer rows"
-        )
+    """Measure. Raises SynthesisError, also if a netlist and the golden model disagree, and CompileError."""
+    blocks = lane_blocks(config, folder)
     run = _Runner(technology, folder)
     progress("PE")
-    element = run(blocks["element"], drawn.elements(streams, seed), {})
+    element = run(_element(config, folder), drawn.element, {})
     schemes = {}
     for scheme in COMPARED:
         progress(scheme.title)
         body, clamp = [], []
-        for last in (False, True):
-            of_body, of_clamp = operands[scheme.key].lanes(streams, seed, last)
+        for of_body, of_clamp in drawn.lanes[scheme.key]:
             body.append(run(blocks[BODY], of_body, {}))
             key = _CLAMP_OF.get(scheme.key, scheme.key)
             clamp.append(run(blocks[key], of_clamp, {"activate": 1}))
-        traffic = measure(drawn.qnet.name, layers, scheme, config)
+        traffic = measure(drawn.network, layers, scheme, config)
         machine = build(config, scheme, model, folder)
         schemes[scheme.key] = SchemeEnergy(
             body=(body[0], body[1]),
@@ -117,13 +132,13 @@ def evaluate(
             buffers_uj=sum(energy.estimate(config, machine, traffic, model).buffers.values()),
         )
     return PowerResult(
-        network=drawn.qnet.name,
+        network=drawn.network,
         technology=technology.name,
         element=element,
         schemes=schemes,
         covered=drawn.covered,
-        streams=streams,
-        seed=seed,
+        streams=drawn.streams,
+        seed=drawn.seed,
         cited_pj=(energy.mac_pj(config, model), energy.lane_pj(config, COMPARED[0], model)),
         sram_nm=model.node_nm,
     )
