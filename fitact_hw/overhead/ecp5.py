@@ -53,12 +53,18 @@ TARGET_MHZ = 100
 PLACE_LIMIT_S = 7200
 """A placement that takes longer is given up; a 16x16 machine takes a good part of an hour."""
 
+CLAMP_SOURCE = "fitact_clamp.v"
+
 _COUNTED = {"lut": "TRELLIS_COMB", "ff": "TRELLIS_FF", "dsp": "MULT18X18D", "ram": "DP16KD"}
 
 
 @dataclass(frozen=True)
 class Routed:
-    """One design on the FPGA: cells used (mean), and the routed clock rate (MHz), over all runs."""
+    """One design on the FPGA: cells used (mean), and the routed clock rate (MHz), over all runs.
+
+    ``clamp_ns``: mean over the runs of the longest path that ends in a register of a clamp; ``clamp_high``: the
+    largest of them.
+    """
 
     name: str
     lut: int
@@ -70,6 +76,8 @@ class Routed:
     fmax_high: float
     lut_spread: float
     runs: int
+    clamp_ns: float = 0.0
+    clamp_high: float = 0.0
 
     @property
     def spread(self) -> float:
@@ -153,6 +161,7 @@ def place(netlist: str, seed: int, isolated: bool) -> dict[str, Any]:
             "--freq",
             str(TARGET_MHZ),
             "--timing-allow-fail",
+            "--detailed-timing-report",
         ]
         command += ["--out-of-context"] if isolated else []
         try:
@@ -176,7 +185,24 @@ def place(netlist: str, seed: int, isolated: bool) -> dict[str, Any]:
         report = json.loads((folder / "report.json").read_text())
     clocks = [clock["achieved"] for clock in report["fmax"].values()]
     used = {name: report["utilization"].get(cell, {}).get("used", 0) for name, cell in _COUNTED.items()}
-    return {"fmax": min(clocks) if clocks else 0.0, **used}
+    return {"fmax": min(clocks) if clocks else 0.0, "clamp": longest_path(netlist, report, CLAMP_SOURCE), **used}
+
+
+def longest_path(netlist: str, report: Mapping[str, Any], source: str) -> float:
+    """Nanoseconds of the slowest path that ends in a register of the Verilog file ``source``; 0.0 if there is none.
+
+    ``netlist``: what was placed (JSON text); ``report``: nextpnr's, with detailed timing. Yosys keeps a cell's
+    source through flattening and renaming.
+    """
+    cells = json.loads(netlist)["modules"]["top"]["cells"]
+    ends = {
+        name
+        for name, cell in cells.items()
+        if cell["type"] == "TRELLIS_FF"
+        and any(Path(place).name.startswith(f"{source}:") for place in cell["attributes"].get("src", "").split("|"))
+    }
+    endpoints = (end for net in report["detailed_net_timings"] for end in net["endpoints"])
+    return max((end["delay"][1] for end in endpoints if end["cell"] in ends), default=0.0)
 
 
 def route(
@@ -197,13 +223,13 @@ def route(
     def one(run: Run) -> dict[str, Any]:
         seed, before = run
         settings = [_DEVICE_OPTIONS, TARGET_MHZ, top, dict(parameters), isolated, seed, before, list(soft_rows)]
-        key = digest("ecp5", 3, jobs.yosys_version(), nextpnr_version(), settings, dict(files))
+        key = digest("ecp5", 4, jobs.yosys_version(), nextpnr_version(), settings, dict(files))
         return cached(
             folder, key, lambda: place(_synthesise(files, top, parameters, before, soft_rows), seed, isolated)
         )
 
     found = [one(run) for run in runs]
-    rates, luts = [run["fmax"] for run in found], [run["lut"] for run in found]
+    rates, luts, clamps = ([run[kind] for run in found] for kind in ("fmax", "lut", "clamp"))
     used = {kind: round(statistics.mean(run[kind] for run in found)) for kind in _COUNTED}
     return Routed(
         name,
@@ -213,6 +239,8 @@ def route(
         fmax_high=max(rates),
         lut_spread=(max(luts) - min(luts)) / 2,
         runs=len(found),
+        clamp_ns=statistics.mean(clamps),
+        clamp_high=max(clamps),
     )
 
 

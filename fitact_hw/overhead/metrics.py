@@ -168,7 +168,13 @@ def _fpga(group: str, routed: Mapping[str, Routed]) -> list[Metric]:
         rows.append(Metric(group, title, "", used, luts if kind == "lut" else {}))
     rates = {key: value.fmax_mhz for key, value in machines.items()}
     noise = {k: (v.spread * v.fmax_mhz + base.spread * base.fmax_mhz) for k, v in machines.items()}
-    return [*rows, Metric(group, "routed Fmax", "MHz", rates, noise, 1)]
+    clamps = {key: value.clamp_ns for key, value in machines.items()}
+    spread = {k: v.clamp_high - v.clamp_ns + base.clamp_high - base.clamp_ns for k, v in machines.items()}
+    return [
+        *rows,
+        Metric(group, "routed Fmax", "MHz", rates, noise, 1),
+        Metric(group, "longest path into a clamp", "ns", clamps, spread, 2),
+    ]
 
 
 def _networks(results: Results) -> list[Metric]:

@@ -42,7 +42,28 @@ def test_routes_a_small_lane(lane_verilog: dict[str, str], tmp_path: Path) -> No
     assert routed.lut > routed.ff
     assert (routed.dsp, routed.ram, routed.runs) == (0, 0, 1)
     assert 50 < routed.fmax_mhz < 500
+    # the clamp is the last stage: its registers are reached, and no path is longer than the clock's period
+    assert 0 < routed.clamp_ns <= 1e3 / routed.fmax_mhz + 1e-3
     assert once() == routed
+
+
+def test_longest_path_into_the_registers_of_a_file() -> None:
+    def cell(kind: str, source: str) -> dict[str, object]:
+        return {"type": kind, "attributes": {"src": source}}
+
+    cells = {
+        "clamped": cell("TRELLIS_FF", "fitact_clamp.v:46.13-50.16|/share/cells_map.v:16.1"),
+        "renamed": cell("TRELLIS_FF", "/cells_map.v:16.1|/some/where/fitact_clamp.v:60.1"),
+        "summed": cell("TRELLIS_FF", "fitact_lane.v:30.1|/other/fitact_clamp.v.v:1"),
+        "logic": cell("LUT4", "fitact_clamp.v:40.1"),
+    }
+    netlist = json.dumps({"modules": {"LUT4": {"cells": {}}, "top": {"cells": cells}}})
+    delays = {"clamped": 5.0, "renamed": 6.0, "summed": 9.0, "logic": 8.0}
+    nets = [{"endpoints": [{"cell": name, "delay": [1.0, delay]}]} for name, delay in delays.items()]
+    report = {"detailed_net_timings": nets}
+    assert ecp5.longest_path(netlist, report, ecp5.CLAMP_SOURCE) == 6.0
+    assert ecp5.longest_path(netlist, report, "fitact_lane.v") == 9.0
+    assert ecp5.longest_path(netlist, report, "absent.v") == 0.0
 
 
 def test_refused_verilog_is_one_line(tmp_path: Path) -> None:
