@@ -8,10 +8,11 @@ FITACT := $(VENV)/bin/fitact
 
 # Options of `make sim`, passed on when they are given: make sim MODEL=alexnet WORD=32 FAULTS=100
 MODEL ?= alexnet
+BENCH_MODELS ?= alexnet vgg16 resnet50
 option = $(if $($(1)),--$(2) $($(1)))
 MACHINE = $(call option,ROWS,rows) $(call option,COLS,cols) $(call option,WORD,word) $(call option,CONFIG,config)
 
-.PHONY: help setup sim train post-train campaign resilience overhead rtl lint test bench doctor docs clean distclean
+.PHONY: help setup sim train post-train campaign validate resilience overhead rtl lint test bench doctor docs clean distclean
 
 help:  ## list the targets
 	@echo "FitAct testbed. Two commands do everything: 'make sim MODEL=alexnet' and 'make test'."
@@ -52,6 +53,10 @@ campaign: $(READY)  ## thousands of RTL-exact upsets through the native engine; 
 	  $(call option,SEED,seed) $(call option,SHAPE,shape) $(call option,MARGIN,margin) \
 	  $(call option,CONFIDENCE,confidence) $(call option,SCHEDULER,scheduler) $(call option,OUT,out)
 
+validate: $(READY)  ## the same upsets through the engine and as plain RTL runs, every result equal (AlexNet: 2000)
+	@$(FITACT) campaign validate $(MODEL) $(MACHINE) $(call option,INJECTIONS,injections) $(call option,SEED,seed) \
+	  $(call option,OUT,out)
+
 overhead: $(READY)  ## area, timing, memory, latency and energy of every scheme (LIBERTY= for a real library)
 	@$(FITACT) overhead $(MACHINE) $(call option,LIBERTY,liberty) $(call option,OUT,out)
 
@@ -65,8 +70,9 @@ lint: $(READY)  ## ruff, mypy and Verilator lint
 test: lint  ## everything: lint, types, unit, cocotb and end-to-end tests
 	@$(VENV)/bin/pytest
 
-bench: $(READY)  ## simulation speed: full machine against a bare PE array, in one run
+bench: $(READY)  ## cycles/s of the machine against a bare array; injections/s against plain RTL and software (BENCH_MODELS=)
 	@$(FITACT) bench $(MACHINE)
+	@for model in $(BENCH_MODELS); do $(FITACT) campaign bench $$model $(MACHINE) || exit 1; done
 
 doctor: $(READY)  ## check the tools and say what to install
 	@$(FITACT) doctor

@@ -17,6 +17,7 @@ if TYPE_CHECKING:  # heavy: only when a command runs
 app = typer.Typer(no_args_is_help=True, help="Fault campaigns: thousands of RTL-exact upsets.")
 
 ROOT = Path("build/campaigns")
+VALIDATIONS = Path("build/validations")
 
 ModelArgument = Annotated[str, typer.Argument(help="network: see `fitact models`")]
 SchemesOption = Annotated[str, typer.Option(help="comma-separated; empty: all with stored bounds")]
@@ -164,18 +165,22 @@ def replay(
 def validate(
     machine: AcceleratorConfig,
     model: ModelArgument = "alexnet",
-    injections: Annotated[int, typer.Option(min=1, help="upsets per scheme, over all structures")] = 50,
+    injections: Annotated[
+        int | None, typer.Option(min=1, help="upsets per scheme, over all structures [alexnet 400, others 50]")
+    ] = None,
     schemes: SchemesOption = "",
     seed: SeedOption = 1,
     workers: WorkersOption = 2,
+    out: Annotated[Path | None, typer.Option(help="result folder [build/validations/<model>]")] = None,
 ) -> None:
-    """The same upsets through the engine and as plain RTL runs: must agree on every result."""
-    from fitact_hw.campaign.live import run_validation
+    """The same upsets through the engine and as plain RTL runs: must agree on every result; resumable."""
     from fitact_hw.campaign.plan import CampaignOptions
+    from fitact_hw.campaign.validation import default_injections, run_validation
     from golden.zoo import stored_schemes
 
-    chosen = names(schemes) or stored_schemes(model)
-    run_validation(CampaignOptions(model, machine, chosen, (), injections, 1, seed), workers)
+    chosen, count = names(schemes) or stored_schemes(model), injections or default_injections(model)
+    options = CampaignOptions(model, machine, chosen, (), count, 1, seed)
+    run_validation(options, workers, out or VALIDATIONS / model)
 
 
 @app.command()

@@ -30,7 +30,7 @@ from sim.job import Job, RunResult, Status, WaveWindow
 from sim.trace import layer_times
 
 CHART = "upsets.png"
-MOST_IMAGES, IMAGE_CYCLES = 20, 16_000_000
+MOST_IMAGES, IMAGE_CYCLES = 16, 16_000_000
 """Images by default, fewer for a large network: all of them together take about so many cycles."""
 
 WAVE_BEFORE, WAVE_AFTER = 200, 2000

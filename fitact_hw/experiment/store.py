@@ -5,7 +5,7 @@ from __future__ import annotations
 import fcntl
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -62,10 +62,17 @@ def locked(folder: Path) -> Iterator[Path]:
 
 
 class RowWriter:
-    """Appends JSON rows to a file; each row is on disk before the next is computed."""
+    """Appends JSON rows to a file, after ``rows``; each row is on disk before the next is computed.
 
-    def __init__(self, path: Path) -> None:
-        self._stream = path.open("w", encoding="utf-8")
+    A file that is there already is replaced in one step, when ``rows`` are written.
+    """
+
+    def __init__(self, path: Path, rows: Sequence[dict[str, Any]] = ()) -> None:
+        temporary = path.with_name(path.name + ".tmp")
+        self._stream = temporary.open("w", encoding="utf-8")
+        for row in rows:
+            self.append(row)
+        temporary.replace(path)
 
     def append(self, row: dict[str, Any]) -> None:
         """Write one row."""

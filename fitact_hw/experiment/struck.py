@@ -28,15 +28,16 @@ from fitact_hw.experiment.timeline import Timeline
 from fitact_hw.faults import FaultEvent
 from golden import reference
 from sim.bench import Progress, Simulator
+from sim.engine.access import AccessTrace
 from sim.job import Job
 
 BASE = "fitact"
-"""The scheme whose run decides where upsets strike: it uses every buffer."""
+"""The scheme whose run decides where upsets strike, if it is there: it uses every buffer."""
 
 MOST_IMAGES, IMAGE_CYCLES = 2, 2_000_000
 """The upsets of a scheme are spread over so many images, fewer if their fault-free runs would take more cycles."""
 
-MOST_CHECKS, CHECK_CYCLES = 3, 2_000_000
+MOST_CHECKS, CHECK_CYCLES = 2, 2_000_000
 """So many upsets of a scheme are repeated through cocotb, fewer (but one) if these runs would take more cycles."""
 
 
@@ -78,7 +79,7 @@ class Check:
 def strike(console: Console, simulator: Simulator, options: CampaignOptions, workers: int, folder: Path) -> Struck:
     """All upsets of ``options.schemes``, written to ``folder`` as they come.
 
-    ``options.images``: images at hand. Scheme by scheme, so that only one program and its trace are in memory. Raises
+    ``options.images``: images at hand. Scheme by scheme, so that only two programs and traces are in memory. Raises
     FitActError if a cross-check finds another result than the engine.
     """
     writer = RowWriter(folder / ROWS)
@@ -86,35 +87,32 @@ def strike(console: Console, simulator: Simulator, options: CampaignOptions, wor
     times = Times()
     cycles: dict[str, int] = {}
     checks: list[Check] = []
+    schemes = sorted(options.schemes, key=lambda name: name != BASE)
     try:
-        engine = process_engine(options.config)
-        for scheme in sorted(options.schemes, key=lambda name: name != BASE):
-            with console.status(f"{scheme}: network, program and access trace"):
-                subject = process_subject(options, scheme)
-                facts = engine.facts(subject.network, subject.program, subject.memory(0))
-            timeline = timing(scheme, facts)
+        with console.status(f"{schemes[0]}: network, program and access trace"):
+            ready = _prepare(options, schemes[0])
+        base = ready.timeline
+        images = max(1, min(options.images, MOST_IMAGES, IMAGE_CYCLES // base.cycles))
+        sites = upsets.structure_sites(options.config)
+        drawn = upsets.draw(sites, base.cycles, ready.accesses, options.faults, options.seed, options.shape)
+        for scheme, following in zip(schemes, [*schemes[1:], None], strict=True):
+            subject, timeline = ready.subject, ready.timeline
             cycles[scheme] = timeline.cycles
-            if scheme == BASE:
-                base = timeline
-                images = max(1, min(options.images, MOST_IMAGES, IMAGE_CYCLES // base.cycles))
-                sites = upsets.structure_sites(options.config)
-                drawn = upsets.draw(sites, base.cycles, facts.accesses, options.faults, options.seed, options.shape)
             events = [upsets.moved(event, base, timeline) for event in drawn.events]
             fault_free = reference.logits(subject.network, subject.images[:images])
-            program = subject.program.fingerprint
             found: list[Injection] = []
             tasks = make_tasks(options, scheme, events, images)
-            with _workers(tasks, workers) as futures, bar(console, f"upsets, {scheme}") as progress:
-                for part, spent in _finished(futures):
-                    times.merge(spent)
-                    found += part
-                    for item in part:
-                        top1 = int(fault_free[item.image].argmax())
-                        rows.append(
-                            upsets.make_row(timeline, item.number, item.image, item.event, item.verdict, top1, program)
-                        )
-                        writer.append(rows[-1])
-                    progress(len(found), len(events))
+            with _workers(tasks, workers) as futures:
+                if following:  # while the workers, forked with the present scheme, are busy
+                    ready = _prepare(options, following)
+                with bar(console, f"upsets, {scheme}") as progress:
+                    for part, spent in _finished(futures):
+                        times.merge(spent)
+                        found += part
+                        for row in _rows(timeline, part, fault_free, subject.program.fingerprint):
+                            rows.append(row)
+                            writer.append(row)
+                        progress(len(found), len(events))
             checks += make_checks(subject, timeline, fault_free[:1], found, options.seed)
     finally:
         writer.close()
@@ -125,6 +123,31 @@ def strike(console: Console, simulator: Simulator, options: CampaignOptions, wor
     seconds = time.monotonic() - began
     console.print(f"{len(checked)} upsets repeated through cocotb, full RTL runs: all the same ({seconds:.1f} s)")
     return Struck(sorted(rows, key=lambda row: row["id"]), drawn.live, cycles, images, checked)
+
+
+@dataclass(frozen=True)
+class _Ready:
+    """A scheme before its upsets."""
+
+    subject: Subject
+    timeline: Timeline
+    accesses: AccessTrace
+
+
+def _prepare(options: CampaignOptions, scheme: str) -> _Ready:
+    """Network, program and access trace of a scheme, which the workers that are forked next find in their memory."""
+    subject = process_subject(options, scheme)
+    facts = process_engine(options.config).facts(subject.network, subject.program, subject.memory(0))
+    return _Ready(subject, timing(scheme, facts), facts.accesses)
+
+
+def _rows(
+    timeline: Timeline, part: Sequence[Injection], fault_free: np.ndarray, program: str
+) -> Iterator[dict[str, Any]]:
+    """The records of some upsets; ``fault_free``: logits int64 (images, classes)."""
+    for item in part:
+        top1 = int(fault_free[item.image].argmax())
+        yield upsets.make_row(timeline, item.number, item.image, item.event, item.verdict, top1, program)
 
 
 Futures = dict[Future[tuple[list[Verdict], Timeline, Times]], Task]
@@ -144,7 +167,7 @@ def make_tasks(options: CampaignOptions, scheme: str, events: list[FaultEvent], 
 def _workers(tasks: Sequence[Task], workers: int) -> Iterator[Futures]:
     """Forks of this process, which has engine, network and trace ready, at work on ``tasks``.
 
-    They are forked here, before a progress bar starts its thread.
+    They are forked here, before a progress bar starts its thread and before the next scheme takes the place of theirs.
     """
     context = multiprocessing.get_context("fork")
     with ProcessPoolExecutor(min(workers, len(tasks)), mp_context=context, initializer=begin_worker) as pool:

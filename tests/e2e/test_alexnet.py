@@ -86,6 +86,25 @@ def test_rtl_and_golden_agree_under_upsets(fitact: Run) -> None:
     assert "all 6 agree" in done.stdout
 
 
+def test_engine_and_plain_rtl_agree_and_a_killed_comparison_goes_on(fitact: Run, tmp_path: Path) -> None:
+    path = tmp_path / "validation.jsonl"
+    command = ("campaign", "validate", "alexnet", "--schemes", "fitact", "--out", str(tmp_path), "--injections")
+    done = fitact(*command, "2")
+    assert done.returncode == 0, done.stderr + done.stdout
+    head, first, second = path.read_text().splitlines()
+    path.write_text("\n".join((head, first, second[:20])))  # as a killed process leaves it
+    done = fitact(*command, "3")
+    assert done.returncode == 0, done.stderr + done.stdout
+    assert "fitact: 3 upsets, 0 differ" in done.stdout
+    rows = path.read_text().splitlines()
+    assert rows[:2] == [head, first]
+    assert [json.loads(row)["number"] for row in rows[1:]] == [0, 1, 2]
+    path.write_text(first + "\n")
+    done = fitact(*command, "3")
+    assert done.returncode == 2
+    assert "remove it or choose another --out" in " ".join(done.stderr.split())
+
+
 def test_models_are_listed_with_their_accuracy(fitact: Run) -> None:
     done = fitact("models")
     assert done.returncode == 0, done.stderr

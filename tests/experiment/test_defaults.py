@@ -18,7 +18,7 @@ from tests.sim.machines import TINY
 
 
 @pytest.mark.parametrize(
-    ("million_macs", "images"), [(91, 20), (313, 12), (1300, 3), (9000, 1)]
+    ("million_macs", "images"), [(91, 16), (313, 12), (1300, 3), (9000, 1)]
 )  # AlexNet, VGG16, ResNet50, something larger
 def test_large_networks_get_fewer_images(million_macs: int, images: int) -> None:
     network: Any = SimpleNamespace(macs=million_macs * 10**6)
