@@ -51,7 +51,7 @@ _PROACT_FAST = PostTraining(zeta=0.1, lr=0.04, epochs=1, images=2_000, checks=2,
 
 OPTIONS: dict[str, SearchOptions] = {
     # the time is linear in activations and in work per image: fewer images for the larger networks
-    "vgg16": SearchOptions(clipact=DEFAULTS.clipact, proact=_PROACT_FAST, fitact=DEFAULTS.fitact),
+    "vgg16": SearchOptions(clipact=ClipActSearch(images=300), proact=_PROACT_FAST, fitact=DEFAULTS.fitact),
     "resnet50": SearchOptions(
         clipact=ClipActSearch(maps=1, images=100),
         proact=replace(_PROACT_FAST, images=400, validation=500),

@@ -21,7 +21,8 @@ from fitact_hw.campaign.store import Row
 from fitact_hw.experiment.report import LABELS
 from fitact_hw.faults import Outcome
 
-TEMPLATES = Path(__file__).parent / "templates"
+TEMPLATES = (Path(__file__).parent / "templates", Path(__file__).parent.parent / "templates")
+"""Pages of campaigns, and what all pages of the project share."""
 
 FIT_SOURCE = "texts on IEC 61508 quote 700 to 1200 FIT/Mbit"
 """Where the default raw rate comes from."""

@@ -17,6 +17,7 @@ from fitact_hw.overhead.energy import Energy
 from fitact_hw.overhead.jobs import write_whole, yosys_version
 from fitact_hw.overhead.mapping import PERTURBATIONS
 from fitact_hw.overhead.metrics import Results, all_metrics
+from fitact_hw.overhead.page import html
 from fitact_hw.overhead.schemes import SCHEMES, Scheme, lane_parameters, machine
 from fitact_hw.overhead.sram import SramModel, nearest_node
 from fitact_hw.overhead.technology import Technology, TechnologyError
@@ -53,7 +54,7 @@ Networks = Mapping[str, Callable[[], Sequence[LayerShape]]]
 
 
 def run_overhead(options: Options, networks: Networks, console: Console) -> Results:
-    """Measure, print and write `overhead.json`, `overhead.md` and `overhead.png`; returns the figures.
+    """Measure, print and write `overhead.json`, `.md`, `.html` and `.png`; returns the figures.
 
     Raises FitActError subclasses: TechnologyError, SynthesisError, GeneratorError, CompileError, SramError.
     """
@@ -79,12 +80,15 @@ def run_overhead(options: Options, networks: Networks, console: Console) -> Resu
     folder = options.out / options.config.fingerprint
     write_whole(folder / "overhead.json", json.dumps(report.to_json(header, metrics, results), indent=1) + "\n")
     page = report.markdown(header, metrics, results, options.command)
+    pictures = {"Area added, area by part, lanes, energy": folder / "overhead.png"}
     if options.accuracies:
+        pictures["Accuracy against area"] = folder / "pareto.png"
         page += "\n" + "\n".join(_pareto(options, costs, tech, folder)) + "\n"
         console.print(f"wrote pareto.csv and pareto.png to {folder}")
     write_whole(folder / "overhead.md", page + "\n")
     charts.draw(results, f"{_size(options.config)}, {tech.name}, before layout", folder / "overhead.png")
-    console.print(f"wrote overhead.json, overhead.md and overhead.png to {folder}")
+    write_whole(folder / "overhead.html", html(page, pictures))
+    console.print(f"wrote overhead.html, overhead.md, overhead.json and overhead.png to {folder}")
     return results
 
 
