@@ -53,6 +53,17 @@ def train(
 
 
 @app.command()
+def average(
+    checkpoint: Annotated[list[Path], typer.Option(help="checkpoint of the run; give several")],
+    folder: Annotated[Path, typer.Option(help="where the mean goes; `export --folder` takes it from there")],
+) -> None:
+    """Average checkpoints of one training run (stochastic weight averaging)."""
+    from golden.averaging import average_checkpoints
+
+    typer.echo(f"averaged {len(checkpoint)} checkpoints: {average_checkpoints(checkpoint, folder)}")
+
+
+@app.command()
 def export(
     model: Model = "alexnet",
     folder: Annotated[Path | None, typer.Option(help="folder of the training run")] = None,

@@ -39,6 +39,8 @@ def export(model: str, checkpoint: Path, training: Images, folder: Path = WEIGHT
     if len(state["log"]) < recipe["epochs"]:
         raise GoldenError(f"training of {model} stands at epoch {len(state['log'])} of {recipe['epochs']}")
     facts = {"recipe": recipe, "seed": recipe["seed"], "schedule": schedule(state["log"])}
+    if "averaged" in state:
+        facts["weights"] = f"mean of the checkpoints after epochs {', '.join(map(str, state['averaged']))}"
     save_weights(model, load_trained(checkpoint), facts, folder)
     write_text(folder / f"{model}_{LOG}", (checkpoint.parent / LOG).read_text())
     stored = load_model(model, folder=folder)  # calibrated as committed, rounding to float16 included

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import pytest
 import torch
 
 from golden.artefacts import read_manifest
+from golden.averaging import average_checkpoints
 from golden.clipact import ClipActSearch
 from golden.data import Images
 from golden.errors import GoldenError, WeightsError
@@ -29,6 +31,32 @@ def stored(tmp_path: Path) -> tuple[Images, Path]:
     folder = tmp_path / "stored"
     save_weights("alexnet", build_model("alexnet", 3).eval(), {"recipe": {"validation": 8}}, folder)
     return random_images(40), folder
+
+
+def test_average_of_a_stretched_run(tmp_path: Path) -> None:
+    recipe = Recipe(epochs=1, batch=16, validation=8, low_resolution=16, low_fraction=1, seed=3)
+    data = random_images(40)
+    first = Path(shutil.copy(train(recipe, data, tmp_path / "run", processes=1), tmp_path / "first.pt"))
+    last = train(replace(recipe, epochs=2), data, tmp_path / "run", processes=1)
+    mean = average_checkpoints([last, first], tmp_path / "mean")
+    ends, middle = [load_trained(path).state_dict() for path in (first, last)], load_trained(mean).state_dict()
+    moved = 0
+    for name, value in middle.items():
+        if value.is_floating_point():
+            torch.testing.assert_close(value, (ends[0][name] + ends[1][name]) / 2)
+            moved += not torch.equal(ends[0][name], ends[1][name])
+    assert moved > 10
+    export("alexnet", mean, data, tmp_path / "weights")
+    facts = read_manifest(tmp_path / "weights")["alexnet.npz"]
+    assert facts["weights"] == "mean of the checkpoints after epochs 1, 2"
+    assert facts["schedule"] == "epochs 1-1 of 1, epochs 2-2 of 2"
+    other = train(replace(recipe, seed=4), data, tmp_path / "other", processes=1)
+    with pytest.raises(GoldenError, match="not of one training run"):
+        average_checkpoints([last, other], tmp_path / "mean")
+    with pytest.raises(GoldenError, match="two checkpoints"):
+        average_checkpoints([last], tmp_path / "mean")
+    with pytest.raises(WeightsError, match="no checkpoint"):
+        average_checkpoints([last, tmp_path / "absent.pt"], tmp_path / "mean")
 
 
 def test_release(tmp_path: Path) -> None:
