@@ -95,9 +95,9 @@ def test_cross_check_takes_every_way_and_finds_a_wrong_verdict(
     simulator = Simulator(TINY)
     names = struck.cross_check(simulator, checks, tmp_path, lambda done, total: None)
     assert len(names) == struck.MOST_CHECKS
-    wrong = replace(checks[2].injection, verdict=replace(checks[2].injection.verdict, logits=fault_free + 1))
-    checks[2] = replace(checks[2], injection=wrong)
+    wrong = replace(checks[-1].injection, verdict=replace(checks[-1].injection.verdict, logits=fault_free + 1))
+    checks[-1] = replace(checks[-1], injection=wrong)
     with pytest.raises(
-        FitActError, match=rf"upset {names[2]} gave another .* fitact replay --results .* --fault {names[2]}"
+        FitActError, match=rf"upset {names[-1]} gave another .* fitact replay --results .* --fault {names[-1]}"
     ):
         struck.cross_check(simulator, checks, tmp_path, lambda done, total: None)
