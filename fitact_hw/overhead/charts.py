@@ -49,7 +49,7 @@ def _added(axis: Any, results: Results) -> None:
     )
     for index, row in enumerate(rows):
         axis.annotate(f" {row[3]:+.2%}", (100 * row[3], index), va="center", xytext=(8, 0), textcoords="offset points")
-    axis.margins(x=0.2)
+    axis.margins(x=0.3)
     axis.invert_yaxis()
     axis.set_xlabel("area added, % of unprotected total")
     axis.legend(loc="upper center", bbox_to_anchor=(0.5, -0.13), ncols=2, fontsize=8)
@@ -97,6 +97,7 @@ def _energy(axis: Any, results: Results) -> None:
     for label, values, colour in parts:
         axis.barh(names, values, left=left, color=colour, label=label)
         left = [a + b for a, b in zip(left, values, strict=True)]
+    axis.set_xlim(0, 1.05 * max(left))
     axis.invert_yaxis()
     axis.set_xlabel("uJ per inference, on chip")
     axis.set_title(f"energy of {name} (model, no switching activity)")
