@@ -6,14 +6,13 @@ minimum, and their mean nearer to it. Batch statistics are averaged with the wei
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Sequence
 from pathlib import Path
 
 import torch
 
 from golden.errors import GoldenError, WeightsError
-from golden.train import CHECKPOINT, LOG, load_checkpoint
+from golden.train import load_checkpoint, save_run
 
 
 def average_checkpoints(paths: Sequence[Path], folder: Path) -> Path:
@@ -23,17 +22,18 @@ def average_checkpoints(paths: Sequence[Path], folder: Path) -> Path:
     GoldenError if there are fewer than two checkpoints or they are of different runs, WeightsError if one is missing
     or damaged.
     """
-    states = []
+    found = []
     for path in paths:
         state = load_checkpoint(path)
         if state is None:
             raise WeightsError(f"no checkpoint at {path}")
-        states.append(state)
-    if len(states) < 2:
+        found.append((path, state))
+    if len(found) < 2:
         raise GoldenError("an average needs two checkpoints or more")
-    states.sort(key=lambda state: len(state["log"]))
+    found.sort(key=lambda item: len(item[1]["log"]))
+    states = [state for _, state in found]
     last = states[-1]
-    for state, path in zip(states, paths, strict=True):
+    for path, state in found:
         if state["recipe"]["model"] != last["recipe"]["model"] or last["log"][: len(state["log"])] != state["log"]:
             raise GoldenError(f"{path} and the others are not of one training run: their logs differ")
     mean = {
@@ -42,11 +42,4 @@ def average_checkpoints(paths: Sequence[Path], folder: Path) -> Path:
     }
     folder.mkdir(parents=True, exist_ok=True)
     epochs = [len(state["log"]) for state in states]
-    partial = folder / f"{CHECKPOINT}.part"
-    torch.save({"recipe": last["recipe"], "model": mean, "log": last["log"], "averaged": epochs}, partial)
-    partial.replace(folder / CHECKPOINT)
-    with (folder / LOG).open("w", newline="") as file:
-        writer = csv.DictWriter(file, list(last["log"][0]))
-        writer.writeheader()
-        writer.writerows(last["log"])
-    return folder / CHECKPOINT
+    return save_run(folder, {"recipe": last["recipe"], "model": mean, "log": last["log"], "averaged": epochs})

@@ -230,7 +230,13 @@ def _worker(
                         "seconds": round(time.time() - started, 1),
                     }
                 )
-                _save(folder, recipe, model, optimisers, log)
+                state = {
+                    "recipe": asdict(recipe),
+                    "model": {key: value.contiguous() for key, value in model.state_dict().items()},
+                    "optimisers": [optimiser.state_dict() for optimiser in optimisers],
+                    "log": log,
+                }
+                save_run(folder, state)
                 console.print(json.dumps(log[-1]), soft_wrap=True)
             if count > 1:
                 dist.barrier()
@@ -278,20 +284,9 @@ def _average(tensors: list[Tensor], count: int) -> None:
         tensor.detach().copy_(mean.view(tensor.shape))
 
 
-def _save(
-    folder: Path,
-    recipe: Recipe,
-    model: CifarNetwork,
-    optimisers: list[torch.optim.Optimizer],
-    log: list[dict[str, Any]],
-) -> None:
-    """Write log and checkpoint; the checkpoint is whole or absent, whenever the process dies."""
-    state = {
-        "recipe": asdict(recipe),
-        "model": {key: value.contiguous() for key, value in model.state_dict().items()},
-        "optimisers": [optimiser.state_dict() for optimiser in optimisers],
-        "log": log,
-    }
+def save_run(folder: Path, state: dict[str, Any]) -> Path:
+    """Write the checkpoint and the log in it; the checkpoint is whole or absent, whenever the process dies."""
+    log = state["log"]
     partial = folder / f"{CHECKPOINT}.{os.getpid()}.part"
     torch.save(state, partial)
     partial.replace(folder / CHECKPOINT)
@@ -299,6 +294,7 @@ def _save(
         writer = csv.DictWriter(file, list(log[0]))
         writer.writeheader()
         writer.writerows(log)
+    return folder / CHECKPOINT
 
 
 def recipe_for(model: str, **changes: Any) -> Recipe:

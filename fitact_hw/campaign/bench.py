@@ -14,7 +14,7 @@ from fitact_hw.campaign.engine import Engine, Times
 from fitact_hw.campaign.exactness import plain_job
 from fitact_hw.campaign.live import print_times
 from fitact_hw.campaign.plan import CampaignOptions, collect_facts, draw_events, load_subjects, timing
-from fitact_hw.experiment.progress import terminal
+from fitact_hw.experiment.progress import noter, terminal
 from golden import reference
 from golden.qnetwork import QNetwork
 from sim.bench import Simulator
@@ -52,8 +52,7 @@ def run_bench(options: CampaignOptions, rtl_runs: int, software_runs: int) -> No
     scheme = options.schemes[0]
     options = replace(options, schemes=(scheme,), images=1)
 
-    def note(text: str) -> None:
-        console.print(f"[dim]{text}[/]")
+    note = noter(console)
 
     engine, subject = Engine(options.config, note=note), load_subjects(options)[scheme]
     simulator = Simulator(options.config, workers=1, note=note)

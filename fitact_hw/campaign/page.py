@@ -11,6 +11,7 @@ from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from fitact_hw import templates
 from fitact_hw.campaign import charts
 from fitact_hw.campaign.analysis import EFFECT, SDC, Analysis, Entry
 from fitact_hw.campaign.comparison import Comparison, scheme_name
@@ -21,7 +22,7 @@ from fitact_hw.campaign.store import Row
 from fitact_hw.experiment.report import LABELS
 from fitact_hw.faults import Outcome
 
-TEMPLATES = (Path(__file__).parent / "templates", Path(__file__).parent.parent / "templates")
+TEMPLATES = (Path(__file__).parent / "templates", templates.FOLDER)
 """Pages of campaigns, and what all pages of the project share."""
 
 FIT_SOURCE = "texts on IEC 61508 quote 700 to 1200 FIT/Mbit"

@@ -15,7 +15,7 @@ from fitact_hw.campaign.run import run_campaign
 from fitact_hw.campaign.snapshot import options_of
 from fitact_hw.campaign.statistics import Estimate
 from fitact_hw.campaign.store import STORE, CampaignError, Row, Store, store_path
-from fitact_hw.experiment.progress import bar, terminal
+from fitact_hw.experiment.progress import bar, noter, terminal
 
 
 def outcome_shares(counts: Counter[str]) -> str:
@@ -63,9 +63,7 @@ def run_live(
     console = terminal()
     progress = Progress(folder)
     with bar(console, f"{options.model}: injections") as advance:
-
-        def note(text: str) -> None:
-            console.print(f"[dim]{text}[/]")
+        note = noter(console)
 
         def finished(done: int, total: int, rows: list[Row]) -> None:
             advance(done, total)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,7 @@ from fitact_hw.campaign.engine import Engine
 from fitact_hw.campaign.exactness import compare
 from fitact_hw.campaign.plan import CampaignOptions, Subject, draw_events, identity, load_subjects, timing
 from fitact_hw.errors import FitActError
-from fitact_hw.experiment.progress import bar, terminal
+from fitact_hw.experiment.progress import bar, noter, terminal
 from fitact_hw.experiment.store import RowWriter, locked, read_rows
 from fitact_hw.faults import FaultEvent
 from golden import reference
@@ -40,39 +40,29 @@ def run_validation(options: CampaignOptions, workers: int, folder: Path) -> None
     Raises FitActError if ``folder`` belongs to other RTL, weights or options, and if one result differs.
     """
     console = terminal()
-
-    def note(text: str) -> None:
-        console.print(f"[dim]{text}[/]")
-
+    note = noter(console)
     with locked(folder):
         engine, subjects = Engine(options.config, note=note), load_subjects(options)
         simulator = Simulator(options.config, workers=workers, note=note)
         simulator.build()
         timelines = [timing(scheme, engine.facts(s.network, s.program, s.memory(0))) for scheme, s in subjects.items()]
         events = draw_events(options, timelines)
-        path = folder / ROWS
-        rows = _kept(path, _digest(options, subjects))
-        writer = RowWriter(path, rows)
+        path, head = folder / ROWS, {"identity": _digest(options, subjects)}
+        rows = _kept(path, head)
+        writer = RowWriter(path, [head, *rows])
         try:
             for scheme, subject in subjects.items():
-                done = {row["number"] for row in rows if row.get("scheme") == scheme}
-                missing = [number for number in range(len(events[scheme])) if number not in done]
+                done = {row["number"] for row in rows if row["scheme"] == scheme}
+                missing = {number: event for number, event in enumerate(events[scheme]) if number not in done}
                 with bar(console, f"{scheme}: engine and plain RTL runs") as progress:
-                    for start in range(0, len(missing), PART):
-                        part = missing[start : start + PART]
-                        chosen = [events[scheme][number] for number in part]
-
-                        def step(count: int, _total: int, start: int = start, total: int = len(missing)) -> None:
-                            progress(start + count, total)
-
-                        for number, row in zip(part, _part(engine, simulator, subject, chosen, step), strict=True):
-                            rows.append({"scheme": scheme, "number": number, **row})
-                            writer.append(rows[-1])
+                    for row in _compared(engine, simulator, subject, missing, progress):
+                        rows.append({"scheme": scheme, **row})
+                        writer.append(rows[-1])
         finally:
             writer.close()
     wrong = 0
     for scheme in subjects:
-        found = [row for row in rows if row.get("scheme") == scheme and row["number"] < options.faults]
+        found = [row for row in rows if row["scheme"] == scheme and row["number"] < options.faults]
         differing = [row["difference"] for row in found if row["difference"]]
         outcomes, ways = (dict(Counter(row[name] for row in found)) for name in ("outcome", "way"))
         console.print(f"{scheme}: {len(found)} upsets, {len(differing)} differ; {outcomes}; {ways}")
@@ -84,23 +74,29 @@ def run_validation(options: CampaignOptions, workers: int, folder: Path) -> None
         raise FitActError(f"{wrong} upsets end otherwise in plain RTL runs: this is a defect of the engine")
 
 
-def _part(
-    engine: Engine, simulator: Simulator, subject: Subject, events: Sequence[FaultEvent], progress: Progress
-) -> list[dict[str, Any]]:
-    """A row for each event: what it was, the engine's outcome, and how plain RTL differs (None: in nothing)."""
+def _compared(
+    engine: Engine, simulator: Simulator, subject: Subject, events: Mapping[int, FaultEvent], progress: Progress
+) -> Iterator[dict[str, Any]]:
+    """A row for each numbered event: what it was, the engine's outcome, and how plain RTL differs (None: not)."""
     trace = reference.run(subject.network, subject.images[:1])
     case = (subject.network, subject.program, subject.memory(0), trace)
-    verdicts, differences = compare(engine, simulator, *case, events, progress)
-    texts = {id(item.event): str(item) for item in differences}
-    return [
-        {
-            "event": event.to_json(),
-            "outcome": verdict.outcome.value,
-            "way": verdict.way.value,
-            "difference": texts.get(id(event)),
-        }
-        for event, verdict in zip(events, verdicts, strict=True)
-    ]
+    numbers = list(events)
+    for start in range(0, len(numbers), PART):
+        part = numbers[start : start + PART]
+
+        def step(count: int, _total: int, start: int = start) -> None:
+            progress(start + count, len(numbers))
+
+        verdicts, differences = compare(engine, simulator, *case, [events[number] for number in part], step)
+        texts = {id(item.event): str(item) for item in differences}
+        for number, verdict in zip(part, verdicts, strict=True):
+            yield {
+                "number": number,
+                "event": events[number].to_json(),
+                "outcome": verdict.outcome.value,
+                "way": verdict.way.value,
+                "difference": texts.get(id(events[number])),
+            }
 
 
 def _digest(options: CampaignOptions, subjects: dict[str, Subject]) -> str:
@@ -109,12 +105,9 @@ def _digest(options: CampaignOptions, subjects: dict[str, Subject]) -> str:
     return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:16]
 
 
-def _kept(path: Path, digest: str) -> list[dict[str, Any]]:
-    """The rows of an earlier run, the first of which names what it belongs to."""
-    head = {"identity": digest}
-    rows = read_rows(path) if path.exists() else []
-    if not rows:
-        return [head]
-    if rows[0] != head:
+def _kept(path: Path, head: dict[str, Any]) -> list[dict[str, Any]]:
+    """The rows of an earlier run; the file's first line, ``head``, names what they belong to."""
+    first, *rows = (read_rows(path) if path.exists() else []) or [head]
+    if first != head:
         raise FitActError(f"{path} belongs to other RTL, weights or options: remove it or choose another --out")
     return rows

@@ -25,6 +25,11 @@ def terminal() -> Console:
     return Console(highlight=False, width=None if sys.stdout.isatty() else FILE_WIDTH)
 
 
+def noter(console: Console) -> Callable[[str], None]:
+    """A function that prints one-line messages, dimmed: what :data:`sim.build.Note` asks for."""
+    return lambda text: console.print(f"[dim]{text}[/]")
+
+
 @contextmanager
 def bar(console: Console, title: str) -> Iterator[Callable[[int, int], None]]:
     """A progress bar as a callback (done, total)."""

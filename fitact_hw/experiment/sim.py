@@ -18,7 +18,7 @@ from fitact_hw.config import AcceleratorConfig
 from fitact_hw.errors import FitActError
 from fitact_hw.experiment import faultfree, report
 from fitact_hw.experiment.inputs import SCHEMES, load_images, load_networks
-from fitact_hw.experiment.progress import bar, terminal
+from fitact_hw.experiment.progress import bar, noter, terminal
 from fitact_hw.experiment.store import RESULTS, ROWS, locked, write_json
 from fitact_hw.experiment.struck import strike
 from fitact_hw.faults import FaultEvent, Shape, wilson_interval
@@ -85,9 +85,7 @@ def run_sim(options: SimOptions) -> None:
         raise FitActError(f"only {len(images)} images are at hand: set IMAGES={len(images)} or FITACT_CIFAR10")
     console = terminal()
     with locked(options.folder) as folder:
-
-        def note(text: str) -> None:
-            console.print(f"[dim]{text}[/]")
+        note = noter(console)
 
         simulator = Simulator(config, workers=options.workers, note=note)
         with console.status("generating and building the simulators (kept for the next run)"):

@@ -148,7 +148,8 @@ def _route(
     options: Options, show: Callable[[str, int, int], None]
 ) -> tuple[dict[str, ecp5.Routed], dict[str, ecp5.Routed]]:
     own = [scheme for scheme in options.schemes if scheme.protection is Protection.NONE and scheme.copies == 1]
-    lanes = {tuple(lane_parameters(options.config, scheme).items()): scheme for scheme in reversed(own)}
+    keys = {scheme: tuple(lane_parameters(options.config, scheme).items()) for scheme in own}
+    lanes = {keys[scheme]: scheme for scheme in reversed(own)}
     done = -1
 
     def step(name: str) -> None:
@@ -160,7 +161,7 @@ def _route(
     if options.fpga:
         routed = ecp5.route_lanes(options.config, list(lanes.values()), options.out, options.workers, step)
         for scheme in own:  # schemes may share a lane
-            routed[scheme.key] = routed[lanes[tuple(lane_parameters(options.config, scheme).items())].key]
+            routed[scheme.key] = routed[lanes[keys[scheme]].key]
     chosen = [s for s in options.schemes if s.key in FULL_TOP_SCHEMES]
     total, done = len(chosen) * options.full_top, 0
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markdown_it import MarkdownIt
 
-TEMPLATES = Path(__file__).parent.parent / "templates"
+from fitact_hw import templates
 
 
 def html(markdown: str, charts: Mapping[str, Path]) -> str:
@@ -23,7 +23,7 @@ def html(markdown: str, charts: Mapping[str, Path]) -> str:
     renderer = MarkdownIt("commonmark", {"html": False}).enable("table")
     renderer.validateLink = lambda url: True  # type: ignore[method-assign] # pictures are data: addresses of our own
     body = renderer.render(f"{first}\n{head}\n{pictures}{mark}{tables}")
-    environment = Environment(loader=FileSystemLoader(TEMPLATES), undefined=StrictUndefined, autoescape=True)
+    environment = Environment(loader=FileSystemLoader(templates.FOLDER), undefined=StrictUndefined, autoescape=True)
     return environment.get_template("document.html.j2").render(title=first.lstrip("# "), body=body)
 
 
