@@ -10,10 +10,11 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from fitact_hw.campaign.engine import Engine, Times
+from fitact_hw.campaign.engine import Engine
 from fitact_hw.campaign.exactness import plain_job
 from fitact_hw.campaign.live import print_times
 from fitact_hw.campaign.plan import CampaignOptions, collect_facts, draw_events, load_subjects, timing
+from fitact_hw.campaign.verdict import Times
 from fitact_hw.experiment.progress import noter, terminal
 from golden import reference
 from golden.qnetwork import QNetwork

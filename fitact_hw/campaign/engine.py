@@ -12,11 +12,10 @@ machine in which nothing changes any more is taken to the watchdog's last cycle 
 
 from __future__ import annotations
 
+import hashlib
 import time
-from collections import Counter
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
-from enum import Enum
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -24,6 +23,7 @@ from fitact_hw.campaign.facts import PLACE_DTYPE, Facts, Trace, read_trace, trac
 from fitact_hw.campaign.finish import finish
 from fitact_hw.campaign.memory_map import Handover
 from fitact_hw.campaign.observed import Observed, observe
+from fitact_hw.campaign.verdict import Times, Verdict, Way
 from fitact_hw.config import AcceleratorConfig
 from fitact_hw.errors import FitActError
 from fitact_hw.faults import HANG_FACTOR, FaultEvent, Outcome, Upset, classify, hang_limits
@@ -43,67 +43,24 @@ class EngineError(FitActError):
     """The engine and the golden model do not fit together: a defect, or a program of another network."""
 
 
-class Way(str, Enum):
-    """How an outcome was found."""
-
-    DEAD = "dead"
-    """The upset is never read: nothing was simulated."""
-    RECONVERGED = "reconverged"
-    """RTL until nothing that matters differed any more."""
-    GOLDEN = "golden"
-    """RTL until only layer outputs differed, then the golden model."""
-    FULL = "full"
-    """RTL to the end."""
-
-
-@dataclass(frozen=True, eq=False)
-class Verdict:
-    """What one upset did: ``status``, ``code``, ``cycles`` and ``logits`` int64 (1, classes) as of a plain RTL run.
-
-    ``way``: how it was found; ``simulated_cycles``: RTL cycles from the upset until that was known (0 for the others of
-    merged upsets); ``merged``: it is equivalent to another upset of the list, which was simulated. ``detected``,
-    ``corrected_words``, ``detected_words``: what the buffers' protection noticed.
-    """
-
-    outcome: Outcome
-    status: Status
-    code: int
-    cycles: int
-    logits: np.ndarray
-    violation: str
-    way: Way
-    simulated_cycles: int
-    merged: bool = False
-    detected: bool = False
-    corrected_words: int = 0
-    detected_words: int = 0
-
-
-@dataclass
-class Times:
-    """Where the time goes, in seconds of wall clock."""
-
-    trace: float = 0.0
-    states: float = 0.0
-    chase: float = 0.0
-    judge: float = 0.0
-    golden: float = 0.0
-    faulty_cycles: int = 0
-    ways: Counter[str] = field(default_factory=Counter)
-
-    def merge(self, other: Times) -> None:
-        """Add the figures of another process."""
-        for name in ("trace", "states", "chase", "judge", "golden", "faulty_cycles"):
-            setattr(self, name, getattr(self, name) + getattr(other, name))
-        self.ways.update(other.ways)
-
-
 @dataclass(frozen=True)
 class _Start:
     """A simulation that stands for one or several equivalent events."""
 
     cycle: int
     flips: tuple[tuple[str, int, int], ...]
+
+
+@dataclass(frozen=True)
+class _Recording:
+    """The fault-free run that the library holds. ``run``: :attr:`Library.runs` after it; ``image``: hash of its memory;
+    ``kept``: cycles with a snapshot, in order; ``clean``: verdict of a masked upset."""
+
+    run: int
+    program: str
+    image: bytes
+    kept: tuple[int, ...]
+    clean: Verdict
 
 
 class Engine:
@@ -118,6 +75,7 @@ class Engine:
         self._model = model or MemoryModel()
         self._prune = prune
         self._facts: dict[str, Facts] = {}
+        self._recording: _Recording | None = None
 
     def facts(self, network: QNetwork, program: Program, memory: np.ndarray) -> Facts:
         """The access trace of ``program`` (one fault-free run, then kept in this process and on disk)."""
@@ -173,22 +131,12 @@ class Engine:
             for upset in event.upsets:
                 self.library.check(upset)
         facts = self.facts(network, program, memory)
-        starts: dict[_Start, list[int]] = {}
-        dead = []
-        for index, event in enumerate(events):
-            start = self._start(facts, event)
-            if start is None:
-                dead.append(index)
-            else:
-                starts.setdefault(start, []).append(index)
+        starts, dead = self._starts(facts, events)
         verdicts: list[Verdict | None] = [None] * len(events)
         handovers = []
-        order = sorted(starts, key=lambda item: item.cycle)
-        size = max(1, SNAPSHOT_BYTES // self.library.state_bytes)
-        for begin in range(0, max(1, len(order)), size):
-            part = order[begin : begin + size]
-            clean = self._record_states(facts, memory, trace, sorted({start.cycle for start in part}))
-            handovers += self._simulate(facts, trace, clean, part, starts, verdicts, progress)
+        for part in self._parts(starts):
+            clean, kept = self._recorded(facts, memory, trace, part)
+            handovers += self._simulate(facts, trace, clean, part, kept, starts, verdicts, progress)
         for index in dead:
             verdicts[index] = clean
         self.times.ways.update({Way.DEAD.value: len(dead)})
@@ -200,6 +148,55 @@ class Engine:
             self._assign(verdicts, starts[start], replace(found, outcome=outcome, logits=logits))
         progress(len(events))
         return [verdict for verdict in verdicts if verdict is not None]
+
+    def prepare(
+        self,
+        network: QNetwork,
+        program: Program,
+        memory: np.ndarray,
+        trace: reference.LayerTrace,
+        events: Sequence[FaultEvent],
+    ) -> None:
+        """Make the fault-free run that :meth:`run` needs for ``events``, or for any of them, ahead of it.
+
+        Processes that are forked then share it. Does nothing for more events than one run can serve.
+        """
+        facts = self.facts(network, program, memory)
+        parts = self._parts(self._starts(facts, events)[0])
+        if len(parts) == 1:
+            self._recorded(facts, memory, trace, parts[0])
+
+    def _starts(self, facts: Facts, events: Sequence[FaultEvent]) -> tuple[dict[_Start, list[int]], list[int]]:
+        """What must be simulated and for which events, and the events that need no simulation."""
+        starts: dict[_Start, list[int]] = {}
+        dead = []
+        for index, event in enumerate(events):
+            start = self._start(facts, event)
+            if start is None:
+                dead.append(index)
+            else:
+                starts.setdefault(start, []).append(index)
+        return starts, dead
+
+    def _parts(self, starts: Iterable[_Start]) -> list[list[_Start]]:
+        """``starts`` in the order of time, in parts for which one fault-free run can keep snapshots; one at least."""
+        order = sorted(starts, key=lambda item: item.cycle)
+        size = max(1, SNAPSHOT_BYTES // self.library.state_bytes)
+        return [order[begin : begin + size] for begin in range(0, max(1, len(order)), size)]
+
+    def _recorded(
+        self, facts: Facts, memory: np.ndarray, trace: reference.LayerTrace, part: Sequence[_Start]
+    ) -> tuple[Verdict, Sequence[int]]:
+        """The verdict of a masked upset, and the cycles of the snapshots: from the run at hand, if it has these."""
+        wanted = {start.cycle for start in part}
+        program, image = facts.program.fingerprint, hashlib.sha256(np.ascontiguousarray(memory).data).digest()
+        found = self._recording
+        present = found and (found.run, found.program, found.image) == (self.library.runs, program, image)
+        if not found or not present or not wanted.issubset(found.kept):
+            kept = tuple(sorted(wanted))
+            clean = self._record_states(facts, memory, trace, kept)
+            self._recording = found = _Recording(self.library.runs, program, image, kept, clean)
+        return found.clean, found.kept
 
     def _record_states(
         self, facts: Facts, memory: np.ndarray, trace: reference.LayerTrace, keep: Sequence[int]
@@ -246,14 +243,18 @@ class Engine:
         trace: reference.LayerTrace,
         clean: Verdict,
         part: Sequence[_Start],
+        snapshots: Sequence[int],
         starts: dict[_Start, list[int]],
         verdicts: list[Verdict | None],
         progress: Callable[[int], None],
     ) -> list[tuple[_Start, Handover, Verdict]]:
-        """The simulations ``part``, in the order of their cycles; returns what the golden model must finish."""
+        """The simulations ``part``, in the order of their cycles, from ``snapshots`` in these cycles.
+
+        Returns what the golden model must finish.
+        """
         handovers = []
         library = self.library
-        kept = {cycle: number for number, cycle in enumerate(sorted({start.cycle for start in part}))}
+        kept = {cycle: number for number, cycle in enumerate(snapshots)}
         for start in part:
             began = time.perf_counter()
             library.fork(kept[start.cycle])

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from fitact_hw.campaign.engine import Engine, Verdict
+from fitact_hw.campaign.engine import Engine
+from fitact_hw.campaign.verdict import Verdict
 from fitact_hw.faults import FaultEvent, Outcome, classify, hang_limits
 from fitact_hw.program import Program
 from golden import reference

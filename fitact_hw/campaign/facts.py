@@ -23,7 +23,7 @@ from sim.engine.library import REQUEST_DTYPE, Library
 from sim.engine.tokens import TokenTrace
 from sim.job import MemoryModel
 
-GRID_CYCLES = 32
+GRID_CYCLES = 128
 """States are compared this often (cycles); doubled until a run has at most GRID_POINTS comparisons."""
 
 AFTER_LAYER_CYCLES = (0, 3, 6, 9, 12, 16, 20)

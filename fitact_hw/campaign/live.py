@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from rich.console import Console
 
-from fitact_hw.campaign.engine import Times
+from fitact_hw.campaign.verdict import Times
 
 
 def print_times(console: Console, times: Times, injections: int) -> None:

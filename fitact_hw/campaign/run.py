@@ -14,7 +14,7 @@ from importlib import metadata
 from pathlib import Path
 
 from fitact_hw.campaign.bound_flips import bound_flips
-from fitact_hw.campaign.engine import Engine, Times
+from fitact_hw.campaign.engine import Engine
 from fitact_hw.campaign.plan import (
     CHUNK,
     CampaignOptions,
@@ -29,6 +29,7 @@ from fitact_hw.campaign.plan import (
     timing,
 )
 from fitact_hw.campaign.store import CampaignError, Row, Store, store_path
+from fitact_hw.campaign.verdict import Times
 from fitact_hw.campaign.work import Task, begin_worker, run_task
 from fitact_hw.faults import FaultEvent
 from sim.build import Note

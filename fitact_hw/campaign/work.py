@@ -10,12 +10,14 @@ import threading
 from dataclasses import dataclass
 from functools import lru_cache
 
-from fitact_hw.campaign.engine import Engine, Times, Verdict
+from fitact_hw.campaign.engine import Engine
 from fitact_hw.campaign.plan import CampaignOptions, Subject, load_subject, timing
 from fitact_hw.campaign.store import Row
+from fitact_hw.campaign.verdict import Times, Verdict
 from fitact_hw.config import AcceleratorConfig
 from fitact_hw.experiment.timeline import Timeline, layer_at
 from fitact_hw.faults import FaultEvent
+from golden import reference
 
 
 @dataclass(frozen=True)
@@ -45,6 +47,13 @@ def process_subject(options: CampaignOptions, scheme: str) -> Subject:
     return load_subject(options, scheme)
 
 
+@lru_cache(maxsize=1)
+def process_trace(options: CampaignOptions, scheme: str, image: int) -> reference.LayerTrace:
+    """Golden outputs of all layers for one image of the subject at work."""
+    subject = process_subject(options, scheme)
+    return reference.run(subject.network, subject.images[image : image + 1])
+
+
 def begin_worker() -> None:
     """Once per local worker: one thread, and an end when its parent ends."""
     pr_set_pdeathsig = 1
@@ -62,14 +71,12 @@ def judge_task(task: Task) -> tuple[list[Verdict], Timeline, Times]:
 def _judge_task(task: Task) -> tuple[list[Verdict], Timeline, Times]:
     import torch
 
-    from golden import reference
-
     torch.set_num_threads(1)
     engine = process_engine(task.options.config)
     subject = process_subject(task.options, task.scheme)
     engine.times = Times()
     memory = subject.memory(task.image)
-    trace = reference.run(subject.network, subject.images[task.image : task.image + 1])
+    trace = process_trace(task.options, task.scheme, task.image)
     verdicts = engine.run(subject.network, subject.program, memory, trace, task.events)
     return verdicts, timing(task.scheme, engine.facts(subject.network, subject.program, memory)), engine.times
 

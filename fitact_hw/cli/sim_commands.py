@@ -20,7 +20,7 @@ def sim(
         int | None,
         typer.Option(min=1, help="test images [20, fewer for a large network]; more than 20 need FITACT_CIFAR10"),
     ] = None,
-    faults: Annotated[int, typer.Option(min=0, help="single-event upsets per protection scheme")] = 210,
+    faults: Annotated[int, typer.Option(min=0, help="single-event upsets per protection scheme")] = 203,
     shape: Annotated[
         Shape, typer.Option(help="bits per upset: words along the bit line x bits along the word line")
     ] = Shape.SINGLE,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,7 @@ from fitact_hw.experiment import faultfree, report
 from fitact_hw.experiment.inputs import SCHEMES, load_images, load_networks
 from fitact_hw.experiment.progress import bar, noter, terminal
 from fitact_hw.experiment.store import RESULTS, ROWS, locked, write_json
-from fitact_hw.experiment.struck import strike
+from fitact_hw.experiment.struck import IMAGE, Begun, begin, cross_check, strike
 from fitact_hw.faults import FaultEvent, Shape, wilson_interval
 from golden.qnetwork import QNetwork
 from golden.zoo import stored_schemes
@@ -30,7 +31,7 @@ from sim.job import Job, RunResult, Status, WaveWindow
 from sim.trace import layer_times
 
 CHART = "upsets.png"
-MOST_IMAGES, IMAGE_CYCLES = 16, 16_000_000
+MOST_IMAGES, IMAGE_CYCLES = 8, 16_000_000
 """Images by default, fewer for a large network: all of them together take about so many cycles."""
 
 WAVE_BEFORE, WAVE_AFTER = 200, 2000
@@ -44,7 +45,7 @@ class SimOptions:
     model: str = "alexnet"
     config: AcceleratorConfig = field(default_factory=AcceleratorConfig.create)
     images: int | None = None
-    faults: int = 210
+    faults: int = 203
     seed: int = 1
     scheme: str = "fitact"
     batch: int = 4
@@ -102,12 +103,15 @@ def run_sim(options: SimOptions) -> None:
             "config": config.model_dump(mode="json"),
             "image_source": source,
         }
-        record |= _fault_free(console, simulator, network, config, options, images, labels)
+        campaign = _campaign(options)
+        with ThreadPoolExecutor(1) as beside:  # what the upsets need is made while the simulators are at work
+            begun = beside.submit(begin, campaign) if options.faults else None
+            record |= _fault_free(console, simulator, network, config, options, images, labels)
         record["fault_free_seconds"] = round(time.monotonic() - started, 1)
         differing = sum(row["differing"] for row in record["layers"]) + record["class_mismatches"]
-        if options.faults and not differing:
+        if begun and not differing:
             started = time.monotonic()
-            record["upsets"] = _upsets(console, simulator, options, len(images), folder)
+            record["upsets"] = _upsets(console, simulator, options, campaign, begun.result(), folder)
             record["upset_seconds"] = round(time.monotonic() - started, 1)
         write_json(folder / RESULTS, record)
         _print_files(console, options, folder, record)
@@ -193,29 +197,37 @@ def check_done(result: RunResult) -> None:
         )
 
 
-def _upsets(console: Console, simulator: Simulator, options: SimOptions, images: int, folder: Path) -> dict[str, Any]:
+def _campaign(options: SimOptions) -> CampaignOptions:
+    """The upsets of a run, for every scheme that the network has bounds of."""
+    return CampaignOptions(
+        options.model,
+        options.config,
+        schemes=stored_schemes(options.model),
+        faults=options.faults,
+        images=options.images or 1,
+        seed=options.seed,
+        shape=options.shape,
+    )
+
+
+def _upsets(
+    console: Console, simulator: Simulator, options: SimOptions, campaign: CampaignOptions, begun: Begun, folder: Path
+) -> dict[str, Any]:
     """Upsets for every scheme; prints the outcome table, writes rows and chart, returns the summary."""
     config = options.config
-    schemes = stored_schemes(options.model)
-    for scheme in (name for name in SCHEMES if name not in schemes):
+    for scheme in (name for name in SCHEMES if name not in campaign.schemes):
         console.print(
             f"[yellow]{scheme} is left out: {options.model} has no bounds of it yet; to learn them: .venv/bin/fitact "
             f"post-train {options.model} --scheme {scheme} --out golden/weights[/]"
         )
-    campaign = CampaignOptions(
-        options.model,
-        config,
-        schemes=schemes,
-        faults=options.faults,
-        images=images,
-        seed=options.seed,
-        shape=options.shape,
-    )
-    struck = strike(console, simulator, campaign, options.workers, folder)
-    report.print_upsets(console, struck.rows, struck.live)
+    struck = strike(console, campaign, begun, options.workers, folder)
     array = f"{config.rows}x{config.cols}, {config.word_bits}-bit words"
     title = f"{options.model}, {array}, {options.shape.value} upsets, seed {options.seed}"
-    report.plot_upsets(struck.rows, title, folder / CHART)
+    with ThreadPoolExecutor(1) as beside:
+        chart = beside.submit(report.plot_upsets, struck.rows, title, folder / CHART)
+        checked = cross_check(console, simulator, struck.checks, folder)
+        chart.result()
+    report.print_upsets(console, struck.rows, struck.live)
     if options.waves and struck.rows:
         row = next((row for row in struck.rows if row["outcome"] != "masked"), struck.rows[0])
         subject = process_subject(campaign, row["scheme"])
@@ -223,10 +235,10 @@ def _upsets(console: Console, simulator: Simulator, options: SimOptions, images:
         console.print(f"waveform of {row['id']} ({row['outcome']}): {path}")
     counts = report.outcome_counts(struck.rows)
     return {
-        "images": struck.images,
+        "image": IMAGE,
         "live": struck.live,
         "cycles": struck.cycles,
-        "checked": struck.checked,
+        "checked": checked,
         "counts": {s: {k: dict(v) for k, v in of_scheme.items()} for s, of_scheme in counts.items()},
     }
 

@@ -15,30 +15,29 @@ from typing import Any
 import numpy as np
 from rich.console import Console
 
-from fitact_hw.campaign.engine import Times, Verdict
 from fitact_hw.campaign.exactness import difference, plain_job
 from fitact_hw.campaign.live import print_times
 from fitact_hw.campaign.plan import CampaignOptions, Subject, timing
-from fitact_hw.campaign.work import Task, begin_worker, judge_task, process_engine, process_subject
+from fitact_hw.campaign.verdict import Times, Verdict
+from fitact_hw.campaign.work import Task, begin_worker, judge_task, process_engine, process_subject, process_trace
 from fitact_hw.errors import FitActError
 from fitact_hw.experiment import upsets
 from fitact_hw.experiment.progress import bar
 from fitact_hw.experiment.store import ROWS, RowWriter
 from fitact_hw.experiment.timeline import Timeline
 from fitact_hw.faults import FaultEvent
-from golden import reference
-from sim.bench import Progress, Simulator
+from sim.bench import Simulator
 from sim.engine.access import AccessTrace
 from sim.job import Job
 
 BASE = "fitact"
 """The scheme whose run decides where upsets strike, if it is there: it uses every buffer."""
 
-MOST_IMAGES, IMAGE_CYCLES = 2, 2_000_000
-"""The upsets of a scheme are spread over so many images, fewer if their fault-free runs would take more cycles."""
+IMAGE = 0
+"""The test image of all upsets: one, because its fault-free run is made once and shared by the workers."""
 
-MOST_CHECKS, CHECK_CYCLES = 2, 2_000_000
-"""So many upsets of a scheme are repeated through cocotb, fewer (but one) if these runs would take more cycles."""
+TASKS_PER_WORKER = 3
+"""For each scheme: some, so that no worker waits long for another."""
 
 
 @dataclass(frozen=True)
@@ -46,7 +45,6 @@ class Injection:
     """One upset of the experiment and what it did."""
 
     number: int
-    image: int
     event: FaultEvent
     verdict: Verdict
 
@@ -56,14 +54,13 @@ class Struck:
     """What all upsets did.
 
     ``rows``: records as in `faults.jsonl`; ``live``: as in :class:`upsets.Draw`; ``cycles``: scheme -> fault-free
-    cycles; ``images``: that the upsets are spread over; ``checked``: ids of those that were repeated through cocotb.
+    cycles; ``checks``: those that are to be repeated through cocotb.
     """
 
     rows: list[dict[str, Any]]
     live: dict[str, tuple[int, int]]
     cycles: dict[str, int]
-    images: int
-    checked: list[str]
+    checks: list[Check]
 
 
 @dataclass(frozen=True)
@@ -76,91 +73,115 @@ class Check:
     fault_free: np.ndarray
 
 
-def strike(console: Console, simulator: Simulator, options: CampaignOptions, workers: int, folder: Path) -> Struck:
-    """All upsets of ``options.schemes``, written to ``folder`` as they come.
+def strike(console: Console, options: CampaignOptions, begun: Begun, workers: int, folder: Path) -> Struck:
+    """All upsets of ``options.schemes`` on image IMAGE, written to ``folder`` as they come.
 
-    ``options.images``: images at hand. Scheme by scheme, so that only two programs and traces are in memory. Raises
-    FitActError if a cross-check finds another result than the engine.
+    ``begun``: of :func:`begin`. Scheme by scheme, so that only two programs and traces are in memory.
     """
     writer = RowWriter(folder / ROWS)
     rows: list[dict[str, Any]] = []
     times = Times()
     cycles: dict[str, int] = {}
     checks: list[Check] = []
-    schemes = sorted(options.schemes, key=lambda name: name != BASE)
+    ready, drawn, base = begun.ready, begun.drawn, begun.ready.timeline
     try:
-        with console.status(f"{schemes[0]}: network, program and access trace"):
-            ready = _prepare(options, schemes[0])
-        base = ready.timeline
-        images = max(1, min(options.images, MOST_IMAGES, IMAGE_CYCLES // base.cycles))
-        sites = upsets.structure_sites(options.config)
-        drawn = upsets.draw(sites, base.cycles, ready.accesses, options.faults, options.seed, options.shape)
-        for scheme, following in zip(schemes, [*schemes[1:], None], strict=True):
-            subject, timeline = ready.subject, ready.timeline
-            cycles[scheme] = timeline.cycles
-            events = [upsets.moved(event, base, timeline) for event in drawn.events]
-            fault_free = reference.logits(subject.network, subject.images[:images])
-            found: list[Injection] = []
-            tasks = make_tasks(options, scheme, events, images)
-            with _workers(tasks, workers) as futures:
+        for following in [*_order(options)[1:], None]:
+            present, found = ready, list[Injection]()
+            with _workers(make_tasks(options, present.scheme, present.events, workers), workers) as futures:
                 if following:  # while the workers, forked with the present scheme, are busy
-                    ready = _prepare(options, following)
-                with bar(console, f"upsets, {scheme}") as progress:
+                    ready = _make_ready(options, _load(options, following), drawn, base)
+                with bar(console, f"upsets, {present.scheme}") as progress:
                     for part, spent in _finished(futures):
                         times.merge(spent)
                         found += part
-                        for row in _rows(timeline, part, fault_free, subject.program.fingerprint):
+                        for row in _rows(present, part):
                             rows.append(row)
                             writer.append(row)
-                        progress(len(found), len(events))
-            checks += make_checks(subject, timeline, fault_free[:1], found, options.seed)
+                        progress(len(found), len(present.events))
+            cycles[present.scheme] = present.timeline.cycles
+            checks.append(make_check(present.subject, present.timeline, present.fault_free, found, options.seed))
+        times.merge(process_engine(options.config).times)
     finally:
         writer.close()
     print_times(console, times, len(rows))
-    began = time.monotonic()
-    with bar(console, "some of them again through cocotb") as progress:
-        checked = cross_check(simulator, checks, folder, progress)
-    seconds = time.monotonic() - began
-    console.print(f"{len(checked)} upsets repeated through cocotb, full RTL runs: all the same ({seconds:.1f} s)")
-    return Struck(sorted(rows, key=lambda row: row["id"]), drawn.live, cycles, images, checked)
+    return Struck(sorted(rows, key=lambda row: row["id"]), drawn.live, cycles, checks)
 
 
 @dataclass(frozen=True)
-class _Ready:
-    """A scheme before its upsets."""
+class _Loaded:
+    """A scheme before upsets are drawn or moved to its run."""
 
     subject: Subject
     timeline: Timeline
     accesses: AccessTrace
 
 
-def _prepare(options: CampaignOptions, scheme: str) -> _Ready:
-    """Network, program and access trace of a scheme, which the workers that are forked next find in their memory."""
+@dataclass(frozen=True)
+class _Ready:
+    """A scheme before its upsets ``events``. ``fault_free``: logits of image IMAGE, int64 (1, classes)."""
+
+    subject: Subject
+    timeline: Timeline
+    events: list[FaultEvent]
+    fault_free: np.ndarray
+
+    @property
+    def scheme(self) -> str:
+        return self.timeline.scheme
+
+
+@dataclass(frozen=True)
+class Begun:
+    """The upsets as they were drawn, and the first scheme, ready for them."""
+
+    drawn: upsets.Draw
+    ready: _Ready
+
+
+def begin(options: CampaignOptions) -> Begun:
+    """Draw the upsets and make the run of the first scheme. Raises FitActError if so many cannot be found."""
+    loaded = _load(options, _order(options)[0])
+    sites = upsets.structure_sites(options.config)
+    cycles = loaded.timeline.cycles
+    drawn = upsets.draw(sites, cycles, loaded.accesses, options.faults, options.seed, options.shape)
+    return Begun(drawn, _make_ready(options, loaded, drawn, loaded.timeline))
+
+
+def _order(options: CampaignOptions) -> list[str]:
+    """The schemes, that which the moments of the upsets refer to first."""
+    return sorted(options.schemes, key=lambda name: name != BASE)
+
+
+def _load(options: CampaignOptions, scheme: str) -> _Loaded:
     subject = process_subject(options, scheme)
-    facts = process_engine(options.config).facts(subject.network, subject.program, subject.memory(0))
-    return _Ready(subject, timing(scheme, facts), facts.accesses)
+    facts = process_engine(options.config).facts(subject.network, subject.program, subject.memory(IMAGE))
+    return _Loaded(subject, timing(scheme, facts), facts.accesses)
 
 
-def _rows(
-    timeline: Timeline, part: Sequence[Injection], fault_free: np.ndarray, program: str
-) -> Iterator[dict[str, Any]]:
-    """The records of some upsets; ``fault_free``: logits int64 (images, classes)."""
+def _make_ready(options: CampaignOptions, loaded: _Loaded, drawn: upsets.Draw, base: Timeline) -> _Ready:
+    """Move the upsets to the scheme's run and make that run, which the workers that are forked next share."""
+    subject = loaded.subject
+    events = [upsets.moved(event, base, loaded.timeline) for event in drawn.events]
+    trace = process_trace(options, loaded.timeline.scheme, IMAGE)
+    process_engine(options.config).prepare(subject.network, subject.program, subject.memory(IMAGE), trace, events)
+    return _Ready(subject, loaded.timeline, events, trace[subject.program.logits].reshape(1, -1))
+
+
+def _rows(ready: _Ready, part: Sequence[Injection]) -> Iterator[dict[str, Any]]:
+    """The records of some upsets."""
+    top1, program = int(ready.fault_free.argmax()), ready.subject.program.fingerprint
     for item in part:
-        top1 = int(fault_free[item.image].argmax())
-        yield upsets.make_row(timeline, item.number, item.image, item.event, item.verdict, top1, program)
+        yield upsets.make_row(ready.timeline, item.number, IMAGE, item.event, item.verdict, top1, program)
 
 
 Futures = dict[Future[tuple[list[Verdict], Timeline, Times]], Task]
 
 
-def make_tasks(options: CampaignOptions, scheme: str, events: list[FaultEvent], images: int) -> list[Task]:
-    """The upsets of one scheme, spread evenly over ``images`` images, one task for each image."""
-    numbers = [tuple(range(image, len(events), images)) for image in range(images)]
-    return [
-        Task(options, scheme, image, part, tuple(events[number] for number in part))
-        for image, part in enumerate(numbers)
-        if part
-    ]
+def make_tasks(options: CampaignOptions, scheme: str, events: Sequence[FaultEvent], workers: int) -> list[Task]:
+    """The upsets of one scheme in tasks of about the same length."""
+    count = min(len(events), TASKS_PER_WORKER * workers)
+    numbers = [tuple(range(first, len(events), count)) for first in range(count)]
+    return [Task(options, scheme, IMAGE, part, tuple(events[number] for number in part)) for part in numbers]
 
 
 @contextmanager
@@ -181,49 +202,44 @@ def _workers(tasks: Sequence[Task], workers: int) -> Iterator[Futures]:
 
 
 def _finished(futures: Futures) -> Iterator[tuple[list[Injection], Times]]:
-    """What the workers find, image by image, in any order."""
+    """What the workers find, task by task, in any order."""
     for future in as_completed(futures):
         task = futures[future]
         verdicts, _, spent = future.result()
         part = zip(task.numbers, task.events, verdicts, strict=True)
-        yield [Injection(number, task.image, event, verdict) for number, event, verdict in part], spent
+        yield [Injection(number, event, verdict) for number, event, verdict in part], spent
 
 
-def choose(items: Sequence[Injection], count: int, seed: int, scheme: str) -> list[Injection]:
-    """At most ``count`` upsets of ``scheme``, at random: by turns one of each way in which outcomes were found."""
+def choose(items: Sequence[Injection], seed: int, scheme: str) -> Injection:
+    """One upset of ``scheme`` at random: first a way in which outcomes were found, so that rare ones get a turn."""
     rng = np.random.default_rng([seed, *b"cross-check", *scheme.encode()])
-    order = [items[k] for k in rng.permutation(len(items))]
-    turns: dict[str, int] = {}
-    ranked = []
-    for place, item in enumerate(order):
-        turn = turns[item.verdict.way.value] = turns.get(item.verdict.way.value, 0) + 1
-        ranked.append((turn, place, item))
-    return [item for _, _, item in sorted(ranked, key=lambda entry: entry[:2])[:count]]
+    ways = sorted({item.verdict.way.value for item in items})
+    way = ways[rng.integers(len(ways))]
+    some = sorted((item for item in items if item.verdict.way.value == way), key=lambda item: item.number)
+    return some[rng.integers(len(some))]
 
 
-def make_checks(
+def make_check(
     subject: Subject, timeline: Timeline, fault_free: np.ndarray, found: Sequence[Injection], seed: int
-) -> list[Check]:
-    """Some upsets of a scheme on the first image; ``fault_free``: its logits, int64 (1, classes)."""
-    count = max(1, min(MOST_CHECKS, CHECK_CYCLES // timeline.cycles))
-    at_hand = sorted((item for item in found if item.image == 0), key=lambda item: item.number)
-    return [
-        Check(
-            upsets.upset_id(timeline.scheme, item.number),
-            item,
-            plain_job(subject.program, subject.memory(0), item.event, timeline.cycles),
-            fault_free.reshape(1, -1),
-        )
-        for item in choose(at_hand, count, seed, timeline.scheme)
-    ]
+) -> Check:
+    """One upset of a scheme; ``fault_free``: logits of its image, int64 (1, classes)."""
+    item = choose(found, seed, timeline.scheme)
+    return Check(
+        upsets.upset_id(timeline.scheme, item.number),
+        item,
+        plain_job(subject.program, subject.memory(IMAGE), item.event, timeline.cycles),
+        fault_free,
+    )
 
 
-def cross_check(simulator: Simulator, checks: Sequence[Check], folder: Path, progress: Progress) -> list[str]:
+def cross_check(console: Console, simulator: Simulator, checks: Sequence[Check], folder: Path) -> list[str]:
     """Repeat upsets as plain RTL runs under cocotb; returns their ids.
 
     Raises FitActError, naming the upset and how to replay it, if one result differs.
     """
-    results = simulator.run([check.job for check in checks], progress=progress)
+    began = time.monotonic()
+    with bar(console, "some of them again through cocotb") as progress:
+        results = simulator.run([check.job for check in checks], progress=progress)
     for check, result in zip(checks, results, strict=True):
         item = check.injection
         other = difference(item.event, item.verdict, result, check.fault_free)
@@ -232,4 +248,6 @@ def cross_check(simulator: Simulator, checks: Sequence[Check], folder: Path, pro
                 f"upset {check.name} gave another result through cocotb than in the engine: {other}; this is a defect, "
                 f"to see the run: fitact replay --results {folder} --fault {check.name} --waves"
             )
+    seconds = time.monotonic() - began
+    console.print(f"{len(checks)} upsets repeated through cocotb, full RTL runs: all the same ({seconds:.1f} s)")
     return [check.name for check in checks]

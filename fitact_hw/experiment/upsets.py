@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from fitact_hw.campaign.engine import Verdict
+from fitact_hw.campaign.verdict import Verdict
 from fitact_hw.config import AcceleratorConfig
 from fitact_hw.errors import FitActError
 from fitact_hw.experiment.timeline import Timeline, layer_at, same_moment

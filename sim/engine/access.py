@@ -84,18 +84,19 @@ class AccessTrace:
 
     def live_sets(self, points: np.ndarray) -> np.ndarray:
         """Live words in the cycles ``points`` (ascending): uint64 (points, words64), the buffers one after another."""
-        total = sum(self.depths)
-        live = np.zeros((len(points), -(-total // 64) * 64), bool)
+        words64 = -(-sum(self.depths) // 64)
+        changes = np.zeros((len(points) + 1, words64), np.uint64)
         offset = 0
         for number, depth in enumerate(self.depths):
             first, last, word = self._spans(number)
             begin, end = np.searchsorted(points, first), np.searchsorted(points, last, side="right")
             some = begin < end  # intervals that contain a point
-            change = np.zeros((len(points) + 1, depth), np.int8)
-            flat = change.reshape(-1)  # in one dimension numpy is fast
-            # an interval ends where the next one of the same word may begin: both changes must count
-            np.add.at(flat, begin[some] * depth + word[some], np.int8(1))
-            np.add.at(flat, end[some] * depth + word[some], np.int8(-1))
-            live[:, offset : offset + depth] = np.cumsum(change, axis=0, dtype=np.int8)[:-1] > 0
+            begin, end, word = begin[some], end[some], word[some]
+            # what ends where the next of the same word begins goes on; no change then meets another one
+            goes_on = (word[1:] == word[:-1]) & (end[:-1] == begin[1:])
+            begins, ends = np.append(True, ~goes_on)[: len(word)], np.append(~goes_on, True)[: len(word)]
+            place = np.append(begin[begins], end[ends]) * words64 * 64 + offset + np.append(word[begins], word[ends])
+            # so that adding sets bits; `add.at` is the fast one, in one dimension
+            np.add.at(changes.reshape(-1), place >> 6, np.uint64(1) << (place & 63).astype(np.uint64))
             offset += depth
-        return np.packbits(live, axis=1, bitorder="little").view(np.uint64)
+        return np.asarray(np.bitwise_xor.accumulate(changes[:-1], axis=0))

@@ -162,6 +162,8 @@ class Library:
                 raise SimulationError(f"the native engine has no token counter u_{name}: remove its build folder")
         offsets = register_offsets(config)
         self._offsets = {name: offsets[name] for name in READ_AT_END if name in offsets}
+        self.runs = 0
+        """How often a program was started: what was recorded is of the last one."""
         self._folder = tempfile.TemporaryDirectory(prefix="fitact-engine-")
 
     def _add(self, site: FaultSite) -> None:
@@ -185,6 +187,7 @@ class Library:
 
     def begin(self, memory: np.ndarray, program_address: int, watchdog: int, model: MemoryModel) -> None:
         """Reset and start a program on a uint8 memory image; afterwards the cycle is 0. Raises SimulationError."""
+        self.runs += 1
         image = Path(self._folder.name) / f"memory-{os.getpid()}.bin"  # forks of this process have their own
         image.unlink(missing_ok=True)  # the old mapping keeps the old file
         image.write_bytes(np.ascontiguousarray(memory).data)

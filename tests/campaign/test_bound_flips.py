@@ -7,7 +7,8 @@ from dataclasses import replace
 import numpy as np
 
 from fitact_hw.campaign.bound_flips import BOUND, LOWERED, RAISED, bound_addresses, bound_flips
-from fitact_hw.campaign.engine import Engine, Way
+from fitact_hw.campaign.engine import Engine
+from fitact_hw.campaign.verdict import Way
 from fitact_hw.faults import FaultEvent, sample
 from fitact_hw.sites import list_sites, select
 from golden import reference

@@ -5,10 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from fitact_hw.campaign.engine import Engine, EngineError, Way
+from fitact_hw.campaign.engine import Engine, EngineError
 from fitact_hw.campaign.exactness import compare
 from fitact_hw.campaign.finish import finish
 from fitact_hw.campaign.memory_map import Handover
+from fitact_hw.campaign.verdict import Way
+from fitact_hw.compiler import with_images
 from fitact_hw.faults import FaultError, FaultEvent, Outcome, Shape, Upset
 from fitact_hw.sites import list_sites
 from golden import reference
@@ -169,6 +171,23 @@ def test_no_simulation_for_dead_and_equivalent_upsets(engine: Engine) -> None:
     assert (dead.way, dead.outcome, dead.simulated_cycles) == (Way.DEAD, Outcome.MASKED, 0)
     [late] = engine.run(*case.arguments, [event(accesses.cycles + 5)])
     assert late.outcome is Outcome.MASKED
+
+
+def test_prepared_run_serves_every_part_of_its_events_and_no_other_image(engine: Engine) -> None:
+    case = make_case("layer")
+    events = draw(40, engine.facts(*case.arguments[:3]).cycles, seed=9)
+    expected = engine.run(*case.arguments, events)
+    engine.prepare(*case.arguments, events)
+    runs = engine.library.runs
+    parts = [engine.run(*case.arguments, events[first::2]) for first in (0, 1)]
+    assert engine.library.runs == runs  # no run of their own
+    for verdict, other in zip(expected, [parts[k % 2][k // 2] for k in range(len(events))], strict=True):
+        same = [(v.outcome, v.status, v.code, v.cycles, v.logits.tolist(), v.way) for v in (verdict, other)]
+        assert same[0] == same[1]
+    image = -1 - case.image
+    trace = reference.run(case.network, image)
+    engine.run(case.network, case.program, with_images(case.program, image), trace, events[:1])
+    assert engine.library.runs == runs + 1
 
 
 def test_live_time_agrees_with_next_read(engine: Engine) -> None:

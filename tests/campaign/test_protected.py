@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from fitact_hw.campaign.engine import Engine, Way
+from fitact_hw.campaign.engine import Engine
 from fitact_hw.campaign.exactness import compare
+from fitact_hw.campaign.verdict import Way
 from fitact_hw.faults import Outcome, Shape
 from sim.bench import Simulator
 from tests.campaign.conftest import draw, make_case

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from rich.console import Console
 
 from fitact_hw.campaign.engine import Engine
 from fitact_hw.campaign.plan import Subject, timing
@@ -83,21 +84,21 @@ def test_cross_check_takes_every_way_and_finds_a_wrong_verdict(
     case = make_case("neuron")
     events = draw.events
     verdicts = engine.run(*case.arguments, events)
-    items = [struck.Injection(k, 0, event, v) for k, (event, v) in enumerate(zip(events, verdicts, strict=True))]
+    items = [struck.Injection(k, event, v) for k, (event, v) in enumerate(zip(events, verdicts, strict=True))]
     ways = {verdict.way for verdict in verdicts}
-    chosen = struck.choose(items, 6, 1, "fitact")
+    chosen = [struck.choose(items, seed, "fitact") for seed in range(12)]
     assert {item.verdict.way for item in chosen} == ways
-    assert len({item.number for item in chosen}) == 6
+    assert len({item.number for item in chosen}) > 6
     timeline = timing("fitact", engine.facts(*case.arguments[:3]))
     subject = Subject(case.network, case.program, case.image)
     fault_free = case.trace[case.program.logits].reshape(1, -1)
-    checks = struck.make_checks(subject, timeline, fault_free, items, seed=1)
-    simulator = Simulator(TINY)
-    names = struck.cross_check(simulator, checks, tmp_path, lambda done, total: None)
-    assert len(names) == struck.MOST_CHECKS
+    checks = [struck.make_check(subject, timeline, fault_free, items, seed) for seed in range(4)]
+    simulator, console = Simulator(TINY), Console(quiet=True)
+    names = struck.cross_check(console, simulator, checks, tmp_path)
+    assert names == [check.name for check in checks]
     wrong = replace(checks[-1].injection, verdict=replace(checks[-1].injection.verdict, logits=fault_free + 1))
     checks[-1] = replace(checks[-1], injection=wrong)
     with pytest.raises(
         FitActError, match=rf"upset {names[-1]} gave another .* fitact replay --results .* --fault {names[-1]}"
     ):
-        struck.cross_check(simulator, checks, tmp_path, lambda done, total: None)
+        struck.cross_check(console, simulator, checks, tmp_path)

@@ -1,0 +1,67 @@
+"""What the engine finds out about an upset, and what that cost."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+from enum import Enum
+
+import numpy as np
+
+from fitact_hw.faults import Outcome
+from sim.job import Status
+
+
+class Way(str, Enum):
+    """How an outcome was found."""
+
+    DEAD = "dead"
+    """The upset is never read: nothing was simulated."""
+    RECONVERGED = "reconverged"
+    """RTL until nothing that matters differed any more."""
+    GOLDEN = "golden"
+    """RTL until only layer outputs differed, then the golden model."""
+    FULL = "full"
+    """RTL to the end."""
+
+
+@dataclass(frozen=True, eq=False)
+class Verdict:
+    """What one upset did: ``status``, ``code``, ``cycles`` and ``logits`` int64 (1, classes) as of a plain RTL run.
+
+    ``way``: how it was found; ``simulated_cycles``: RTL cycles from the upset until that was known (0 for the others of
+    merged upsets); ``merged``: it is equivalent to another upset of the list, which was simulated. ``detected``,
+    ``corrected_words``, ``detected_words``: what the buffers' protection noticed.
+    """
+
+    outcome: Outcome
+    status: Status
+    code: int
+    cycles: int
+    logits: np.ndarray
+    violation: str
+    way: Way
+    simulated_cycles: int
+    merged: bool = False
+    detected: bool = False
+    corrected_words: int = 0
+    detected_words: int = 0
+
+
+@dataclass
+class Times:
+    """Where the time goes, in seconds of wall clock."""
+
+    trace: float = 0.0
+    states: float = 0.0
+    chase: float = 0.0
+    judge: float = 0.0
+    golden: float = 0.0
+    faulty_cycles: int = 0
+    ways: Counter[str] = field(default_factory=Counter)
+
+    def merge(self, other: Times) -> None:
+        """Add the figures of another process."""
+        for name in ("trace", "states", "chase", "judge", "golden", "faulty_cycles"):
+            setattr(self, name, getattr(self, name) + getattr(other, name))
+        self.ways.update(other.ways)
