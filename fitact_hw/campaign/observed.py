@@ -66,9 +66,11 @@ class Reach:
 def observe(library: Library, reach: Reach, end: int) -> Observed | None:
     """The end of a faulty run whose state is now that of the fault-free run; None if only RTL can tell.
 
-    ``end``: cycles of the fault-free run. The run goes on like the fault-free one unless the watchdog expires or an
-    address falls out of the window.
+    ``end``: cycles of the fault-free run. The run goes on like the fault-free one unless data that differ are on their
+    way, the watchdog expires or an address falls out of the window.
     """
+    if library.passing_matters:
+        return None
     cycle = library.cycle
     left = end - cycle
     count, watchdog = library.value("u_control.cycles_q"), library.value("u_csr.watchdog_cycles_q")

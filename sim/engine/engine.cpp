@@ -6,8 +6,8 @@
 //
 // "State" is every fault site (all registers and memories of the machine), and the AXI memory's queues and channels.
 // Left out are buffer words that the fault-free run overwrites or never reads again (live words only): with equal
-// control state the faulty run makes the same accesses, so their content cannot matter any more; and the observers,
-// registers on which nothing depends but what the host reads at the end.
+// control state the faulty run makes the same accesses, so their content cannot matter any more; the observers,
+// registers on which nothing depends but what the host reads at the end; and registers that keep old data between words.
 
 #include "memory.cpp"
 //
@@ -85,13 +85,12 @@ int fe_create() {
 
 uint64_t fe_state_bytes() { return g_model_bytes; }
 
-// A register or other memory of the machine; `observer`: not part of the state. Returns its number, or -1 if the build does
-// not have it.
-int fe_add_register(const char* scope, const char* name, int observer) {
+// A register or other memory of the machine, with its Role. Returns its number, or -1 if it cannot be.
+int fe_add_register(const char* scope, const char* name, int role) {
     Var var;
-    if (!find(scope, name, var)) return -1;
+    if (role < 0 || static_cast<size_t>(role) >= PASSING + GROUPS || !find(scope, name, var)) return -1;
     g_registers.push_back(var);
-    g_observer.push_back(static_cast<uint8_t>(observer));
+    g_role.push_back(static_cast<uint8_t>(role));
     return static_cast<int>(g_registers.size()) - 1;
 }
 
@@ -131,6 +130,7 @@ void fe_set_points(const uint64_t* points, const uint8_t* boundary, uint64_t cou
     g_words64 = words64;
     g_live.assign(live, live + count * words64);
     g_control_hash.assign(count, 0);
+    g_passing_hash.assign(count * GROUPS, 0);
     g_buffer_hash.assign(count, 0);
 }
 
@@ -172,6 +172,7 @@ int fe_run(uint64_t cycle) {
         if (g_cycle >= cycle) return 0;
         if (g_hashing && at_point()) {
             g_control_hash[g_point] = hash_control();
+            hash_passing(&g_passing_hash[g_point * GROUPS]);
             g_buffer_hash[g_point] = hash_buffers(g_point);
         }
         step();
@@ -206,8 +207,11 @@ void fe_flip(int is_buffer, int number, uint32_t word, const uint8_t* mask) {
     g_top->eval();
 }
 
-// Runs the faulty machine until: 0 its state is that of the fault-free run, 1 interrupt, 2 cycle `limit`, 3 all but the
-// buffers is as in the fault-free run, at a boundary point.
+// Bit k: group k of the passing registers differs from the fault-free run, at the point of the last fe_chase().
+uint64_t fe_passing() { return different_groups(g_point); }
+
+// Runs the faulty machine until: 0 its state is that of the fault-free run, 1 interrupt, 2 cycle `limit`, 3 its state is
+// that of the fault-free run but for buffers (at boundary points only) and passing registers.
 int fe_chase(uint64_t limit) {
     find_point();
     uint64_t frozen = g_cycle + FROZEN_EVERY;
@@ -221,7 +225,7 @@ int fe_chase(uint64_t limit) {
             step();
         }
         if (!at_point() || hash_control() != g_control_hash[g_point]) continue;
-        if (hash_buffers(g_point) == g_buffer_hash[g_point]) return 0;
+        if (hash_buffers(g_point) == g_buffer_hash[g_point]) return different_groups(g_point) ? 3 : 0;
         if (g_boundary[g_point]) return 3;
     }
 }

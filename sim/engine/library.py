@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import ctypes
 import os
+import re
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 from pathlib import Path
@@ -52,6 +53,20 @@ OBSERVERS = (
 """Registers that are no part of the state: once a program runs, nothing depends on them but what the host reads at the
 end, the watchdog (counter and limit) and the check of addresses (window). Who compares states must look at these."""
 
+_SUMS, _RESULTS = ("u_lanes.u_epilogue.valid_q",), ("u_lanes.u_epilogue.out_wr_q",)
+_LANE = r"u_lanes\.g_lane\[\d+\]\.u_lane\."
+PASSING = {
+    r"u_load\.word_q": ("u_load.slot_q", "u_load.wr_en_q"),
+    r"u_buffers\.u_accumulator\.rd_data_q": _SUMS,
+    _LANE + "sum_q": _SUMS,
+    r"u_buffers\.u_bias\.rd_data_q": _RESULTS,
+    _LANE + r"(biased|shift|rounded|u_clamp\.\w+)_q": _RESULTS,
+    r"u_buffers\.u_output\.rd_data_q": ("u_store.held_q",),
+    r"u_store\.wdata_q": ("u_store.wvalid_q",),
+}
+"""Registers (patterns of their paths) through which data pass -> registers that are 0 when there are none. Then
+they keep old data, which nothing reads, until others come: whether they differ does not matter."""
+
 
 class End(IntEnum):
     """Why :meth:`Library.chase` returned."""
@@ -59,8 +74,8 @@ class End(IntEnum):
     RECONVERGED = 0
     INTERRUPT = 1
     LIMIT = 2
-    BUFFERS = 3
-    """Only buffers (and memory) differ, at a boundary point."""
+    NEARLY = 3
+    """Only buffers, registers of :attr:`Library.passing` and memory differ; buffers only at a boundary point."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -98,6 +113,7 @@ _SIGNATURES: dict[str, tuple[object, list[object]]] = {
     "fe_back": (None, []),
     "fe_flip": (None, [_INT, _INT, ctypes.c_uint32, ctypes.c_char_p]),
     "fe_chase": (_INT, [_U64]),
+    "fe_passing": (_U64, []),
     "fe_diff": (_U64, []),
     "fe_diff_blocks": (_VOID, []),
     "fe_diff_cycles": (_VOID, []),
@@ -131,10 +147,23 @@ def _copied(address: int | None, dtype: np.dtype, count: int) -> np.ndarray:
     return np.frombuffer(content, dtype).copy()
 
 
+def _passing(sites: Mapping[str, FaultSite], config: AcceleratorConfig) -> dict[str, tuple[str, ...]]:
+    """The registers of PASSING; without those of protected buffers, at whose words a decoder looks all the time."""
+    found = {}
+    for pattern, flags in PASSING.items():
+        paths = [path for path in sites if re.fullmatch(pattern, path)]
+        if missing := [name for name, known in [(pattern, paths), *((f, f in sites) for f in flags)] if not known]:
+            raise SimulationError(f"the machine has no register {missing[0]}: PASSING in the engine is not of this RTL")
+        guarded = tuple(f"u_buffers.u_{buffer}." for buffer in config.protected)
+        found.update({path: flags for path in paths if not path.startswith(guarded)})
+    return found
+
+
 class Library:
     """The machine of ``config``: a fault-free run, forks of it that carry upsets, and what they recorded.
 
     ``buffers``: the traced memories in the order of the live sets; ``tokens``: paths of the token counters;
+    ``passing``: as PASSING, of this machine; ``runs``: programs that were started (what was recorded is of the last);
     ``folder``: of its build. Builds the library if needed; raises SimulationError if it does not fit.
     """
 
@@ -151,6 +180,8 @@ class Library:
         self._numbers: dict[str, tuple[int, int]] = {}
         self._bytes: dict[str, int] = {}
         self.sites = {site.path: site for site in list_sites(config)}
+        self.passing = _passing(self.sites, config)
+        self._groups = sorted(set(self.passing.values()))
         self.buffers: list[FaultSite] = []
         for site in self.sites.values():
             self._add(site)
@@ -163,17 +194,13 @@ class Library:
         offsets = register_offsets(config)
         self._offsets = {name: offsets[name] for name in READ_AT_END if name in offsets}
         self.runs = 0
-        """How often a program was started: what was recorded is of the last one."""
         self._folder = tempfile.TemporaryDirectory(prefix="fitact-engine-")
 
     def _add(self, site: FaultSite) -> None:
         scope, _, name = f"{_SCOPE}.{site.path}".rpartition(".")
         traced = site.module == "fitact_sram" and site.kind == "memory"
         place = scope.encode(), name.encode()
-        if traced:
-            number = self._c.fe_add_buffer(*place)
-        else:
-            number = self._c.fe_add_register(*place, int(site.path in OBSERVERS))
+        number = self._c.fe_add_buffer(*place) if traced else self._c.fe_add_register(*place, self._role(site.path))
         if number < 0:
             raise SimulationError(f"the native engine has no storage {site.path}: remove its build folder")
         kind = "buffer" if traced else "register"
@@ -184,6 +211,12 @@ class Library:
         if traced:
             self.buffers.append(site)
         self._numbers[site.path], self._bytes[site.path] = (int(traced), number), size
+
+    def _role(self, path: str) -> int:
+        """As `Role` in states.h: state, observer, or a group of passing registers, which have the same flags."""
+        if path in self.passing:
+            return 2 + self._groups.index(self.passing[path])
+        return int(path in OBSERVERS)
 
     def begin(self, memory: np.ndarray, program_address: int, watchdog: int, model: MemoryModel) -> None:
         """Reset and start a program on a uint8 memory image; afterwards the cycle is 0. Raises SimulationError."""
@@ -237,6 +270,12 @@ class Library:
     def value(self, path: str) -> int:
         """Present value of the register at ``path`` (at most 64 bits), 0 if this machine does not have it."""
         return int(self._c.fe_register(self._numbers[path][1])) if path in self._numbers else 0
+
+    @property
+    def passing_matters(self) -> bool:
+        """After :meth:`chase`: whether registers of ``passing`` differ from the fault-free ones while data pass."""
+        different = int(self._c.fe_passing())
+        return any(different >> k & 1 and any(map(self.value, flags)) for k, flags in enumerate(self._groups))
 
     def check(self, upset: Upset) -> FaultSite:
         """The site of ``upset``. Raises FaultError if this machine does not have the bit."""

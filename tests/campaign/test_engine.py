@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 import numpy as np
 import pytest
 
@@ -53,7 +55,7 @@ def test_every_site_can_be_hit_and_is_put_back(engine: Engine) -> None:
         library.fork(0)
         assert (library.cycle, library.control_hash) == (700, before), site.path
         library.flip(Upset(site.path, site.depth - 1, 1 << site.width - 1, 700))
-        outside = site in library.buffers or site.path in OBSERVERS
+        outside = site in library.buffers or site.path in OBSERVERS or site.path in library.passing
         assert (library.control_hash == before) == outside, site.path
         assert library.chase(900) in (End.INTERRUPT, End.LIMIT)
         library.back()
@@ -98,6 +100,23 @@ def test_registers_that_only_the_host_reads(engine: Engine, simulator: Simulator
     assert {Outcome.MASKED, Outcome.HANG, Outcome.BUS_ERROR} <= {verdict.outcome for verdict in verdicts}
     early = sum(verdict.way is Way.RECONVERGED for verdict in verdicts)
     assert early > len(events) // 2
+
+
+def test_registers_through_which_data_pass(engine: Engine, simulator: Simulator) -> None:
+    """The registers that the comparison leaves out, with and without data in them."""
+    case = make_case("layer")
+    cycles = engine.facts(*case.arguments[:3]).cycles
+    events = [
+        FaultEvent("passing", Shape.SINGLE, (Upset(path, 0, 1 << 3, cycle),))
+        for number, path in enumerate(sorted(engine.library.passing))
+        for cycle in range(60 + number, cycles, cycles // (4 if "lane" in path else 60))
+        if engine.library.sites[path].width > 3
+    ]
+    verdicts, differences = compare(engine, simulator, *case.arguments, events)
+    assert not differences, "\n".join(map(str, differences))
+    ways = Counter(verdict.way for verdict in verdicts)
+    assert ways[Way.RECONVERGED] > len(events) // 2  # no word in them
+    assert ways[Way.GOLDEN] > 0
 
 
 def test_surplus_and_lost_tokens(engine: Engine, simulator: Simulator) -> None:
