@@ -188,7 +188,7 @@ def validate(
 def bench(
     machine: AcceleratorConfig,
     model: ModelArgument = "alexnet",
-    faults: Annotated[int, typer.Option(min=1, help="injections through the engine")] = 1000,
+    faults: Annotated[int, typer.Option(min=1, help="injections through the engine, twice")] = 2000,
     rtl_runs: Annotated[int, typer.Option(min=1, help="of these, also as plain RTL runs")] = 10,
     software_runs: Annotated[int, typer.Option(min=2, help="software-only injections")] = 64,
     structures: StructuresOption = "",
