@@ -278,7 +278,7 @@ class Engine:
         limit = hang_limits(facts.cycles)[1]
         while True:
             end = library.chase(limit)
-            spent = library.cycle - start
+            spent = library.cycle - start - library.skipped
             if end in (End.INTERRUPT, End.LIMIT):
                 return self._ended(facts, clean, end, spent), None
             began = time.perf_counter()

@@ -15,7 +15,7 @@
 
 namespace {
 
-constexpr uint64_t FROZEN_EVERY = 4096;  // cycles of a faulty run between two looks for a state that never changes again
+constexpr uint64_t FROZEN_EVERY = 1024;  // cycles of a faulty run between two looks for a state that never changes again
 
 std::vector<uint64_t> g_keep;  // cycles in which the fault-free run is saved, ascending
 std::vector<Snapshot> g_kept;
@@ -190,8 +190,12 @@ void fe_fork(uint64_t number) {
     seek(saved.place);
     restore(saved);
     g_faulty = true;
+    g_skipped = 0;
     g_tracing = g_hashing = false;
 }
+
+// Cycles since fe_fork() in which nothing could change, and which were not simulated.
+uint64_t fe_skipped() { return g_skipped; }
 
 // Takes back what the faulty run wrote; the fault-free run cannot go on, but be forked again.
 void fe_back() {

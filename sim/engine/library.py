@@ -111,6 +111,7 @@ _SIGNATURES: dict[str, tuple[object, list[object]]] = {
     "fe_cycle": (_U64, []),
     "fe_fork": (None, [_U64]),
     "fe_back": (None, []),
+    "fe_skipped": (_U64, []),
     "fe_flip": (None, [_INT, _INT, ctypes.c_uint32, ctypes.c_char_p]),
     "fe_chase": (_INT, [_U64]),
     "fe_passing": (_U64, []),
@@ -270,6 +271,11 @@ class Library:
     def value(self, path: str) -> int:
         """Present value of the register at ``path`` (at most 64 bits), 0 if this machine does not have it."""
         return int(self._c.fe_register(self._numbers[path][1])) if path in self._numbers else 0
+
+    @property
+    def skipped(self) -> int:
+        """Cycles of the faulty run that were not simulated, because nothing could change in them."""
+        return int(self._c.fe_skipped())
 
     @property
     def passing_matters(self) -> bool:

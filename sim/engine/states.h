@@ -44,8 +44,8 @@ uint64_t hash_burst(uint64_t hash, const Burst& b) {
     return mix(hash, static_cast<uint64_t>(b.size) << 32 | b.type << 16 | b.id << 8 | b.response);
 }
 
-// Everything but the buffers, the observers and the passing registers; times are relative, because only differences of them act.
-uint64_t hash_control() {
+// Queues and channels of the AXI memory; times are relative, because only differences of them act.
+uint64_t hash_memory() {
     const Memory& m = g_memory;
     uint64_t hash = mix(m.random, (m.next_read > m.now ? m.next_read - m.now : 0) << 20 |
                                       (m.next_write > m.now + 1 ? m.next_write - m.now : 0));
@@ -61,6 +61,12 @@ uint64_t hash_control() {
         hash = mix(hash, held.waiting);
         if (held.waiting) hash = hash_bytes(hash, held.payload.data(), held.payload.size());
     }
+    return hash;
+}
+
+// Everything but the buffers, the observers and the passing registers.
+uint64_t hash_control() {
+    uint64_t hash = hash_memory();
     for (size_t i = 0; i < g_registers.size(); ++i)
         if (g_role[i] == STATE) hash = hash_bytes(hash, g_registers[i].data, g_registers[i].size());
     return hash;
@@ -125,28 +131,36 @@ void copy_storage(std::vector<uint8_t>& copy) {
 constexpr uint64_t LONGEST_PERIOD = 64;  // cycles; a ring of registers goes round with the control that it delays
 constexpr size_t FEW_BYTES = 16;         // that such rings change in one cycle
 
-// If some steps change nothing but the cycle counter while the bus is idle, none ever will until the watchdog expires, which
-// is all that depends on the counter: goes to the last cycle before that, or before `limit`, which is a multiple of them
-// away. Steps once in any case.
+uint64_t g_skipped = 0;  // cycles of the faulty run that were not simulated
+
+// If some steps change nothing but the cycle counter and the memory's clock, none ever will until the watchdog expires,
+// which is all that depends on the counter: goes to the last cycle before that, or before `limit`, which is a multiple of
+// them away. Steps once in any case.
 void skip_frozen(uint64_t limit) {
     static std::vector<uint8_t> before, after;
-    const uint64_t now = g_memory.now, start = g_cycle, clock = value(g_signals.cycles), watchdog = value(g_signals.watchdog);
+    const uint64_t memory = hash_memory(), now = g_memory.now, start = g_cycle;
+    const uint64_t clock = value(g_signals.cycles), watchdog = value(g_signals.watchdog);
     copy_storage(before);
     do {
         step();
-        if (g_memory.now != now || g_cycle >= limit || value(g_signals.irq)) return;
+        if (g_cycle >= limit || value(g_signals.irq)) return;
         copy_storage(after);
         size_t different = 0;
         for (size_t i = 0; i < before.size() && different <= FEW_BYTES; ++i) different += before[i] != after[i];
         if (different > FEW_BYTES || g_cycle - start == LONGEST_PERIOD) return;
-    } while (before != after);
-    const uint64_t period = g_cycle - start, counts = value(g_signals.cycles) - clock;
-    if (counts && counts != period) return;
+    } while (before != after || hash_memory() != memory);
+    const uint64_t period = g_cycle - start, counts = value(g_signals.cycles) - clock, ticks = g_memory.now - now;
+    if ((counts && counts != period) || (ticks && ticks != period)) return;
     uint64_t cycles = limit - g_cycle;
-    if (counts && watchdog > clock) cycles = watchdog > clock + period + 1 ? std::min(cycles, watchdog - clock - period - 1) : 0;
+    if (counts && watchdog > clock) {
+        const uint64_t last = clock + period + 1;
+        cycles = watchdog > last ? std::min(cycles, watchdog - last) : 0;
+    }
     cycles -= cycles % period;
     if (!cycles) return;
     g_cycle += cycles;
+    g_skipped += cycles;
+    g_memory.now += ticks ? cycles : 0;
     g_context->timeInc(2 * HALF_PERIOD * cycles);
     put(g_signals.cycles, value(g_signals.cycles) + (counts ? cycles : 0));
     g_top->eval();

@@ -141,7 +141,14 @@ def test_frozen_machine_goes_to_its_watchdog_at_once(engine: Engine, simulator: 
     """Dead units, and an interrupt that never comes: the cycles of plain RTL runs, without their work."""
     case = make_case("neuron")
     cycles = engine.facts(*case.arguments[:3]).cycles
-    strikes = [("u_fetch.active_q", 1), ("u_control.running_q", 1), ("u_csr.control_irq_enable_q", 1)]
+    strikes = [
+        ("u_fetch.active_q", 1),
+        ("u_control.running_q", 1),
+        ("u_csr.control_irq_enable_q", 1),
+        ("u_load_to_compute.count_q", 2),
+        ("u_store.word_q", 128),
+        ("u_store.u_bursts.u_queue.count_q", 8),
+    ]
     events = [
         FaultEvent("frozen", Shape.SINGLE, (Upset(path, 0, mask, cycle),))
         for path, mask in strikes
@@ -151,6 +158,10 @@ def test_frozen_machine_goes_to_its_watchdog_at_once(engine: Engine, simulator: 
     assert not differences, "\n".join(map(str, differences))
     assert Outcome.HANG in {verdict.outcome for verdict in verdicts}
     assert any(verdict.status is Status.TIMEOUT for verdict in verdicts)
+    for event, verdict in zip(events, verdicts, strict=True):
+        if verdict.outcome is Outcome.HANG:
+            assert verdict.simulated_cycles < verdict.cycles - event.cycle - 500, event.id
+    assert sum(verdict.outcome is Outcome.HANG for verdict in verdicts) >= 4
 
 
 def test_buffer_upsets_equal_plain_rtl(engine: Engine, simulator: Simulator) -> None:
