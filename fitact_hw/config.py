@@ -220,6 +220,11 @@ class AcceleratorConfig(BaseModel):
         return self.side * self.word_bits
 
     @property
+    def size(self) -> str:
+        """Array and words in a few words, for titles: ``16x16, 8-bit words``."""
+        return f"{self.rows}x{self.cols}, {self.word_bits}-bit words"
+
+    @property
     def word_bytes(self) -> int:
         """Bytes that one activation, weight, bound or output word occupies in memory (a power of two)."""
         return pow2_ceil(self.lane_word_bits) // 8

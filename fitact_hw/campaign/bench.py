@@ -94,8 +94,8 @@ def _timed(work: Callable[[], object]) -> float:
 
 
 def _print(console: Console, options: CampaignOptions, seconds: dict[str, float], cycles: int) -> None:
-    machine = f"{options.model}, {options.config.rows}x{options.config.cols}, {options.config.word_bits}-bit words"
-    table = Table(title=f"{machine}, {cycles:,} cycles, {options.faults} upsets each, one core")
+    title = f"{options.model}, {options.config.size}, {cycles:,} cycles, {options.faults} upsets each, one core"
+    table = Table(title=title)
     table.add_column("injection")
     for name in ("per second", "ms each", f"engine faster, {BITS}", STRUCTURES):
         table.add_column(name, justify="right")

@@ -53,12 +53,10 @@ class _Start:
 
 @dataclass(frozen=True)
 class _Recording:
-    """The fault-free run that the library holds. ``run``: :attr:`Library.runs` after it; ``image``: hash of its memory;
+    """The fault-free run that the library holds. ``of``: :attr:`Library.runs` after it, program and hash of its memory;
     ``kept``: cycles with a snapshot, in order; ``clean``: verdict of a masked upset."""
 
-    run: int
-    program: str
-    image: bytes
+    of: tuple[int, str, bytes]
     kept: tuple[int, ...]
     clean: Verdict
 
@@ -191,11 +189,10 @@ class Engine:
         wanted = {start.cycle for start in part}
         program, image = facts.program.fingerprint, hashlib.sha256(np.ascontiguousarray(memory).data).digest()
         found = self._recording
-        present = found and (found.run, found.program, found.image) == (self.library.runs, program, image)
-        if not found or not present or not wanted.issubset(found.kept):
+        if found is None or found.of != (self.library.runs, program, image) or not wanted.issubset(found.kept):
             kept = tuple(sorted(wanted))
             clean = self._record_states(facts, memory, trace, kept)
-            self._recording = found = _Recording(self.library.runs, program, image, kept, clean)
+            self._recording = found = _Recording((self.library.runs, program, image), kept, clean)
         return found.clean, found.kept
 
     def _record_states(

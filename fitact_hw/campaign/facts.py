@@ -26,8 +26,8 @@ from sim.job import MemoryModel
 GRID_CYCLES = 256
 """States are compared this often (cycles); doubled until a run has at most GRID_POINTS comparisons."""
 
-AFTER_LAYER_CYCLES = (-128, -64, -32, -16, -8, -4, 0, 3, 6, 9, 12, 16, 20)
-"""And so long after the last write of every layer: before the next layer has loaded what differs."""
+LAYER_END_CYCLES = (-128, -64, -32, -16, -8, -4, 0, 3, 6, 9, 12, 16, 20)
+"""And so long after the last write of every layer, or before it: while the next layer has not used what differs."""
 
 GRID_POINTS = 8192
 
@@ -79,7 +79,7 @@ class Facts:
         while cycles // grid > GRID_POINTS:
             grid *= 2
         places = MemoryMap(network, program, accesses, trace.requests, trace.writes)
-        boundary = {end + after for end in places.ends.values() for after in AFTER_LAYER_CYCLES if end + after > 0}
+        boundary = {end + after for end in places.ends.values() for after in LAYER_END_CYCLES if end + after > 0}
         points = np.array(sorted(boundary.union(range(grid, cycles, grid))), np.int64)
         flags = np.isin(points, list(boundary))
         reach = Reach.of(program, trace.requests, trace.writes)

@@ -88,8 +88,8 @@ def print_status(console: Console, folder: Path) -> None:
     total, planned = sum(counts.values()), options.faults * len(options.schemes)
     share = f"{total / planned:.0%}" if planned else "nothing planned"
     console.print(
-        f"[bold]{folder}[/]: {options.model}, {options.config.rows}x{options.config.cols}, "
-        f"{options.config.word_bits}-bit words, seed {options.seed}; {total:,} of {planned:,} injections ({share})"
+        f"[bold]{folder}[/]: {options.model}, {options.config.size}, seed {options.seed}; "
+        f"{total:,} of {planned:,} injections ({share})"
     )
     for scheme in options.schemes:
         of_scheme = Counter({outcome: count for (name, outcome), count in counts.items() if name == scheme})

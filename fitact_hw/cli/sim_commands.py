@@ -18,7 +18,7 @@ def sim(
     model: Annotated[str, typer.Argument(help="network: see `fitact models`")] = "alexnet",
     images: Annotated[
         int | None,
-        typer.Option(min=1, help="test images [20, fewer for a large network]; more than 20 need FITACT_CIFAR10"),
+        typer.Option(min=1, help="test images [8, fewer for a large network]; more than 20 need FITACT_CIFAR10"),
     ] = None,
     faults: Annotated[int, typer.Option(min=0, help="single-event upsets per protection scheme")] = 203,
     shape: Annotated[

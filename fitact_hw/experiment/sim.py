@@ -103,15 +103,14 @@ def run_sim(options: SimOptions) -> None:
             "config": config.model_dump(mode="json"),
             "image_source": source,
         }
-        campaign = _campaign(options)
         with ThreadPoolExecutor(1) as beside:  # what the upsets need is made while the simulators are at work
-            begun = beside.submit(begin, campaign) if options.faults else None
+            begun = beside.submit(begin, _campaign(options, len(images))) if options.faults else None
             record |= _fault_free(console, simulator, network, config, options, images, labels)
         record["fault_free_seconds"] = round(time.monotonic() - started, 1)
         differing = sum(row["differing"] for row in record["layers"]) + record["class_mismatches"]
         if begun and not differing:
             started = time.monotonic()
-            record["upsets"] = _upsets(console, simulator, options, campaign, begun.result(), folder)
+            record["upsets"] = _upsets(console, simulator, options, begun.result(), folder)
             record["upset_seconds"] = round(time.monotonic() - started, 1)
         write_json(folder / RESULTS, record)
         _print_files(console, options, folder, record)
@@ -197,32 +196,28 @@ def check_done(result: RunResult) -> None:
         )
 
 
-def _campaign(options: SimOptions) -> CampaignOptions:
-    """The upsets of a run, for every scheme that the network has bounds of."""
+def _campaign(options: SimOptions, images: int) -> CampaignOptions:
+    """The upsets of a run on ``images`` images, for every scheme that the network has bounds of."""
     return CampaignOptions(
         options.model,
         options.config,
         schemes=stored_schemes(options.model),
         faults=options.faults,
-        images=options.images or 1,
+        images=images,
         seed=options.seed,
         shape=options.shape,
     )
 
 
-def _upsets(
-    console: Console, simulator: Simulator, options: SimOptions, campaign: CampaignOptions, begun: Begun, folder: Path
-) -> dict[str, Any]:
+def _upsets(console: Console, simulator: Simulator, options: SimOptions, begun: Begun, folder: Path) -> dict[str, Any]:
     """Upsets for every scheme; prints the outcome table, writes rows and chart, returns the summary."""
-    config = options.config
-    for scheme in (name for name in SCHEMES if name not in campaign.schemes):
+    for scheme in (name for name in SCHEMES if name not in begun.options.schemes):
         console.print(
             f"[yellow]{scheme} is left out: {options.model} has no bounds of it yet; to learn them: .venv/bin/fitact "
             f"post-train {options.model} --scheme {scheme} --out golden/weights[/]"
         )
-    struck = strike(console, campaign, begun, options.workers, folder)
-    array = f"{config.rows}x{config.cols}, {config.word_bits}-bit words"
-    title = f"{options.model}, {array}, {options.shape.value} upsets, seed {options.seed}"
+    struck = strike(console, begun, options.workers, folder)
+    title = f"{options.model}, {options.config.size}, {options.shape.value} upsets, seed {options.seed}"
     with ThreadPoolExecutor(1) as beside:
         chart = beside.submit(report.plot_upsets, struck.rows, title, folder / CHART)
         checked = cross_check(console, simulator, struck.checks, folder)
@@ -230,7 +225,7 @@ def _upsets(
     report.print_upsets(console, struck.rows, struck.live)
     if options.waves and struck.rows:
         row = next((row for row in struck.rows if row["outcome"] != "masked"), struck.rows[0])
-        subject = process_subject(campaign, row["scheme"])
+        subject = process_subject(begun.options, row["scheme"])
         path = dump_waves(subject, row, folder / f"{row['id']}.vcd", WAVE_BEFORE, WAVE_AFTER)
         console.print(f"waveform of {row['id']} ({row['outcome']}): {path}")
     counts = report.outcome_counts(struck.rows)

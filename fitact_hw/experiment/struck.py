@@ -73,11 +73,12 @@ class Check:
     fault_free: np.ndarray
 
 
-def strike(console: Console, options: CampaignOptions, begun: Begun, workers: int, folder: Path) -> Struck:
-    """All upsets of ``options.schemes`` on image IMAGE, written to ``folder`` as they come.
+def strike(console: Console, begun: Begun, workers: int, folder: Path) -> Struck:
+    """All upsets that were begun (:func:`begin`), on image IMAGE, written to ``folder`` as they come.
 
-    ``begun``: of :func:`begin`. Scheme by scheme, so that only two programs and traces are in memory.
+    Scheme by scheme, so that only two programs and traces are in memory.
     """
+    options = begun.options
     writer = RowWriter(folder / ROWS)
     rows: list[dict[str, Any]] = []
     times = Times()
@@ -134,6 +135,7 @@ class _Ready:
 class Begun:
     """The upsets as they were drawn, and the first scheme, ready for them."""
 
+    options: CampaignOptions
     drawn: upsets.Draw
     ready: _Ready
 
@@ -144,7 +146,7 @@ def begin(options: CampaignOptions) -> Begun:
     sites = upsets.structure_sites(options.config)
     cycles = loaded.timeline.cycles
     drawn = upsets.draw(sites, cycles, loaded.accesses, options.faults, options.seed, options.shape)
-    return Begun(drawn, _make_ready(options, loaded, drawn, loaded.timeline))
+    return Begun(options, drawn, _make_ready(options, loaded, drawn, loaded.timeline))
 
 
 def _order(options: CampaignOptions) -> list[str]:

@@ -45,7 +45,7 @@ def _modules(config: AcceleratorConfig) -> list[Module]:
 
 
 def _name(config: AcceleratorConfig) -> str:
-    size = f"{config.rows}x{config.cols}, {config.word_bits}-bit words, bounds: {config.bounds.value}"
+    size = f"{config.size}, bounds: {config.bounds.value}"
     size += ", 4-bit codes" if config.bound_format is BoundFormat.CODE else ""
     size += "".join(f", {kind.value} on the {name} buffer" for name, kind in config.protected.items())
     return f"{'the default configuration' if config == AcceleratorConfig() else 'a configuration'} ({size})"
