@@ -25,7 +25,7 @@ if TYPE_CHECKING:  # heavy, and a report needs none of it
     from fitact_hw.campaign.engine import Engine
     from fitact_hw.campaign.facts import Facts
 
-CHUNK = 400
+CHUNK = 500
 """Injections of one task: enough that the two fault-free runs of a task do not weigh, few enough to lose."""
 
 

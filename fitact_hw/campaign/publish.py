@@ -1,4 +1,4 @@
-"""`fitact campaign publish`: campaigns as a Markdown page with tables and charts that can be committed."""
+"""`fitact campaign publish`: campaigns as Markdown pages with tables and charts that can be committed."""
 
 from __future__ import annotations
 
@@ -18,7 +18,10 @@ from fitact_hw.campaign.snapshot import Campaign, load_campaign
 from fitact_hw.campaign.store import CampaignError
 from golden.artefacts import write_text
 
-PAGE = "campaigns.md"
+
+def page_name(model: str) -> str:
+    """Name of the page of all campaigns on ``model``."""
+    return f"campaigns_{model}.md"
 
 
 def file_stem(campaign: Campaign) -> str:
@@ -27,20 +30,23 @@ def file_stem(campaign: Campaign) -> str:
 
 
 def run_publish(console: Console, folders: Sequence[Path], out: Path, fit_per_mbit: float, confidence: float) -> None:
-    """Write the page, and a CSV file and charts of every campaign of ``folders``. Raises CampaignError."""
+    """Write a page for each network, and a CSV file and charts of each campaign of ``folders``. Raises CampaignError."""
     campaigns = [load_campaign(folder) for folder in folders]
     stems = [file_stem(campaign) for campaign in campaigns]
     twice = {stem for stem in stems if stems.count(stem) > 1}
     if twice:
         raise CampaignError(f"two campaigns would write {', '.join(sorted(twice))}: publish one of them")
     out.mkdir(parents=True, exist_ok=True)
-    described = [_describe(campaign, out, fit_per_mbit, confidence) for campaign in campaigns]
-    command = f"fitact campaign publish {' '.join(f'build/campaigns/{folder.resolve().name}' for folder in folders)}"
-    text = environment().get_template("campaigns.md.j2").render(
-        campaigns=described, command=command, confidence=confidence, fit_per_mbit=fit_per_mbit, fit_source=FIT_SOURCE
-    )  # fmt: skip
-    write_text(out / PAGE, text)
-    console.print(f"page: {out / PAGE}", soft_wrap=True)
+    for model in dict.fromkeys(campaign.options.model for campaign in campaigns):
+        chosen = [campaign for campaign in campaigns if campaign.options.model == model]
+        names = " ".join(f"build/campaigns/{campaign.folder.resolve().name}" for campaign in chosen)
+        text = environment().get_template("campaigns.md.j2").render(
+            campaigns=[_describe(campaign, out, fit_per_mbit, confidence) for campaign in chosen], model=model,
+            command=f"fitact campaign publish {names}", confidence=confidence, fit_per_mbit=fit_per_mbit,
+            fit_source=FIT_SOURCE,
+        )  # fmt: skip
+        write_text(out / page_name(model), text)
+        console.print(f"page: {out / page_name(model)}", soft_wrap=True)
 
 
 def _describe(campaign: Campaign, out: Path, fit_per_mbit: float, confidence: float) -> dict[str, Any]:

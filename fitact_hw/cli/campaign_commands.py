@@ -133,11 +133,11 @@ def report(folder: FolderArgument, fit: FitOption = 1000.0, confidence: Confiden
 @app.command()
 def publish(
     folders: Annotated[list[Path], typer.Argument(help="campaign folders")],
-    out: Annotated[Path, typer.Option(help="folder of the page, tables and charts")] = Path("docs/results"),
+    out: Annotated[Path, typer.Option(help="folder of the pages, tables and charts")] = Path("docs/results"),
     fit: FitOption = 1000.0,
     confidence: ConfidenceOption = "95%",
 ) -> None:
-    """Write a Markdown page about campaigns, with their tables (CSV) and charts (PNG), to be committed."""
+    """Write a Markdown page on the campaigns of each network, with tables (CSV) and charts (PNG), to be committed."""
     from fitact_hw.campaign.publish import run_publish
     from fitact_hw.experiment.progress import terminal
 

@@ -201,14 +201,14 @@ def test_all_sentences_are_plain(folder: Path) -> None:
 def test_published_page_has_no_path_of_this_machine(folder: Path, tmp_path: Path) -> None:
     out = tmp_path / "results"
     run_publish(Console(file=(tmp_path / "out.txt").open("w")), [folder], out, 1000.0, 0.95)
-    page = (out / "campaigns.md").read_text()
+    page = (out / "campaigns_tiny.md").read_text()
     assert str(tmp_path) not in page
     assert "fitact campaign run tiny --faults 200 --images 2 --seed 1" in page
     assert "| weight buffer | 20.0 % [10.5, 34.8] | 10.0 % [3.96, 23.1] |" in page
     named = re.findall(r"\((campaign_[^)]*)\)", page)
     assert named
     assert all((out / name).is_file() for name in named)
-    assert not [path for path in out.iterdir() if path.name not in {"campaigns.md", *named}]
+    assert not [path for path in out.iterdir() if path.name not in {"campaigns_tiny.md", *named}]
 
 
 def test_the_command_of_a_campaign_repeats_its_options() -> None:
