@@ -26,7 +26,7 @@ if TYPE_CHECKING:  # heavy, and a report needs none of it
     from fitact_hw.campaign.facts import Facts
 
 CHUNK = 500
-"""Injections of one task: enough that the two fault-free runs of a task do not weigh, few enough to lose."""
+"""Injections of one task: enough that the fault-free run of a task does not weigh, few enough to lose."""
 
 
 @dataclass(frozen=True)

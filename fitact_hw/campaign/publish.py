@@ -30,7 +30,7 @@ def file_stem(campaign: Campaign) -> str:
 
 
 def run_publish(console: Console, folders: Sequence[Path], out: Path, fit_per_mbit: float, confidence: float) -> None:
-    """Write a page for each network, and a CSV file and charts of each campaign of ``folders``. Raises CampaignError."""
+    """Write a page for each network, CSV and charts for each campaign of ``folders``. Raises CampaignError."""
     campaigns = [load_campaign(folder) for folder in folders]
     stems = [file_stem(campaign) for campaign in campaigns]
     twice = {stem for stem in stems if stems.count(stem) > 1}
