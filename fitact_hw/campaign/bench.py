@@ -66,21 +66,19 @@ def run_bench(options: CampaignOptions, rtl_runs: int, software_runs: int) -> No
     facts = collect_facts(engine, {scheme: subject})[scheme]
     everywhere = sample({"machine": list_sites(options.config)}, options.faults, facts.cycles, options.seed)
     draws = {BITS: everywhere, STRUCTURES: draw_events(options, [timing(scheme, facts)])[scheme]}
-    memory, image = subject.memory(0), subject.images[:1]
-    trace = reference.run(subject.network, image)
-    case = (subject.network, subject.program, memory, trace)
+    case = subject.case(0)
     seconds: dict[str, float] = {}
     times: dict[str, Times] = {}
     for name, events in draws.items():
         times[name] = engine.times = Times()
-        seconds[f"engine, {name}"] = _timed(partial(engine.run, *case, events)) / len(events)
-    jobs = [plain_job(subject.program, memory, event, facts.cycles) for event in everywhere[:rtl_runs]]
+        seconds[f"engine, {name}"] = _timed(partial(engine.run, case, events)) / len(events)
+    jobs = [plain_job(case, event, facts.cycles) for event in everywhere[:rtl_runs]]
     name = "plain RTL (cocotb)"
     seconds[name] = _timed(lambda: simulator.run(jobs, share_prefix=False)) / len(jobs)
     seconds["plain RTL, shared fault-free beginning"] = _timed(lambda: simulator.run(jobs)) / len(jobs)
     for batch in SOFTWARE_BATCHES:
         key = f"software only (golden network), batch {batch}"
-        seconds[key] = software_seconds(subject.network, image, batch, max(2, software_runs // batch))
+        seconds[key] = software_seconds(case.network, subject.images[:1], batch, max(2, software_runs // batch))
     _print(console, options, seconds, facts.cycles)
     for name, spent in times.items():
         console.print(f"[bold]{name}[/]")

@@ -19,6 +19,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from fitact_hw.campaign.case import Case
 from fitact_hw.campaign.facts import PLACE_DTYPE, Facts, Trace, read_trace, trace_path, write_trace
 from fitact_hw.campaign.finish import finish
 from fitact_hw.campaign.memory_map import Handover
@@ -29,7 +30,7 @@ from fitact_hw.errors import FitActError
 from fitact_hw.faults import HANG_FACTOR, FaultEvent, Outcome, Upset, classify, hang_limits
 from fitact_hw.program import Program
 from golden import reference
-from golden.qnetwork import INPUT, QNetwork
+from golden.qnetwork import INPUT
 from sim.build import Note
 from sim.engine.access import AccessTrace
 from sim.engine.library import End, load_library
@@ -75,8 +76,9 @@ class Engine:
         self._facts: dict[str, Facts] = {}
         self._recording: _Recording | None = None
 
-    def facts(self, network: QNetwork, program: Program, memory: np.ndarray) -> Facts:
-        """The access trace of ``program`` (one fault-free run, then kept in this process and on disk)."""
+    def facts(self, case: Case) -> Facts:
+        """The access trace of the program of ``case`` (one fault-free run, then kept in this process and on disk)."""
+        program = case.program
         key = program.fingerprint
         if key not in self._facts:
             self._facts.clear()  # one at a time: those of a large network are large
@@ -84,15 +86,15 @@ class Engine:
             path = trace_path(self.library, program, self._model)
             trace = read_trace(path, self.library)
             if trace is None:
-                trace = self._trace(program, memory)
+                trace = self._trace(case)
                 write_trace(path, trace)
-            self._facts[key] = Facts.of(network, program, trace, self.library.tokens)
+            self._facts[key] = Facts.of(case.network, program, trace, self.library.tokens)
             self.times.trace += time.perf_counter() - began
         return self._facts[key]
 
-    def _trace(self, program: Program, memory: np.ndarray) -> Trace:
+    def _trace(self, case: Case) -> Trace:
         library = self.library
-        library.begin(memory, program.program_address, 0, self._model)
+        library.begin(case.memory, case.program.program_address, 0, self._model)
         library.record(accesses=True)
         cycles = self._finish_fault_free(NO_LIMIT_CYCLES)
         accesses = AccessTrace.from_records(library.buffers, library.accesses(), cycles)
@@ -111,35 +113,28 @@ class Engine:
         return cycles
 
     def run(
-        self,
-        network: QNetwork,
-        program: Program,
-        memory: np.ndarray,
-        trace: reference.LayerTrace,
-        events: Sequence[FaultEvent],
-        progress: Callable[[int], None] = lambda count: None,
+        self, case: Case, events: Sequence[FaultEvent], progress: Callable[[int], None] = lambda count: None
     ) -> list[Verdict]:
-        """Outcome of every event on one image, in the order of ``events``.
+        """Outcome of every event in ``case``, in the order of ``events``.
 
-        ``memory``: uint8 image of ``program`` with the image in it; ``trace``: golden outputs of that image (batch 1).
         ``progress`` gets the number of events judged so far. Raises FaultError for upsets that do not exist,
-        EngineError if the fault-free run and ``trace`` differ.
+        EngineError if the fault-free run and the golden trace differ.
         """
         for event in events:
             for upset in event.upsets:
                 self.library.check(upset)
-        facts = self.facts(network, program, memory)
+        facts = self.facts(case)
         starts, dead = self._starts(facts, events)
         verdicts: list[Verdict | None] = [None] * len(events)
         handovers = []
         for part in self._parts(starts):
-            clean, kept = self._recorded(facts, memory, trace, part)
-            handovers += self._simulate(facts, trace, clean, part, kept, starts, verdicts, progress)
+            clean, kept = self._recorded(facts, case, part)
+            handovers += self._simulate(facts, case.trace, clean, part, kept, starts, verdicts, progress)
         for index in dead:
             verdicts[index] = clean
         self.times.ways.update({Way.DEAD.value: len(dead)})
         began = time.perf_counter()
-        results = finish(network, trace, [handover for _, handover, _ in handovers])
+        results = finish(case.network, case.trace, [handover for _, handover, _ in handovers])
         self.times.golden += time.perf_counter() - began
         for (start, _, found), logits in zip(handovers, results, strict=True):
             outcome = classify(True, 0, logits, clean.logits, found.detected)
@@ -147,22 +142,15 @@ class Engine:
         progress(len(events))
         return [verdict for verdict in verdicts if verdict is not None]
 
-    def prepare(
-        self,
-        network: QNetwork,
-        program: Program,
-        memory: np.ndarray,
-        trace: reference.LayerTrace,
-        events: Sequence[FaultEvent],
-    ) -> None:
+    def prepare(self, case: Case, events: Sequence[FaultEvent]) -> None:
         """Make the fault-free run that :meth:`run` needs for ``events``, or for any of them, ahead of it.
 
         Processes that are forked then share it. Does nothing for more events than one run can serve.
         """
-        facts = self.facts(network, program, memory)
+        facts = self.facts(case)
         parts = self._parts(self._starts(facts, events)[0])
         if len(parts) == 1:
-            self._recorded(facts, memory, trace, parts[0])
+            self._recorded(facts, case, parts[0])
 
     def _starts(self, facts: Facts, events: Sequence[FaultEvent]) -> tuple[dict[_Start, list[int]], list[int]]:
         """What must be simulated and for which events, and the events that need no simulation."""
@@ -182,33 +170,28 @@ class Engine:
         size = max(1, SNAPSHOT_BYTES // self.library.state_bytes)
         return [order[begin : begin + size] for begin in range(0, max(1, len(order)), size)]
 
-    def _recorded(
-        self, facts: Facts, memory: np.ndarray, trace: reference.LayerTrace, part: Sequence[_Start]
-    ) -> tuple[Verdict, Sequence[int]]:
+    def _recorded(self, facts: Facts, case: Case, part: Sequence[_Start]) -> tuple[Verdict, Sequence[int]]:
         """The verdict of a masked upset, and the cycles of the snapshots: from the run at hand, if it has these."""
         wanted = {start.cycle for start in part}
-        program, image = facts.program.fingerprint, hashlib.sha256(np.ascontiguousarray(memory).data).digest()
+        program, image = facts.program.fingerprint, hashlib.sha256(np.ascontiguousarray(case.memory).data).digest()
         found = self._recording
         if found is None or found.of != (self.library.runs, program, image) or not wanted.issubset(found.kept):
             kept = tuple(sorted(wanted))
-            clean = self._record_states(facts, memory, trace, kept)
+            clean = self._record_states(facts, case, kept)
             self._recording = found = _Recording((self.library.runs, program, image), kept, clean)
         return found.clean, found.kept
 
-    def _record_states(
-        self, facts: Facts, memory: np.ndarray, trace: reference.LayerTrace, keep: Sequence[int]
-    ) -> Verdict:
+    def _record_states(self, facts: Facts, case: Case, keep: Sequence[int]) -> Verdict:
         """Fault-free run of one image: state hashes, writes, snapshots in ``keep``; the verdict of a masked upset."""
         began = time.perf_counter()
         library, program = self.library, facts.program
         library.set_points(facts.points, facts.boundary, facts.live)
-        library.begin(memory, program.program_address, HANG_FACTOR * facts.cycles, self._model)
+        library.begin(case.memory, program.program_address, HANG_FACTOR * facts.cycles, self._model)
         library.record(states=True, keep=keep)
         self._finish_fault_free(facts.cycles + 1)
         library.record(keep=keep)
         logits = self._logits(program)
-        expected = trace[program.logits].reshape(1, -1)
-        if not np.array_equal(logits, expected) or INPUT not in trace:
+        if not np.array_equal(logits, case.logits) or INPUT not in case.trace:
             raise EngineError("fault-free RTL and golden logits differ: pass the trace of the same network and image")
         self.times.states += time.perf_counter() - began
         return Verdict(Outcome.MASKED, Status.DONE, 0, facts.cycles, logits, "", Way.DEAD, 0)

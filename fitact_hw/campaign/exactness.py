@@ -7,12 +7,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from fitact_hw.campaign.case import Case
 from fitact_hw.campaign.engine import Engine
 from fitact_hw.campaign.verdict import Verdict
 from fitact_hw.faults import FaultEvent, Outcome, classify, hang_limits
-from fitact_hw.program import Program
-from golden import reference
-from golden.qnetwork import QNetwork
 from sim.bench import Progress, Simulator
 from sim.job import Job, RunResult, Status
 
@@ -34,10 +32,10 @@ class Difference:
         )
 
 
-def plain_job(program: Program, memory: np.ndarray, event: FaultEvent, cycles: int) -> Job:
+def plain_job(case: Case, event: FaultEvent, cycles: int) -> Job:
     """The plain RTL run of ``event``; ``cycles``: of the fault-free run."""
     watchdog, limit = hang_limits(cycles)
-    return Job(program, memory, event.upsets, watchdog=watchdog, limit_cycles=limit)
+    return Job(case.program, case.memory, event.upsets, watchdog=watchdog, limit_cycles=limit)
 
 
 def judge(result: RunResult, fault_free: np.ndarray) -> tuple[Outcome, np.ndarray]:
@@ -60,20 +58,14 @@ def difference(event: FaultEvent, verdict: Verdict, result: RunResult, fault_fre
 def compare(
     engine: Engine,
     simulator: Simulator,
-    network: QNetwork,
-    program: Program,
-    memory: np.ndarray,
-    trace: reference.LayerTrace,
+    case: Case,
     events: Sequence[FaultEvent],
     progress: Progress | None = None,
 ) -> tuple[list[Verdict], list[Difference]]:
-    """Verdicts of the engine, and every event whose plain RTL run says otherwise (see :func:`difference`).
-
-    Arguments as for :meth:`Engine.run`.
-    """
-    verdicts = engine.run(network, program, memory, trace, events)
-    cycles = engine.facts(network, program, memory).cycles
-    results = simulator.run([plain_job(program, memory, event, cycles) for event in events], progress=progress)
-    fault_free = trace[program.logits].reshape(1, -1)
-    found = [difference(*case, fault_free) for case in zip(events, verdicts, results, strict=True)]
+    """Verdicts of the engine, and every event whose plain RTL run says otherwise (see :func:`difference`)."""
+    verdicts = engine.run(case, events)
+    cycles = engine.facts(case).cycles
+    jobs = [plain_job(case, event, cycles) for event in events]
+    results = simulator.run(jobs, progress=progress)
+    found = [difference(*item, case.logits) for item in zip(events, verdicts, results, strict=True)]
     return verdicts, [item for item in found if item is not None]

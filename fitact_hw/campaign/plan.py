@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from fitact_hw.campaign.case import Case
 from fitact_hw.campaign.statistics import sample_size
 from fitact_hw.campaign.store import SCHEMA, CampaignError
-from fitact_hw.compiler import compile_network, with_images
+from fitact_hw.compiler import compile_network
 from fitact_hw.config import AcceleratorConfig
 from fitact_hw.experiment.inputs import SCHEMES, load_images, load_networks
 from fitact_hw.experiment.timeline import Timeline, same_moment
@@ -71,9 +72,9 @@ class Subject:
     program: Program
     images: np.ndarray
 
-    def memory(self, image: int) -> np.ndarray:
-        """uint8 memory at start with this image in it."""
-        return with_images(self.program, self.images[image : image + 1])
+    def case(self, image: int) -> Case:
+        """One of the images, ready to be struck."""
+        return Case(self.network, self.program, self.images[image : image + 1])
 
 
 def load_subject(options: CampaignOptions, scheme: str) -> Subject:
@@ -144,7 +145,7 @@ def timing(scheme: str, facts: Facts) -> Timeline:
 
 def collect_facts(engine: Engine, subjects: dict[str, Subject]) -> dict[str, Facts]:
     """One traced fault-free run of every scheme."""
-    return {scheme: engine.facts(s.network, s.program, s.memory(0)) for scheme, s in subjects.items()}
+    return {scheme: engine.facts(s.case(0)) for scheme, s in subjects.items()}
 
 
 def draw_events(options: CampaignOptions, references: Sequence[Timeline]) -> dict[str, list[FaultEvent]]:

@@ -38,7 +38,7 @@ def run_replay(console: Console, folder: Path, fault: str, around: tuple[int, in
     if other:
         raise CampaignError(f"{' and '.join(other)} changed since {folder} was run: get the version that ran it")
     event = FaultEvent.parse(row.event, row.structure, options.shape)
-    job = plain_job(subject.program, subject.memory(row.image), event, facts["cycles"][row.scheme])
+    job = plain_job(subject.case(row.image), event, facts["cycles"][row.scheme])
     if around:
         out.mkdir(parents=True, exist_ok=True)
         window = WaveWindow(max(0, event.cycle - around[0]), event.cycle + around[1], (out / f"{row.id}.vcd").resolve())

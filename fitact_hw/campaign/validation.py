@@ -16,7 +16,6 @@ from fitact_hw.errors import FitActError
 from fitact_hw.experiment.progress import bar, noter, terminal
 from fitact_hw.experiment.store import RowWriter, locked, read_rows
 from fitact_hw.faults import FaultEvent
-from golden import reference
 from sim.bench import Progress, Simulator
 from sim.engine.build import source_fingerprint
 
@@ -45,7 +44,7 @@ def run_validation(options: CampaignOptions, workers: int, folder: Path) -> None
         engine, subjects = Engine(options.config, note=note), load_subjects(options)
         simulator = Simulator(options.config, workers=workers, note=note)
         simulator.build()
-        timelines = [timing(scheme, engine.facts(s.network, s.program, s.memory(0))) for scheme, s in subjects.items()]
+        timelines = [timing(scheme, engine.facts(s.case(0))) for scheme, s in subjects.items()]
         events = draw_events(options, timelines)
         path, head = folder / ROWS, {"identity": _digest(options, subjects)}
         rows = _kept(path, head)
@@ -78,8 +77,7 @@ def _compared(
     engine: Engine, simulator: Simulator, subject: Subject, events: Mapping[int, FaultEvent], progress: Progress
 ) -> Iterator[dict[str, Any]]:
     """A row for each numbered event: what it was, the engine's outcome, and how plain RTL differs (None: not)."""
-    trace = reference.run(subject.network, subject.images[:1])
-    case = (subject.network, subject.program, subject.memory(0), trace)
+    case = subject.case(0)
     numbers = list(events)
     for start in range(0, len(numbers), PART):
         part = numbers[start : start + PART]
@@ -87,7 +85,7 @@ def _compared(
         def step(count: int, _total: int, start: int = start) -> None:
             progress(start + count, len(numbers))
 
-        verdicts, differences = compare(engine, simulator, *case, [events[number] for number in part], step)
+        verdicts, differences = compare(engine, simulator, case, [events[number] for number in part], step)
         texts = {id(item.event): str(item) for item in differences}
         for number, verdict in zip(part, verdicts, strict=True):
             yield {

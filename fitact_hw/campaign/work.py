@@ -10,6 +10,7 @@ import threading
 from dataclasses import dataclass
 from functools import lru_cache
 
+from fitact_hw.campaign.case import Case
 from fitact_hw.campaign.engine import Engine
 from fitact_hw.campaign.plan import CampaignOptions, Subject, load_subject, timing
 from fitact_hw.campaign.store import Row
@@ -17,7 +18,6 @@ from fitact_hw.campaign.verdict import Times, Verdict
 from fitact_hw.config import AcceleratorConfig
 from fitact_hw.experiment.timeline import Timeline, layer_at
 from fitact_hw.faults import FaultEvent
-from golden import reference
 
 
 @dataclass(frozen=True)
@@ -41,17 +41,26 @@ def process_engine(config: AcceleratorConfig) -> Engine:
     return Engine(config, note=lambda _: None)
 
 
-@lru_cache(maxsize=1)
+_subjects: dict[tuple[CampaignOptions, str], Subject] = {}
+_cases: dict[tuple[CampaignOptions, str, int], Case] = {}
+
+
 def process_subject(options: CampaignOptions, scheme: str) -> Subject:
     """The subject that this process works for; one at a time, because a large network has large tensors."""
-    return load_subject(options, scheme)
+    if (options, scheme) not in _subjects:
+        _subjects.clear()
+        _cases.clear()  # they hold the subject
+        _subjects[options, scheme] = load_subject(options, scheme)
+    return _subjects[options, scheme]
 
 
-@lru_cache(maxsize=1)
-def process_trace(options: CampaignOptions, scheme: str, image: int) -> reference.LayerTrace:
-    """Golden outputs of all layers for one image of the subject at work."""
+def process_case(options: CampaignOptions, scheme: str, image: int) -> Case:
+    """One image of the subject at work; one at a time too."""
     subject = process_subject(options, scheme)
-    return reference.run(subject.network, subject.images[image : image + 1])
+    if (options, scheme, image) not in _cases:
+        _cases.clear()
+        _cases[options, scheme, image] = subject.case(image)
+    return _cases[options, scheme, image]
 
 
 def begin_worker() -> None:
@@ -73,12 +82,10 @@ def _judge_task(task: Task) -> tuple[list[Verdict], Timeline, Times]:
 
     torch.set_num_threads(1)
     engine = process_engine(task.options.config)
-    subject = process_subject(task.options, task.scheme)
     engine.times = Times()
-    memory = subject.memory(task.image)
-    trace = process_trace(task.options, task.scheme, task.image)
-    verdicts = engine.run(subject.network, subject.program, memory, trace, task.events)
-    return verdicts, timing(task.scheme, engine.facts(subject.network, subject.program, memory)), engine.times
+    case = process_case(task.options, task.scheme, task.image)
+    verdicts = engine.run(case, task.events)
+    return verdicts, timing(task.scheme, engine.facts(case)), engine.times
 
 
 def run_task(task: Task) -> tuple[list[Row], Times]:

@@ -241,7 +241,7 @@ def _upsets(console: Console, simulator: Simulator, options: SimOptions, begun: 
 def recorded_job(subject: Subject, row: dict[str, Any]) -> Job:
     """The plain RTL run of a recorded upset."""
     event = FaultEvent.from_json(row["event"])
-    return plain_job(subject.program, subject.memory(row["image"]), event, row["fault_free_cycles"])
+    return plain_job(subject.case(row["image"]), event, row["fault_free_cycles"])
 
 
 def dump_waves(subject: Subject, row: dict[str, Any], path: Path, before: int, after: int) -> Path:

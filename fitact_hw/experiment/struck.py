@@ -15,11 +15,12 @@ from typing import Any
 import numpy as np
 from rich.console import Console
 
+from fitact_hw.campaign.case import Case
 from fitact_hw.campaign.exactness import difference, plain_job
 from fitact_hw.campaign.live import print_times
-from fitact_hw.campaign.plan import CampaignOptions, Subject, timing
+from fitact_hw.campaign.plan import CampaignOptions, timing
 from fitact_hw.campaign.verdict import Times, Verdict
-from fitact_hw.campaign.work import Task, begin_worker, judge_task, process_engine, process_subject, process_trace
+from fitact_hw.campaign.work import Task, begin_worker, judge_task, process_case, process_engine
 from fitact_hw.errors import FitActError
 from fitact_hw.experiment import upsets
 from fitact_hw.experiment.progress import bar
@@ -100,7 +101,7 @@ def strike(console: Console, begun: Begun, workers: int, folder: Path) -> Struck
                             writer.append(row)
                         progress(len(found), len(present.events))
             cycles[present.scheme] = present.timeline.cycles
-            checks.append(make_check(present.subject, present.timeline, present.fault_free, found, options.seed))
+            checks.append(make_check(present.case, present.timeline, found, options.seed))
         times.merge(process_engine(options.config).times)
     finally:
         writer.close()
@@ -112,19 +113,18 @@ def strike(console: Console, begun: Begun, workers: int, folder: Path) -> Struck
 class _Loaded:
     """A scheme before upsets are drawn or moved to its run."""
 
-    subject: Subject
+    case: Case
     timeline: Timeline
     accesses: AccessTrace
 
 
 @dataclass(frozen=True)
 class _Ready:
-    """A scheme before its upsets ``events``. ``fault_free``: logits of image IMAGE, int64 (1, classes)."""
+    """A scheme before its upsets ``events``."""
 
-    subject: Subject
+    case: Case
     timeline: Timeline
     events: list[FaultEvent]
-    fault_free: np.ndarray
 
     @property
     def scheme(self) -> str:
@@ -155,23 +155,21 @@ def _order(options: CampaignOptions) -> list[str]:
 
 
 def _load(options: CampaignOptions, scheme: str) -> _Loaded:
-    subject = process_subject(options, scheme)
-    facts = process_engine(options.config).facts(subject.network, subject.program, subject.memory(IMAGE))
-    return _Loaded(subject, timing(scheme, facts), facts.accesses)
+    case = process_case(options, scheme, IMAGE)
+    facts = process_engine(options.config).facts(case)
+    return _Loaded(case, timing(scheme, facts), facts.accesses)
 
 
 def _make_ready(options: CampaignOptions, loaded: _Loaded, drawn: upsets.Draw, base: Timeline) -> _Ready:
     """Move the upsets to the scheme's run and make that run, which the workers that are forked next share."""
-    subject = loaded.subject
     events = [upsets.moved(event, base, loaded.timeline) for event in drawn.events]
-    trace = process_trace(options, loaded.timeline.scheme, IMAGE)
-    process_engine(options.config).prepare(subject.network, subject.program, subject.memory(IMAGE), trace, events)
-    return _Ready(subject, loaded.timeline, events, trace[subject.program.logits].reshape(1, -1))
+    process_engine(options.config).prepare(loaded.case, events)
+    return _Ready(loaded.case, loaded.timeline, events)
 
 
 def _rows(ready: _Ready, part: Sequence[Injection]) -> Iterator[dict[str, Any]]:
     """The records of some upsets."""
-    top1, program = int(ready.fault_free.argmax()), ready.subject.program.fingerprint
+    top1, program = int(ready.case.logits.argmax()), ready.case.program.fingerprint
     for item in part:
         yield upsets.make_row(ready.timeline, item.number, IMAGE, item.event, item.verdict, top1, program)
 
@@ -221,16 +219,14 @@ def choose(items: Sequence[Injection], seed: int, scheme: str) -> Injection:
     return some[rng.integers(len(some))]
 
 
-def make_check(
-    subject: Subject, timeline: Timeline, fault_free: np.ndarray, found: Sequence[Injection], seed: int
-) -> Check:
-    """One upset of a scheme; ``fault_free``: logits of its image, int64 (1, classes)."""
+def make_check(case: Case, timeline: Timeline, found: Sequence[Injection], seed: int) -> Check:
+    """One upset of a scheme, to be repeated."""
     item = choose(found, seed, timeline.scheme)
     return Check(
         upsets.upset_id(timeline.scheme, item.number),
         item,
-        plain_job(subject.program, subject.memory(IMAGE), item.event, timeline.cycles),
-        fault_free,
+        plain_job(case, item.event, timeline.cycles),
+        case.logits,
     )
 
 

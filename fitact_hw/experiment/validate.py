@@ -10,8 +10,9 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
+from fitact_hw.campaign.case import Case
 from fitact_hw.campaign.exactness import judge, plain_job
-from fitact_hw.compiler import compile_network, with_images
+from fitact_hw.compiler import compile_network
 from fitact_hw.config import AcceleratorConfig
 from fitact_hw.errors import FitActError
 from fitact_hw.experiment import upsets
@@ -66,18 +67,15 @@ def compare(
     console: Console,
 ) -> list[Comparison]:
     """Run ``injections`` upsets of one scheme on the first sample image through RTL and golden model."""
-    from golden import reference
     from golden.quantise import quantise_images
 
     network = load_networks(model, config, (scheme,))[scheme]
     images, _, _ = load_images(1)
-    qimages = quantise_images(network, images)
     program = compile_network(network, config, 1)
-    memory = with_images(program, qimages)
-    trace = reference.run(network, qimages)
-    free = simulator.run([Job(program=program, memory=memory, trace=True)])[0]
+    case = Case(network, program, quantise_images(network, images))
+    free = simulator.run([Job(program=program, memory=case.memory, trace=True)])[0]
     assert free.events is not None
-    expressor = Expressor(network, program, memory, instruction_times(program, free.events), trace)
+    expressor = Expressor(network, program, case.memory, instruction_times(program, free.events), case.trace)
     sites = upsets.structure_sites(config)
     checked = {f"{name}_buffer" for name in config.protected}  # a decoder stands between their words and the tensors
     wanted_sites = {name: sites[name] for name in EXPRESSIBLE if name in sites and name not in checked}
@@ -85,17 +83,16 @@ def compare(
         raise FitActError("every buffer of this machine is protected: leave the protection out to compare with tensors")
     with console.status("golden model: expected outcomes"):
         chosen = choose(expressor, wanted_sites, free.cycles, injections, seed)
-    jobs = [plain_job(program, memory, event, free.cycles) for event, _ in chosen]
+    jobs = [plain_job(case, event, free.cycles) for event, _ in chosen]
     with bar(console, "upsets, full RTL runs") as progress:
         results = simulator.run(jobs, progress=progress)
-    golden_logits = trace[program.logits].reshape(1, -1)
     comparisons = []
     for (event, expected), result in zip(chosen, results, strict=True):
-        outcome, logits = judge(result, golden_logits)
+        outcome, logits = judge(result, case.logits)
         comparisons.append(Comparison(event, expected, outcome, logits))
-    if not np.array_equal(free.tensor(program.logits).reshape(1, -1), golden_logits):
+    if not np.array_equal(free.tensor(program.logits).reshape(1, -1), case.logits):
         raise FitActError("fault-free RTL and golden logits differ: this is a defect")
-    check(console, comparisons, golden_logits)
+    check(console, comparisons, case.logits)
     return comparisons
 
 

@@ -3,38 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
-import numpy as np
 import pytest
 
+from fitact_hw.campaign.case import Case
 from fitact_hw.campaign.engine import Engine
-from fitact_hw.compiler import compile_network, with_images
+from fitact_hw.compiler import compile_network
 from fitact_hw.config import AcceleratorConfig
 from fitact_hw.faults import FaultEvent, Shape, Storage, sample
-from fitact_hw.program import Program
 from fitact_hw.sites import list_sites
-from golden import reference
-from golden.qnetwork import QNetwork
 from sim.bench import Simulator
 from tests.compiler.reference import NetworkBuilder
 from tests.sim.machines import TINY
-
-
-@dataclass(frozen=True, eq=False)
-class Case:
-    """A network on one image (int64 (1, C, H, W)): everything that the engine takes."""
-
-    network: QNetwork
-    program: Program
-    memory: np.ndarray
-    trace: reference.LayerTrace
-    image: np.ndarray
-
-    @property
-    def arguments(self) -> tuple[QNetwork, Program, np.ndarray, reference.LayerTrace]:
-        """In the order of :meth:`Engine.run`."""
-        return self.network, self.program, self.memory, self.trace
 
 
 def make_case(bound: str, residual: bool = False, config: AcceleratorConfig = TINY) -> Case:
@@ -49,9 +29,7 @@ def make_case(bound: str, residual: bool = False, config: AcceleratorConfig = TI
         builder.conv(6, 3, 1, 1, activation, bound, residual=pooled)
     builder.conv(4, 0, activation="linear")
     network = builder.network()
-    image = builder.images(1)
-    program = compile_network(network, config, 1)
-    return Case(network, program, with_images(program, image), reference.run(network, image), image)
+    return Case(network, compile_network(network, config, 1), builder.images(1))
 
 
 def structures(config: AcceleratorConfig = TINY) -> dict[str, Sequence[Storage]]:

@@ -34,12 +34,12 @@ def changed_bound(case: Case, event: FaultEvent, address: int) -> tuple[str, np.
 
 def test_struck_bounds_are_those_of_the_golden_model(engine: Engine) -> None:
     case = make_case("neuron")
-    facts = engine.facts(*case.arguments[:3])
+    facts = engine.facts(case)
     events = sample({"bound_buffer": select(list_sites(TINY), ["bound_buffer"])}, 400, facts.cycles, 3)
     flips = bound_flips(case.program, facts.accesses, events)
     addresses = bound_addresses(case.program, facts.accesses, events)
     assert set(addresses) == {*flips[RAISED], *flips[LOWERED]}
-    verdicts = engine.run(*case.arguments, events)
+    verdicts = engine.run(case, events)
     seen = {RAISED: 0, LOWERED: 0}
     for number, address in addresses.items():
         layer, bound, grew = changed_bound(case, events[number], address)
@@ -59,7 +59,7 @@ def test_struck_bounds_are_those_of_the_golden_model(engine: Engine) -> None:
 
 def test_without_bounds_nothing_is_raised(engine: Engine) -> None:
     case = make_case("none")
-    facts = engine.facts(*case.arguments[:3])
+    facts = engine.facts(case)
     events = sample({"bound_buffer": select(list_sites(TINY), ["bound_buffer"])}, 20, facts.cycles, 3)
     assert bound_flips(case.program, facts.accesses, events) == {RAISED: [], LOWERED: []}
     assert BOUND in facts.accesses.names

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -12,7 +13,6 @@ from fitact_hw.campaign.exactness import compare
 from fitact_hw.campaign.finish import finish
 from fitact_hw.campaign.memory_map import Handover
 from fitact_hw.campaign.verdict import Way
-from fitact_hw.compiler import with_images
 from fitact_hw.faults import FaultError, FaultEvent, Outcome, Shape, Upset
 from fitact_hw.sites import list_sites
 from golden import reference
@@ -75,9 +75,9 @@ def test_engine_equals_plain_rtl(
 ) -> None:
     """Random upsets in every structure: same status, code, cycles, logits and protocol as plain RTL runs."""
     case = make_case(bound, residual)
-    cycles = engine.facts(*case.arguments[:3]).cycles
+    cycles = engine.facts(case).cycles
     events = draw(EVENTS, cycles, seed=len(bound), shape=shape)
-    verdicts, differences = compare(engine, simulator, *case.arguments, events)
+    verdicts, differences = compare(engine, simulator, case, events)
     assert not differences, "\n".join(map(str, differences))
     assert {verdict.way for verdict in verdicts} == set(Way)
     assert len({verdict.outcome for verdict in verdicts}) >= 4
@@ -86,7 +86,7 @@ def test_engine_equals_plain_rtl(
 def test_registers_that_only_the_host_reads(engine: Engine, simulator: Simulator) -> None:
     """Counters, limits and windows: most end early, those that make the machine stop do so as in plain RTL runs."""
     case = make_case("layer")
-    cycles = engine.facts(*case.arguments[:3]).cycles
+    cycles = engine.facts(case).cycles
     rng = np.random.default_rng(11)
     events = []
     for site in list_sites(TINY):
@@ -95,7 +95,7 @@ def test_registers_that_only_the_host_reads(engine: Engine, simulator: Simulator
             for bit in bits:
                 upset = Upset(site.path, 0, 1 << bit, int(rng.integers(cycles)))
                 events.append(FaultEvent(site.structure, Shape.SINGLE, (upset,)))
-    verdicts, differences = compare(engine, simulator, *case.arguments, events)
+    verdicts, differences = compare(engine, simulator, case, events)
     assert not differences, "\n".join(map(str, differences))
     assert {Outcome.MASKED, Outcome.HANG, Outcome.BUS_ERROR} <= {verdict.outcome for verdict in verdicts}
     early = sum(verdict.way is Way.RECONVERGED for verdict in verdicts)
@@ -105,14 +105,14 @@ def test_registers_that_only_the_host_reads(engine: Engine, simulator: Simulator
 def test_registers_through_which_data_pass(engine: Engine, simulator: Simulator) -> None:
     """The registers that the comparison leaves out, with and without data in them."""
     case = make_case("layer")
-    cycles = engine.facts(*case.arguments[:3]).cycles
+    cycles = engine.facts(case).cycles
     events = [
         FaultEvent("passing", Shape.SINGLE, (Upset(path, 0, 1 << 3, cycle),))
         for number, path in enumerate(sorted(engine.library.passing))
         for cycle in range(60 + number, cycles, cycles // (4 if "lane" in path else 60))
         if engine.library.sites[path].width > 3
     ]
-    verdicts, differences = compare(engine, simulator, *case.arguments, events)
+    verdicts, differences = compare(engine, simulator, case, events)
     assert not differences, "\n".join(map(str, differences))
     ways = Counter(verdict.way for verdict in verdicts)
     assert ways[Way.RECONVERGED] > len(events) // 2  # no word in them
@@ -122,7 +122,7 @@ def test_registers_through_which_data_pass(engine: Engine, simulator: Simulator)
 def test_surplus_and_lost_tokens(engine: Engine, simulator: Simulator) -> None:
     """A surplus token matters from when a gate waits for one; before that the upsets are one simulation, or none."""
     case = make_case("neuron")
-    cycles = engine.facts(*case.arguments[:3]).cycles
+    cycles = engine.facts(case).cycles
     rng = np.random.default_rng(2)
     events = [
         FaultEvent("token", Shape.SINGLE, (Upset(path, 0, 1 << bit, int(rng.integers(cycles))),))
@@ -130,7 +130,7 @@ def test_surplus_and_lost_tokens(engine: Engine, simulator: Simulator) -> None:
         for bit in (0, 1, 2, 5, 7)
         for _ in range(6)
     ]
-    verdicts, differences = compare(engine, simulator, *case.arguments, events)
+    verdicts, differences = compare(engine, simulator, case, events)
     assert not differences, "\n".join(map(str, differences))
     assert {Way.DEAD, Way.FULL} <= {verdict.way for verdict in verdicts}
     assert any(verdict.merged for verdict in verdicts)
@@ -140,7 +140,7 @@ def test_surplus_and_lost_tokens(engine: Engine, simulator: Simulator) -> None:
 def test_frozen_machine_goes_to_its_watchdog_at_once(engine: Engine, simulator: Simulator) -> None:
     """Dead units, and an interrupt that never comes: the cycles of plain RTL runs, without their work."""
     case = make_case("neuron")
-    cycles = engine.facts(*case.arguments[:3]).cycles
+    cycles = engine.facts(case).cycles
     strikes = [
         ("u_fetch.active_q", 1),
         ("u_control.running_q", 1),
@@ -154,7 +154,7 @@ def test_frozen_machine_goes_to_its_watchdog_at_once(engine: Engine, simulator: 
         for path, mask in strikes
         for cycle in (cycles // 3, cycles // 2)
     ]
-    verdicts, differences = compare(engine, simulator, *case.arguments, events)
+    verdicts, differences = compare(engine, simulator, case, events)
     assert not differences, "\n".join(map(str, differences))
     assert Outcome.HANG in {verdict.outcome for verdict in verdicts}
     assert any(verdict.status is Status.TIMEOUT for verdict in verdicts)
@@ -167,11 +167,11 @@ def test_frozen_machine_goes_to_its_watchdog_at_once(engine: Engine, simulator: 
 def test_buffer_upsets_equal_plain_rtl(engine: Engine, simulator: Simulator) -> None:
     """Those that end in the golden model, picked from many: all of them must be the RTL's."""
     case = make_case("neuron", residual=True)
-    cycles = engine.facts(*case.arguments[:3]).cycles
+    cycles = engine.facts(case).cycles
     drawn = [event for event in draw(2400, cycles, seed=8) if event.structure.endswith("_buffer")]
-    first = engine.run(*case.arguments, drawn)
+    first = engine.run(case, drawn)
     events = [event for event, verdict in zip(drawn, first, strict=True) if verdict.way is Way.GOLDEN][:24]
-    verdicts, differences = compare(engine, simulator, *case.arguments, events)
+    verdicts, differences = compare(engine, simulator, case, events)
     assert not differences, "\n".join(map(str, differences))
     assert len(events) == 24
     assert {verdict.way for verdict in verdicts} == {Way.GOLDEN}
@@ -179,7 +179,7 @@ def test_buffer_upsets_equal_plain_rtl(engine: Engine, simulator: Simulator) -> 
 
 def test_no_simulation_for_dead_and_equivalent_upsets(engine: Engine) -> None:
     case = make_case("neuron")
-    accesses = engine.facts(*case.arguments[:3]).accesses
+    accesses = engine.facts(case).accesses
     path = "u_buffers.u_weight.data_mem"
     word, cycle = next(
         (word, cycle) for word in range(TINY.weight_words) for cycle in range(500)
@@ -191,38 +191,36 @@ def test_no_simulation_for_dead_and_equivalent_upsets(engine: Engine) -> None:
     def event(at: int) -> FaultEvent:
         return FaultEvent("weight_buffer", Shape.SINGLE, (Upset(path, word, 4, at),))
 
-    first, second, third = engine.run(*case.arguments, [event(cycle), event(cycle + 2), event(read)])
+    first, second, third = engine.run(case, [event(cycle), event(cycle + 2), event(read)])
     assert not first.merged
     assert second.merged
     assert third.merged
     assert np.array_equal(first.logits, third.logits)
     assert second.simulated_cycles == 0
-    [dead] = engine.run(*case.arguments, [event(accesses.cycles - 1)])
+    [dead] = engine.run(case, [event(accesses.cycles - 1)])
     assert (dead.way, dead.outcome, dead.simulated_cycles) == (Way.DEAD, Outcome.MASKED, 0)
-    [late] = engine.run(*case.arguments, [event(accesses.cycles + 5)])
+    [late] = engine.run(case, [event(accesses.cycles + 5)])
     assert late.outcome is Outcome.MASKED
 
 
 def test_prepared_run_serves_every_part_of_its_events_and_no_other_image(engine: Engine) -> None:
     case = make_case("layer")
-    events = draw(40, engine.facts(*case.arguments[:3]).cycles, seed=9)
-    expected = engine.run(*case.arguments, events)
-    engine.prepare(*case.arguments, events)
+    events = draw(40, engine.facts(case).cycles, seed=9)
+    expected = engine.run(case, events)
+    engine.prepare(case, events)
     runs = engine.library.runs
-    parts = [engine.run(*case.arguments, events[first::2]) for first in (0, 1)]
+    parts = [engine.run(case, events[first::2]) for first in (0, 1)]
     assert engine.library.runs == runs  # no run of their own
     for verdict, other in zip(expected, [parts[k % 2][k // 2] for k in range(len(events))], strict=True):
         same = [(v.outcome, v.status, v.code, v.cycles, v.logits.tolist(), v.way) for v in (verdict, other)]
         assert same[0] == same[1]
-    image = -1 - case.image
-    trace = reference.run(case.network, image)
-    engine.run(case.network, case.program, with_images(case.program, image), trace, events[:1])
+    engine.run(replace(case, image=-1 - case.image), events[:1])
     assert engine.library.runs == runs + 1
 
 
 def test_live_time_agrees_with_next_read(engine: Engine) -> None:
     case = make_case("layer")
-    accesses = engine.facts(*case.arguments[:3]).accesses
+    accesses = engine.facts(case).accesses
     for number in (0, 4):
         live = accesses.live_cycles(number)
         for word in (0, 5):
@@ -258,7 +256,9 @@ def test_finish_is_the_golden_model() -> None:
 def test_refuses_what_does_not_fit(engine: Engine) -> None:
     case = make_case("neuron")
     with pytest.raises(FaultError, match="no such fault site"):
-        engine.run(*case.arguments, [FaultEvent("x", Shape.SINGLE, (Upset("u_no.x_q", 0, 1, 5),))])
-    wrong = {name: value + 1 for name, value in case.trace.items()}
+        engine.run(case, [FaultEvent("x", Shape.SINGLE, (Upset("u_no.x_q", 0, 1, 5),))])
+    *layers, last = case.network.layers
+    assert last.bias is not None
+    other = replace(case.network, layers=(*layers, replace(last, bias=last.bias + (1 << 12))))
     with pytest.raises(EngineError, match="logits differ"):
-        engine.run(case.network, case.program, case.memory, wrong, [])
+        engine.run(replace(case, network=other), [])

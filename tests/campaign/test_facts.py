@@ -35,7 +35,7 @@ def test_a_trace_is_read_back_or_made_again(engine: Engine, damage: str) -> None
     case = make_case("layer")
     path = trace_file(engine, case)
     path.unlink(missing_ok=True)
-    fresh = Engine(TINY).facts(*case.arguments[:3])
+    fresh = Engine(TINY).facts(case)
     whole = path.read_bytes()
     if damage == "cut":
         path.write_bytes(whole[: len(whole) // 2])
@@ -46,7 +46,7 @@ def test_a_trace_is_read_back_or_made_again(engine: Engine, damage: str) -> None
     elif damage == "other":
         np.savez(path, keys0=np.zeros(3))
     assert (read_trace(path, engine.library) is not None) == (damage == "none")
-    assert same(Engine(TINY).facts(*case.arguments[:3]), fresh)
+    assert same(Engine(TINY).facts(case), fresh)
     assert read_trace(path, engine.library) is not None
 
 
@@ -60,7 +60,7 @@ def test_the_name_covers_program_and_memory_model(engine: Engine) -> None:
 def test_old_traces_go(engine: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(facts_module, "MOST_TRACES", 2)
     path = trace_file(engine, make_case("layer"))
-    engine.facts(*make_case("layer").arguments[:3])
+    engine.facts(make_case("layer"))
     trace = read_trace(path, engine.library)
     assert trace is not None
     for number in range(4):

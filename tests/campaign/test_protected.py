@@ -23,15 +23,15 @@ def test_engine_equals_plain_rtl(kind: str, shape: Shape) -> None:
     config = MACHINES[kind]
     engine, simulator = Engine(config), Simulator(config, workers=2)
     case = make_case("neuron", residual=True, config=config)
-    cycles = engine.facts(*case.arguments[:3]).cycles
+    cycles = engine.facts(case).cycles
     drawn = draw(16 * EVENTS, cycles, seed=5, shape=shape, config=config)
     buffers = [event for event in drawn if event.structure.endswith("_buffer")]
     live = [
-        event for event, verdict in zip(buffers, engine.run(*case.arguments, buffers), strict=True)
+        event for event, verdict in zip(buffers, engine.run(case, buffers), strict=True)
         if verdict.way is not Way.DEAD
     ]  # fmt: skip
     assert len(live) >= 40
-    verdicts, differences = compare(engine, simulator, *case.arguments, [*drawn[: EVENTS // 2], *live[:60]])
+    verdicts, differences = compare(engine, simulator, case, [*drawn[: EVENTS // 2], *live[:60]])
     assert not differences, "\n".join(map(str, differences))
     noticed = [verdict for verdict in verdicts[EVENTS // 2 :] if verdict.detected_words or verdict.corrected_words]
     assert len(noticed) >= 30

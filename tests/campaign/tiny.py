@@ -52,7 +52,7 @@ def use(patch: pytest.MonkeyPatch, engine: Engine) -> None:
 
 def run_task(task: work.Task) -> tuple[list[Row], Times]:
     """As the real one, in a worker that was given these networks."""
-    work.process_subject = lambda options, scheme: subjects(options)[scheme]  # type: ignore[assignment]
+    work.process_subject = lambda options, scheme: subjects(options)[scheme]
     return work.run_task(task)
 
 

@@ -11,7 +11,7 @@ import pytest
 from rich.console import Console
 
 from fitact_hw.campaign.engine import Engine
-from fitact_hw.campaign.plan import Subject, timing
+from fitact_hw.campaign.plan import timing
 from fitact_hw.errors import FitActError
 from fitact_hw.experiment import struck, upsets
 from fitact_hw.experiment.timeline import Timeline
@@ -28,13 +28,13 @@ COUNT = 35
 def drawn() -> tuple[upsets.Draw, Engine]:
     """Upsets of a small network."""
     engine, case = Engine(TINY), make_case("neuron")
-    facts = engine.facts(*case.arguments[:3])
+    facts = engine.facts(case)
     return upsets.draw(upsets.structure_sites(TINY), facts.cycles, facts.accesses, COUNT, seed=3), engine
 
 
 def test_live_bits_evenly_and_the_same_for_another_scheme(drawn: tuple[upsets.Draw, Engine]) -> None:
     draw, engine = drawn
-    facts = engine.facts(*make_case("neuron").arguments[:3])
+    facts = engine.facts(make_case("neuron"))
     assert Counter(event.structure for event in draw.events) == dict.fromkeys(upsets.structure_sites(TINY), 5)
     base = timing("fitact", facts)
     slow = Timeline("slow", base.layers, base.ends * 2, base.cycles * 2)  # a scheme that takes twice as long
@@ -52,7 +52,7 @@ def test_live_bits_evenly_and_the_same_for_another_scheme(drawn: tuple[upsets.Dr
 def test_dead_points_change_nothing_in_the_rtl(drawn: tuple[upsets.Draw, Engine]) -> None:
     _, engine = drawn
     case = make_case("neuron")
-    facts = engine.facts(*case.arguments[:3])
+    facts = engine.facts(case)
     dead = []
     for name, group in upsets.structure_sites(TINY).items():
         events = [
@@ -71,7 +71,7 @@ def test_too_many_upsets_for_few_live_points(
     drawn: tuple[upsets.Draw, Engine], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     _, engine = drawn
-    facts = engine.facts(*make_case("neuron").arguments[:3])
+    facts = engine.facts(make_case("neuron"))
     monkeypatch.setattr(upsets, "MOST_DRAWS", 64)
     with pytest.raises(FitActError, match="ask for fewer upsets"):
         upsets.draw(upsets.structure_sites(TINY), facts.cycles, facts.accesses, 7 * 60, 1, Shape.SINGLE)
@@ -83,20 +83,18 @@ def test_cross_check_takes_every_way_and_finds_a_wrong_verdict(
     draw, engine = drawn
     case = make_case("neuron")
     events = draw.events
-    verdicts = engine.run(*case.arguments, events)
+    verdicts = engine.run(case, events)
     items = [struck.Injection(k, event, v) for k, (event, v) in enumerate(zip(events, verdicts, strict=True))]
     ways = {verdict.way for verdict in verdicts}
     chosen = [struck.choose(items, seed, "fitact") for seed in range(12)]
     assert {item.verdict.way for item in chosen} == ways
     assert len({item.number for item in chosen}) > 6
-    timeline = timing("fitact", engine.facts(*case.arguments[:3]))
-    subject = Subject(case.network, case.program, case.image)
-    fault_free = case.trace[case.program.logits].reshape(1, -1)
-    checks = [struck.make_check(subject, timeline, fault_free, items, seed) for seed in range(4)]
+    timeline = timing("fitact", engine.facts(case))
+    checks = [struck.make_check(case, timeline, items, seed) for seed in range(4)]
     simulator, console = Simulator(TINY), Console(quiet=True)
     names = struck.cross_check(console, simulator, checks, tmp_path)
     assert names == [check.name for check in checks]
-    wrong = replace(checks[-1].injection, verdict=replace(checks[-1].injection.verdict, logits=fault_free + 1))
+    wrong = replace(checks[-1].injection, verdict=replace(checks[-1].injection.verdict, logits=case.logits + 1))
     checks[-1] = replace(checks[-1], injection=wrong)
     with pytest.raises(
         FitActError, match=rf"upset {names[-1]} gave another .* fitact replay --results .* --fault {names[-1]}"
