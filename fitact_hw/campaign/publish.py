@@ -11,6 +11,7 @@ from rich.console import Console
 
 from fitact_hw.campaign import charts
 from fitact_hw.campaign.analysis import EFFECT, SDC, Analysis
+from fitact_hw.campaign.archive import write_archive
 from fitact_hw.campaign.findings import all_comparisons, sections
 from fitact_hw.campaign.page import FIT_SOURCE, environment, method_lines, pivot
 from fitact_hw.campaign.report import csv_text
@@ -30,7 +31,7 @@ def file_stem(campaign: Campaign) -> str:
 
 
 def run_publish(console: Console, folders: Sequence[Path], out: Path, fit_per_mbit: float, confidence: float) -> None:
-    """Write a page for each network, CSV and charts for each campaign of ``folders``. Raises CampaignError."""
+    """Write a page for each network, CSV, Parquet and charts for each campaign of ``folders``. Raises CampaignError."""
     campaigns = [load_campaign(folder) for folder in folders]
     stems = [file_stem(campaign) for campaign in campaigns]
     twice = {stem for stem in stems if stems.count(stem) > 1}
@@ -54,6 +55,7 @@ def _describe(campaign: Campaign, out: Path, fit_per_mbit: float, confidence: fl
     analysis, stem = Analysis(campaign, confidence), file_stem(campaign)
     comparisons = all_comparisons(analysis)
     write_text(out / f"{stem}.csv", csv_text(analysis, comparisons, fit_per_mbit))
+    write_archive(out / f"{stem}.parquet", campaign.identity, campaign.facts, campaign.rows)
     drawn = {
         ("structures", "SDC and any failure by structure"): charts.probabilities(
             analysis.structures, lambda entry: entry.key[0]
@@ -69,7 +71,8 @@ def _describe(campaign: Campaign, out: Path, fit_per_mbit: float, confidence: fl
         (alt, charts.save_png(figure, out / f"{stem}_{name}.png").name) for (name, alt), figure in drawn.items()
     ]
     return {
-        "title": campaign.title, "schemes": analysis.schemes, "machine": analysis.machine, "csv": f"{stem}.csv",
+        "title": campaign.title, "schemes": analysis.schemes, "machine": analysis.machine,
+        "csv": f"{stem}.csv", "archive": f"{stem}.parquet",
         "structures": pivot(analysis.structures), "methods": method_lines(analysis, fit_per_mbit),
         "findings": sections(analysis, comparisons, fit_per_mbit), "charts": pictures,
     }  # fmt: skip

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
-import json
 from collections.abc import Iterable, Sequence
-from dataclasses import fields
 from pathlib import Path
 
 from rich.console import Console
@@ -26,13 +24,13 @@ from fitact_hw.campaign.analysis import (
     STRUCTURE,
     Analysis,
 )
+from fitact_hw.campaign.archive import write_archive
 from fitact_hw.campaign.comparison import Comparison, scheme_name
 from fitact_hw.campaign.findings import all_comparisons, number_interval, percent_interval
 from fitact_hw.campaign.page import FIT_SOURCE, render, replay_command
 from fitact_hw.campaign.places import worst_sites
 from fitact_hw.campaign.snapshot import load_campaign
 from fitact_hw.campaign.statistics import Difference, Estimate
-from fitact_hw.campaign.store import CampaignError, Row
 from golden.artefacts import write_text
 
 PAGE, PARQUET, CSV = "report.html", "report.parquet", "report.csv"
@@ -51,7 +49,8 @@ def run_report(console: Console, folder: Path, fit_per_mbit: float, confidence: 
     page = render(analysis, comparisons, fit_per_mbit, (CSV, PARQUET))
     write_text(folder / PAGE, page)
     write_text(folder / CSV, csv_text(analysis, comparisons, fit_per_mbit))
-    export_parquet(analysis.campaign.rows, folder / PARQUET)
+    campaign = analysis.campaign
+    write_archive(folder / PARQUET, campaign.identity, campaign.facts, campaign.rows)
     console.print(f"report: {folder / PAGE}; aggregates: {folder / CSV}; all injections: {folder / PARQUET}")
 
 
@@ -148,19 +147,3 @@ def _print_worst(console: Console, analysis: Analysis) -> None:
         table.add_row(site.path, f"{site.failing.hits} of {site.failing.total}", share, site.example.id)
     console.print(table)
     console.print(f"replay: {replay_command(analysis.campaign.folder, sites[0].example)}", soft_wrap=True)
-
-
-def export_parquet(rows: Sequence[Row], path: Path) -> Path:
-    """All rows with typed columns; the logits as a list. Raises CampaignError without pyarrow."""
-    try:
-        import pyarrow
-        import pyarrow.parquet
-    except ImportError:
-        raise CampaignError("Parquet needs pyarrow: run `make setup`") from None
-    columns = {item.name: [getattr(row, item.name) for row in rows] for item in fields(Row)}
-    columns["logits"] = [json.loads(text) for text in columns["logits"]]
-    columns["cycles"] = pyarrow.array(columns["cycles"], pyarrow.uint64())  # an upset can set the counter's top bit
-    temporary = path.with_name(path.name + ".part")
-    pyarrow.parquet.write_table(pyarrow.table(columns), temporary)
-    temporary.replace(path)
-    return path

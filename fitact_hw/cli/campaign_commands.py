@@ -1,4 +1,4 @@
-"""Commands of fault campaigns: run, resume, status, list, report, publish, replay, validate, bench."""
+"""Commands of fault campaigns: run, resume, restore, status, list, report, publish, replay, validate, bench."""
 
 from __future__ import annotations
 
@@ -101,6 +101,19 @@ def _run(
 
 
 @app.command()
+def restore(
+    file: Annotated[Path, typer.Argument(help="Parquet file of `report` or `publish`")],
+    out: Annotated[Path, typer.Option(help="campaign folder")],
+) -> None:
+    """Make a campaign folder of a Parquet file again, to report, replay or resume it."""
+    from fitact_hw.campaign import archive
+    from fitact_hw.experiment.progress import terminal
+
+    added = archive.restore(file, out)
+    terminal().print(f"{added:,} injections added to {out}; `fitact campaign status {out}` says what is there")
+
+
+@app.command()
 def status(folder: FolderArgument) -> None:
     """How far a campaign is; works while it runs."""
     from fitact_hw.campaign.terminal import print_status
@@ -137,7 +150,7 @@ def publish(
     fit: FitOption = 1000.0,
     confidence: ConfidenceOption = "95%",
 ) -> None:
-    """Write a Markdown page on the campaigns of each network, with tables (CSV) and charts (PNG), to be committed."""
+    """Write a Markdown page on the campaigns of each network, with CSV, Parquet and PNG files, to be committed."""
     from fitact_hw.campaign.publish import run_publish
     from fitact_hw.experiment.progress import terminal
 

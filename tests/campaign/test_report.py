@@ -9,11 +9,13 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 import numpy as np
+import pyarrow
 import pyarrow.parquet
 import pytest
 from rich.console import Console
 
 from fitact_hw.campaign.analysis import Analysis, lane_bit
+from fitact_hw.campaign.archive import restore
 from fitact_hw.campaign.comparison import compare_schemes
 from fitact_hw.campaign.findings import all_comparisons, percent, sections
 from fitact_hw.campaign.places import heat_map, uneven, worst_sites
@@ -169,6 +171,28 @@ def test_every_file_of_a_report(folder: Path) -> None:
     table = pyarrow.parquet.read_table(folder / "report.parquet").to_pylist()
     assert len(table) == 240
     assert (table[5]["event"], table[5]["cycles"]) == (make_rows()[125].event, 1 << 63)
+
+
+def test_archive_becomes_the_same_campaign_again(folder: Path, tmp_path: Path) -> None:
+    run_report(Console(file=(tmp_path / "out.txt").open("w")), folder, 1000.0, 0.95)
+    file, again = folder / "report.parquet", tmp_path / "again"
+    assert restore(file, again) == 240
+    assert restore(file, again) == 0  # nothing is counted twice
+    assert replace(load_campaign(again), folder=folder) == load_campaign(folder)
+    other = tmp_path / "other"
+    with Store(store_path(other), create=True) as store:
+        store.claim({**load_campaign(folder).identity, "seed": 77})
+    with pytest.raises(CampaignError, match="with other seed"):
+        restore(file, other)
+    for name, text, says in (("no.parquet", b"nothing", "cannot be read as Parquet"), ("gone", None, "cannot be read")):
+        if text is not None:
+            (tmp_path / name).write_bytes(text)
+        with pytest.raises(CampaignError, match=says):
+            restore(tmp_path / name, tmp_path / "x")
+    pyarrow.parquet.write_table(pyarrow.table({"a": [1]}), tmp_path / "foreign.parquet")
+    with pytest.raises(CampaignError, match="no archive of a campaign"):
+        restore(tmp_path / "foreign.parquet", tmp_path / "x")
+    assert not (tmp_path / "x").exists()
 
 
 def test_one_scheme_without_array_or_values_still_reports(tmp_path: Path) -> None:

@@ -1,0 +1,66 @@
+"""A campaign as one Parquet file: all injections and what they belong to; a store can be made of it again."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+from fitact_hw.campaign.store import SCHEMA, CampaignError, Row, Store, store_path
+
+METADATA = b"fitact_campaign"
+"""Key of the file's metadata: JSON with ``schema`` (of the rows), ``identity`` and ``facts`` of the store."""
+
+
+def write_archive(path: Path, identity: Mapping[str, Any], facts: Mapping[str, Any], rows: Sequence[Row]) -> Path:
+    """All rows with typed columns, the logits as a list. Raises CampaignError without pyarrow."""
+    pyarrow, parquet = _pyarrow()
+    columns = {item.name: [getattr(row, item.name) for row in rows] for item in fields(Row)}
+    columns["logits"] = [json.loads(text) for text in columns["logits"]]
+    columns["cycles"] = pyarrow.array(columns["cycles"], pyarrow.uint64())  # an upset can set the counter's top bit
+    head = {"schema": SCHEMA, "identity": identity, "facts": facts}
+    table = pyarrow.table(columns).replace_schema_metadata({METADATA: json.dumps(head, sort_keys=True)})
+    temporary = path.with_name(path.name + ".part")
+    parquet.write_table(table, temporary, compression="zstd")
+    temporary.replace(path)
+    return path
+
+
+def read_archive(path: Path) -> tuple[dict[str, Any], dict[str, Any], list[Row]]:
+    """Identity, facts and rows that :func:`write_archive` wrote. Raises CampaignError for any other file."""
+    pyarrow, parquet = _pyarrow()
+    try:
+        table = parquet.read_table(path)
+    except (OSError, pyarrow.ArrowException) as error:
+        raise CampaignError(f"{path} cannot be read as Parquet: {error}") from None
+    text = (table.schema.metadata or {}).get(METADATA)
+    if text is None:
+        raise CampaignError(f"{path} is no archive of a campaign: name a file that `fitact campaign report` wrote")
+    head = json.loads(text)
+    if head["schema"] != SCHEMA:
+        raise CampaignError(f"{path} has rows of version {head['schema']}, this program knows {SCHEMA}")
+    rows = [Row(**{**values, "logits": json.dumps(values["logits"])}) for values in table.to_pylist()]
+    return head["identity"], head["facts"], rows
+
+
+def restore(path: Path, folder: Path) -> int:
+    """Put the injections of the archive ``path`` into the store of ``folder``; returns how many were new.
+
+    The store is made if it is missing. Raises CampaignError if it belongs to another campaign.
+    """
+    identity, facts, rows = read_archive(path)
+    with Store(store_path(folder), create=True) as store:
+        store.claim(identity)
+        store.note(**{**facts, **store.facts()})
+        return store.add(rows)
+
+
+def _pyarrow() -> tuple[Any, Any]:
+    try:
+        import pyarrow
+        import pyarrow.parquet
+    except ImportError:
+        raise CampaignError("Parquet needs pyarrow: run `make setup`") from None
+    return pyarrow, pyarrow.parquet
