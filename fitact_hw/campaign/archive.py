@@ -2,30 +2,31 @@
 
 from __future__ import annotations
 
+import io
 import json
-from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
+from fitact_hw.campaign.snapshot import Campaign
 from fitact_hw.campaign.store import SCHEMA, CampaignError, Row, Store, store_path
+from golden.artefacts import write_bytes
 
 METADATA = b"fitact_campaign"
 """Key of the file's metadata: JSON with ``schema`` (of the rows), ``identity`` and ``facts`` of the store."""
 
 
-def write_archive(path: Path, identity: Mapping[str, Any], facts: Mapping[str, Any], rows: Sequence[Row]) -> Path:
+def write_archive(path: Path, campaign: Campaign) -> None:
     """All rows with typed columns, the logits as a list. Raises CampaignError without pyarrow."""
     pyarrow, parquet = _pyarrow()
-    columns = {item.name: [getattr(row, item.name) for row in rows] for item in fields(Row)}
+    columns = {item.name: [getattr(row, item.name) for row in campaign.rows] for item in fields(Row)}
     columns["logits"] = [json.loads(text) for text in columns["logits"]]
     columns["cycles"] = pyarrow.array(columns["cycles"], pyarrow.uint64())  # an upset can set the counter's top bit
-    head = {"schema": SCHEMA, "identity": identity, "facts": facts}
+    head = {"schema": SCHEMA, "identity": campaign.identity, "facts": campaign.facts}
     table = pyarrow.table(columns).replace_schema_metadata({METADATA: json.dumps(head, sort_keys=True)})
-    temporary = path.with_name(path.name + ".part")
-    parquet.write_table(table, temporary, compression="zstd")
-    temporary.replace(path)
-    return path
+    file = io.BytesIO()
+    parquet.write_table(table, file, compression="zstd")
+    write_bytes(path, file.getvalue())
 
 
 def read_archive(path: Path) -> tuple[dict[str, Any], dict[str, Any], list[Row]]:
@@ -53,7 +54,8 @@ def restore(path: Path, folder: Path) -> int:
     identity, facts, rows = read_archive(path)
     with Store(store_path(folder), create=True) as store:
         store.claim(identity)
-        store.note(**{**facts, **store.facts()})
+        if facts.get("faults", 0) > store.facts().get("faults", 0):
+            store.note(**facts)  # they speak of more injections than those of the store
         return store.add(rows)
 
 

@@ -66,7 +66,7 @@ def run_bench(options: CampaignOptions, rtl_runs: int, software_runs: int) -> No
     facts = collect_facts(engine, {scheme: subject})[scheme]
     everywhere = sample({"machine": list_sites(options.config)}, options.faults, facts.cycles, options.seed)
     draws = {BITS: everywhere, STRUCTURES: draw_events(options, [timing(scheme, facts)])[scheme]}
-    case = subject.case(0)
+    case = subject.case(0).ready()
     seconds: dict[str, float] = {}
     times: dict[str, Times] = {}
     for name, events in draws.items():
@@ -78,7 +78,7 @@ def run_bench(options: CampaignOptions, rtl_runs: int, software_runs: int) -> No
     seconds["plain RTL, shared fault-free beginning"] = _timed(lambda: simulator.run(jobs)) / len(jobs)
     for batch in SOFTWARE_BATCHES:
         key = f"software only (golden network), batch {batch}"
-        seconds[key] = software_seconds(case.network, subject.images[:1], batch, max(2, software_runs // batch))
+        seconds[key] = software_seconds(case.network, case.image, batch, max(2, software_runs // batch))
     _print(console, options, seconds, facts.cycles)
     for name, spent in times.items():
         console.print(f"[bold]{name}[/]")

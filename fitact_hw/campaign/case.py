@@ -31,6 +31,11 @@ class Case:
         """Golden outputs of every layer (batch 1)."""
         return reference.run(self.network, self.image)
 
+    def ready(self) -> Case:
+        """This case with memory and trace made: ahead of a clock that runs, or of forks that share them."""
+        _ = self.memory, self.trace
+        return self
+
     @property
     def logits(self) -> np.ndarray:
         """Fault-free logits of the golden model, int64 (1, classes)."""

@@ -73,7 +73,7 @@ class Subject:
     images: np.ndarray
 
     def case(self, image: int) -> Case:
-        """One of the images, ready to be struck."""
+        """One of the images."""
         return Case(self.network, self.program, self.images[image : image + 1])
 
 

@@ -55,7 +55,7 @@ def _describe(campaign: Campaign, out: Path, fit_per_mbit: float, confidence: fl
     analysis, stem = Analysis(campaign, confidence), file_stem(campaign)
     comparisons = all_comparisons(analysis)
     write_text(out / f"{stem}.csv", csv_text(analysis, comparisons, fit_per_mbit))
-    write_archive(out / f"{stem}.parquet", campaign.identity, campaign.facts, campaign.rows)
+    write_archive(out / f"{stem}.parquet", campaign)
     drawn = {
         ("structures", "SDC and any failure by structure"): charts.probabilities(
             analysis.structures, lambda entry: entry.key[0]

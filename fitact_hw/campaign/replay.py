@@ -15,7 +15,6 @@ from fitact_hw.campaign.plan import identity, load_subject
 from fitact_hw.campaign.snapshot import options_of
 from fitact_hw.campaign.store import CampaignError, Row, Store, store_path
 from fitact_hw.faults import FaultEvent
-from golden import reference
 from sim.bench import Simulator
 from sim.engine.build import source_fingerprint
 from sim.job import WaveWindow
@@ -38,20 +37,20 @@ def run_replay(console: Console, folder: Path, fault: str, around: tuple[int, in
     if other:
         raise CampaignError(f"{' and '.join(other)} changed since {folder} was run: get the version that ran it")
     event = FaultEvent.parse(row.event, row.structure, options.shape)
-    job = plain_job(subject.case(row.image), event, facts["cycles"][row.scheme])
+    case = subject.case(row.image)
+    job = plain_job(case, event, facts["cycles"][row.scheme])
     if around:
         out.mkdir(parents=True, exist_ok=True)
         window = WaveWindow(max(0, event.cycle - around[0]), event.cycle + around[1], (out / f"{row.id}.vcd").resolve())
         job = replace(job, waves=window)
     simulator = Simulator(options.config, waves=around is not None, note=lambda text: console.print(f"[dim]{text}[/]"))
     result = simulator.run([job])[0]
-    expected = reference.logits(subject.network, subject.images[row.image : row.image + 1])
-    outcome, logits = judge(result, expected)
+    outcome, logits = judge(result, case.logits)
     console.print(f"upset    {event.id}", soft_wrap=True)
     console.print(f"layer    {row.layer}, image {row.image}, scheme {row.scheme}")
     console.print(f"outcome  {outcome.value} (stored: {row.outcome}), code {result.code}, cycles {result.cycles:,}")
     console.print(f"logits   {logits.reshape(-1).tolist()}", soft_wrap=True)
-    console.print(f"without  {expected.reshape(-1).tolist()}", soft_wrap=True)
+    console.print(f"without  {case.logits.reshape(-1).tolist()}", soft_wrap=True)
     if result.waves:
         console.print(f"waves    {result.waves} (upset in cycle {event.cycle})", soft_wrap=True)
     found = (outcome.value, result.code, result.cycles, result.violation)

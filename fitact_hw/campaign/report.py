@@ -49,8 +49,7 @@ def run_report(console: Console, folder: Path, fit_per_mbit: float, confidence: 
     page = render(analysis, comparisons, fit_per_mbit, (CSV, PARQUET))
     write_text(folder / PAGE, page)
     write_text(folder / CSV, csv_text(analysis, comparisons, fit_per_mbit))
-    campaign = analysis.campaign
-    write_archive(folder / PARQUET, campaign.identity, campaign.facts, campaign.rows)
+    write_archive(folder / PARQUET, analysis.campaign)
     console.print(f"report: {folder / PAGE}; aggregates: {folder / CSV}; all injections: {folder / PARQUET}")
 
 

@@ -56,8 +56,8 @@ def process_subject(options: CampaignOptions, scheme: str) -> Subject:
 
 def process_case(options: CampaignOptions, scheme: str, image: int) -> Case:
     """One image of the subject at work; one at a time too."""
-    subject = process_subject(options, scheme)
     if (options, scheme, image) not in _cases:
+        subject = process_subject(options, scheme)
         _cases.clear()
         _cases[options, scheme, image] = subject.case(image)
     return _cases[options, scheme, image]

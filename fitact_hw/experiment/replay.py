@@ -12,7 +12,6 @@ from fitact_hw.experiment import sim
 from fitact_hw.experiment.progress import terminal
 from fitact_hw.experiment.store import RESULTS, ROWS, locked, read_json, read_rows
 from fitact_hw.faults import FaultEvent
-from golden import reference
 from sim.bench import Simulator
 
 
@@ -38,7 +37,7 @@ def run_replay(fault: str, folder: Path, waves: bool, before: int, after: int) -
         if subject.program.fingerprint != row["program"]:
             raise FitActError(f"weights, compiler or machine changed since {fault} was recorded: run `make sim` again")
         event = FaultEvent.from_json(row["event"])
-        fault_free = reference.logits(subject.network, subject.images[row["image"]][None])
+        fault_free = subject.case(row["image"]).logits
         [result] = simulator.run([sim.recorded_job(subject, row)])
         outcome, logits = judge(result, fault_free)
         console.print(f"upset    {event.id}")

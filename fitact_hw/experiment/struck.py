@@ -163,7 +163,7 @@ def _load(options: CampaignOptions, scheme: str) -> _Loaded:
 def _make_ready(options: CampaignOptions, loaded: _Loaded, drawn: upsets.Draw, base: Timeline) -> _Ready:
     """Move the upsets to the scheme's run and make that run, which the workers that are forked next share."""
     events = [upsets.moved(event, base, loaded.timeline) for event in drawn.events]
-    process_engine(options.config).prepare(loaded.case, events)
+    process_engine(options.config).prepare(loaded.case.ready(), events)
     return _Ready(loaded.case, loaded.timeline, events)
 
 

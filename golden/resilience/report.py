@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 from collections.abc import Mapping, Sequence
 from dataclasses import astuple, dataclass, fields
 from pathlib import Path
@@ -11,7 +12,7 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from golden.artefacts import write_text
+from golden.artefacts import write_bytes, write_text
 from golden.palette import COLOURS
 from golden.resilience.statistics import Interval, mean_interval, paired_interval
 from golden.resilience.store import COLUMNS, Row
@@ -135,9 +136,9 @@ def _write_parquet(path: Path, columns: list[str], lines: Sequence[tuple[object,
     from pyarrow import parquet
 
     data = {name: [line[i] for line in lines] for i, name in enumerate(columns)}
-    partial = path.with_name(path.name + ".part")
-    parquet.write_table(pa.table(data), partial)
-    partial.replace(path)
+    file = io.BytesIO()
+    parquet.write_table(pa.table(data), file)
+    write_bytes(path, file.getvalue())
     return path
 
 

@@ -179,6 +179,13 @@ def test_archive_becomes_the_same_campaign_again(folder: Path, tmp_path: Path) -
     assert restore(file, again) == 240
     assert restore(file, again) == 0  # nothing is counted twice
     assert replace(load_campaign(again), folder=folder) == load_campaign(folder)
+    part = tmp_path / "part"  # a store that has fewer injections, and knows of fewer
+    with Store(store_path(part), create=True) as store:
+        store.claim(load_campaign(folder).identity)
+        store.note(**{**load_campaign(folder).facts, "faults": 1, "bound_flips": {}})
+        store.add(make_rows()[:1])
+    assert restore(file, part) == 239
+    assert replace(load_campaign(part), folder=folder) == load_campaign(folder)
     other = tmp_path / "other"
     with Store(store_path(other), create=True) as store:
         store.claim({**load_campaign(folder).identity, "seed": 77})
