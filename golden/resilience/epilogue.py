@@ -1,4 +1,4 @@
-"""Parameters of a layer as tensors, and its epilogue: in float64 where values are small, in int64 always.
+"""Parameters of a layer as tensors, and its epilogue: in floating point where values are small, in int64 always.
 
 Channels-last; ``bound`` is (rows, columns, channels) or one number. The formulas are those of
 :mod:`golden.qnetwork`.
@@ -6,19 +6,20 @@ Channels-last; ``bound`` is (rows, columns, channels) or one number. The formula
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from golden.qnetwork import Activation, QLayer
+from golden.resilience.kernels import word_type
 
 
 @dataclass(frozen=True, eq=False)
 class Parameters:
-    """What the epilogue of one layer needs: ``bias`` and ``shift`` int64 (channels,), ``bound`` None, float64
-    (rows, columns, channels) or an int; ``top`` the largest word."""
+    """What the epilogue of one layer needs: ``bias`` and ``shift`` int64 (channels,), ``bound`` None, ``dtype``
+    (rows, columns, channels) or an int; ``top`` the largest word; ``dtype`` the type that words have."""
 
     bias: Tensor
     shift: Tensor
@@ -26,24 +27,26 @@ class Parameters:
     bound: Tensor | int | None
     acc_bits: int
     top: int
+    dtype: torch.dtype
 
     @staticmethod
     def of(layer: QLayer, acc_bits: int, word_bits: int, device: torch.device) -> Parameters:
         """The parameters of a layer on a device."""
-        bound = layer.bound
+        bound, dtype = layer.bound, word_type(word_bits)
         return Parameters(
             torch.from_numpy(np.ascontiguousarray(layer.bias)).to(device),
             torch.from_numpy(np.ascontiguousarray(layer.shift)).to(device),
             layer.activation,
-            channels_last_bound(bound, device) if isinstance(bound, np.ndarray) else bound,
+            channels_last_bound(bound, device, dtype) if isinstance(bound, np.ndarray) else bound,
             acc_bits,
             (1 << (word_bits - 1)) - 1,
+            dtype,
         )
 
     def select(self, channels: Tensor) -> Parameters:
         """The same for some channels only."""
         bound = self.bound.index_select(-1, channels) if isinstance(self.bound, Tensor) else self.bound
-        return Parameters(self.bias[channels], self.shift[channels], self.activation, bound, self.acc_bits, self.top)
+        return replace(self, bias=self.bias[channels], shift=self.shift[channels], bound=bound)
 
     @property
     def is_identity(self) -> bool:
@@ -62,18 +65,19 @@ class Parameters:
         return float(self.bound.min()) if isinstance(self.bound, Tensor) else float(self.bound or 0)
 
     def float_terms(self) -> tuple[Tensor, Tensor]:
-        """(scale, offset) float64 (channels,): floor(acc * scale + offset) is the rounded, shifted value."""
+        """(scale, offset) in the words' type (channels,): floor(acc * scale + offset) is the rounded, shifted value."""
         scale = torch.exp2(-self.shift.double())
-        return scale, self.bias.double() * scale + torch.where(self.shift > 0, 0.5, 0.0)
+        offset = self.bias.double() * scale + torch.where(self.shift > 0, 0.5, 0.0)
+        return scale.to(self.dtype), offset.to(self.dtype)
 
 
-def channels_last_bound(bound: np.ndarray, device: torch.device) -> Tensor:
-    """int64 (channels, rows, columns) to float64 (rows, columns, channels)."""
-    return torch.from_numpy(np.ascontiguousarray(bound.transpose(1, 2, 0))).to(device).double()
+def channels_last_bound(bound: np.ndarray, device: torch.device, dtype: torch.dtype) -> Tensor:
+    """int64 (channels, rows, columns) to ``dtype`` (rows, columns, channels)."""
+    return torch.from_numpy(np.ascontiguousarray(bound.transpose(1, 2, 0))).to(device, dtype)
 
 
 def finish_float(acc: Tensor, parameters: Parameters, terms: tuple[Tensor, Tensor], out: Tensor) -> None:
-    """Epilogue of float64 accumulators into ``out``; exact while |acc| + |bias| + half a step < 2**53.
+    """Epilogue of accumulators in the words' type into ``out``; exact while |acc| + |bias| + half a step is so.
 
     ``terms`` are those of :meth:`Parameters.float_terms`.
     """
@@ -101,7 +105,7 @@ def finish_float(acc: Tensor, parameters: Parameters, terms: tuple[Tensor, Tenso
 
 
 def finish_wide(acc: Tensor, parameters: Parameters) -> Tensor:
-    """Epilogue of int64 accumulators that are right modulo 2**acc_bits; returns float64 words."""
+    """Epilogue of int64 accumulators that are right modulo 2**acc_bits; returns words."""
     spare = 64 - parameters.acc_bits
     value = acc + parameters.bias
     if spare:
@@ -121,7 +125,7 @@ def finish_wide(acc: Tensor, parameters: Parameters) -> Tensor:
     else:
         below = value <= (bound if isinstance(bound, Tensor) else _number(bound))
         value = torch.where((value >= 0) & below, value, 0)
-    return value.double()
+    return value.to(parameters.dtype)
 
 
 def _number(bound: int | None) -> int:

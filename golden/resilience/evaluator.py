@@ -13,7 +13,7 @@ import torch
 
 from golden.errors import GoldenError
 from golden.qnetwork import INPUT, QNetwork, last_uses
-from golden.resilience.kernels import int8_products_are_exact
+from golden.resilience.kernels import word_type
 from golden.resilience.layers import Convolution
 from golden.resilience.patch import Patch, patch_between
 from golden.resilience.words import Channels, CleanLayer, Pool, Words
@@ -39,16 +39,16 @@ class Evaluator:
         self.qnet = qnet
         self.device = default_device() if device is None else device
         on_cpu = self.device.type == "cpu"
-        int8 = qnet.word_bits == 8 and on_cpu and int8_products_are_exact()
         self._layers: dict[str, Convolution | Pool] = {
-            layer.name: Convolution(layer, qnet, self.device, int8)
+            layer.name: Convolution(layer, qnet, self.device)
             if layer.kind == "conv"
             else Pool(layer, qnet, self.device)
             for layer in qnet.layers
         }
         budget = memory_bytes or (DEFAULT_MEMORY_BYTES if on_cpu else GPU_MEMORY_BYTES)
         elements = sum((1 + (layer.kind == "conv")) * int(np.prod(layer.out_shape)) for layer in qnet.layers)
-        self.chunk_images = max(1 if memory_bytes else LEAST_IMAGES, budget // (8 * elements))
+        image_bytes = elements * word_type(qnet.word_bits).itemsize
+        self.chunk_images = max(1 if memory_bytes else LEAST_IMAGES, budget // image_bytes)
         self._last_use = last_uses((x.source, x.residual.source if x.residual else None) for x in qnet.layers)
 
     def patch(self, faulty: QNetwork) -> Patch:
@@ -73,7 +73,7 @@ class Evaluator:
         pieces = -(-len(images) // self.chunk_images)
         for chunk in np.array_split(np.arange(len(images)), pieces):
             x = torch.from_numpy(np.ascontiguousarray(images[chunk].transpose(0, 2, 3, 1))).to(self.device)
-            clean = self._clean(Words(x.double(), float(1 << (self.qnet.word_bits - 1))))
+            clean = self._clean(Words(x.to(word_type(self.qnet.word_bits)), float(1 << (self.qnet.word_bits - 1))))
             result[0, chunk] = self._words(clean[self.qnet.layers[-1].name].output)
             if done:
                 done(len(chunk))

@@ -1,15 +1,15 @@
-"""Exact integer products in floating point: matrix product, Winograd, int8, and 16-bit limbs.
+"""Exact integer products in floating point: matrix product, Winograd, and 16-bit limbs.
 
-Tensors are channels-last, (batch, rows, columns, channels), and hold integers in float64. A float64 sum of
-integers is exact, in whatever order it forms, as long as the sum of magnitudes stays below 2**53; the
-callers check that with :attr:`Weights.gain` and :attr:`Weights.winograd_gain`. The weights of a layer are a
-matrix (kernel * kernel * in_channels, out_channels), rows in the order kernel row, kernel column, channel.
+Tensors are channels-last, (batch, rows, columns, channels), and hold integers in floating point: float32 for
+words of 8 bits (twice as fast, and the networks' sums fit), float64 for wider ones. A sum of integers is exact,
+in whatever order it forms, as long as no sum of some of its terms reaches 2**24 or 2**53; the callers check that
+with :meth:`Weights.reach` and :attr:`Weights.winograd_gain`. The weights of a layer are a matrix
+(kernel * kernel * in_channels, out_channels), rows in the order kernel row, kernel column, channel.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cache
 
 import torch
 from torch import Tensor
@@ -17,8 +17,8 @@ from torch.nn import functional as F
 
 from golden.qnetwork import QLayer
 
-EXACT = 1 << 53
-"""Integers below this magnitude are exact in float64."""
+EXACT = {torch.float32: 1 << 24, torch.float64: 1 << 53}
+"""Integers up to this magnitude are exact in a floating-point type."""
 
 WINOGRAD_MARGIN = 36 * 4
 """36: 4 of the input transform times 9 of the output transform; 4: the weights' transform has quarters."""
@@ -58,28 +58,41 @@ class Geometry:
         return shape and self.rows % 2 == 0 and self.columns % 2 == 0 and min(self.inputs, self.outputs) >= 16
 
 
+def word_type(word_bits: int) -> torch.dtype:
+    """Floating-point type that holds words of a width."""
+    return torch.float32 if word_bits == 8 else torch.float64
+
+
 class Weights:
     """Weights of one layer in the forms that the products need; patched in place and restored exactly.
 
-    ``matrix`` is float64, or int8 when ``int8`` is asked for. ``gain``: the largest sum of magnitudes of an
-    output channel; ``winograd_gain``: the same of a transformed position (0 without Winograd).
+    ``matrix`` has the words' type ``dtype``. ``gain``: the largest sum of magnitudes of an output channel;
+    ``one_sided_gain``: the largest sum of its positive or of its negative weights; ``winograd_gain``: as
+    ``gain``, of a transformed position (0 without Winograd, which float32 is too short for).
     """
 
-    def __init__(self, layer: QLayer, device: torch.device, int8: bool) -> None:
+    def __init__(self, layer: QLayer, device: torch.device, dtype: torch.dtype) -> None:
         assert layer.weight is not None
         self.geometry = Geometry.of(layer)
         weight = torch.from_numpy(layer.weight).to(device)
         matrix = weight.permute(2, 3, 1, 0).reshape(-1, self.geometry.outputs)
-        self.matrix = matrix.to(torch.int8 if int8 else torch.float64).contiguous()
-        # the factor covers the rounding of a sum of magnitudes that may exceed 2**53
-        self.gain = float(matrix.double().abs().sum(dim=0).max()) * (1 + 1e-9)
+        self.matrix = matrix.to(dtype).contiguous()
+        words = matrix.double()
+        self.gain = _largest_sum(words.abs())
+        self.one_sided_gain = max(_largest_sum(words.clamp_min(0)), _largest_sum((-words).clamp_min(0)))
         self.transformed: Tensor | None = None
         self.winograd_gain = 0.0
-        if self.geometry.suits_winograd and not int8:
+        if self.geometry.suits_winograd and dtype == torch.float64:
             g = _G.to(device)
             taps = torch.einsum("ak,oikl,bl->abio", g, weight.double(), g)
             self.transformed = taps.reshape(16, self.geometry.inputs, self.geometry.outputs).contiguous()
             self.winograd_gain = float(self.transformed.abs().sum(dim=1).max()) * (1 + 1e-9)
+
+    def reach(self, low: Tensor, high: Tensor, extra_gain: float) -> Tensor:
+        """What no sum of some products exceeds, for inputs from ``low`` to ``high`` (float64, any shape), if the
+        weights of an output channel changed by up to ``extra_gain`` in all."""
+        gain = torch.where(low >= 0, self.one_sided_gain, self.gain) + extra_gain
+        return torch.maximum(high, -low) * gain
 
     def add(self, row: Tensor, column: Tensor, inputs: Tensor, outputs: Tensor, delta: Tensor) -> None:
         """Add ``delta`` (int64) to the weights at distinct (kernel row, kernel column, input, output)."""
@@ -93,31 +106,19 @@ class Weights:
             self.transformed.view(16, -1).index_add_(1, inputs * g.outputs + outputs, terms.view(16, -1))
 
 
-@cache
-def int8_products_are_exact() -> bool:
-    """Whether this CPU multiplies int8 matrices exactly (without VNNI some kernels saturate at 16 bits)."""
-    generator = torch.Generator().manual_seed(0)
-    try:
-        for rows, depth, columns in ((33, 64, 16), (64, 1153, 48), (5, 27, 10)):
-            extreme = torch.tensor([-128, 127, 127, -128, 0, 1], dtype=torch.int8)
-            a = extreme[torch.randint(6, (rows, depth), generator=generator)]
-            b = extreme[torch.randint(6, (depth, columns), generator=generator)]
-            a[0], b[:, 0] = -128, -128
-            if not torch.equal(torch._int_mm(a, b).long(), a.long() @ b.long()):
-                return False
-    except (AttributeError, RuntimeError):
-        return False
-    return True
+def _largest_sum(magnitudes: Tensor) -> float:
+    """The largest column sum; the factor covers the rounding of one that exceeds 2**53."""
+    return float(magnitudes.sum(dim=0).max()) * (1 + 1e-9)
 
 
-def images_per_block(geometry: Geometry, winograd: bool, item_bytes: int = 8) -> int:
-    """Images whose workspace fits the cache: unfolded or transformed input (``item_bytes`` each) and sums."""
+def images_per_block(geometry: Geometry, winograd: bool, item_bytes: int) -> int:
+    """Images whose workspace fits the cache: unfolded or transformed input and sums, ``item_bytes`` each."""
     pixels = geometry.out_rows * geometry.out_columns
     if winograd:
-        size = 4 * (geometry.inputs + geometry.outputs) * 8
+        size = 4 * (geometry.inputs + geometry.outputs)
     else:
-        size = geometry.kernel**2 * geometry.inputs * item_bytes + 8 * geometry.outputs
-    return max(1, _BLOCK_BYTES // (pixels * size))
+        size = geometry.kernel**2 * geometry.inputs + geometry.outputs
+    return max(1, _BLOCK_BYTES // (pixels * size * item_bytes))
 
 
 def pad(x: Tensor, padding: int) -> Tensor:
@@ -141,15 +142,11 @@ def unfold(x: Tensor, g: Geometry) -> Tensor:
 
 
 def direct(x: Tensor, matrix: Tensor, g: Geometry) -> Tensor:
-    """float64 sums (batch, out_rows, out_columns, outputs) of float64 ``x``, exact within the range check.
+    """Sums (batch, out_rows, out_columns, outputs) in the type of ``x`` and ``matrix``, exact within its range.
 
     ``matrix`` may cover fewer channels than the layer, if ``x`` holds just those.
     """
-    if matrix.dtype == torch.int8:
-        product = torch._int_mm(unfold(x.to(torch.int8), g), matrix).double()
-    else:
-        product = unfold(x, g) @ matrix
-    return product.view(len(x), g.out_rows, g.out_columns, -1)
+    return (unfold(x, g) @ matrix).view(len(x), g.out_rows, g.out_columns, -1)
 
 
 def winograd(x: Tensor, transformed: Tensor, g: Geometry) -> Tensor:
@@ -189,7 +186,7 @@ def wide(x: Tensor, matrix: Tensor, g: Geometry) -> Tensor:
     """int64 sums modulo 2**64 of int64 ``x`` and an integer float64 matrix, whatever their size."""
     peak = max(abs(int(x.min())), abs(int(x.max())))
     gain = float(matrix.abs().sum(dim=0).max()) * (1 + 1e-9)
-    if peak * gain < EXACT:
+    if peak * gain < EXACT[torch.float64]:
         return direct(x.double(), matrix, g).to(torch.int64)
     mask = (1 << _LIMB_BITS) - 1
     if peak > mask:

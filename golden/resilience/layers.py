@@ -5,12 +5,13 @@ Three ways for a convolution whose weights, bias or bounds are hit:
 * *touched channels*: the input is the clean one, so only the hit output channels are redone, from the kept
   clean accumulators plus what the changed weights add (int64, exact for any flip);
 * *difference*: the input differs in few channels: kept accumulators plus the product of the difference;
-* *dense*: everything anew, with small weight changes in the float64 product (Winograd where it fits) and
+* *dense*: everything anew, with small weight changes in the float product (Winograd where it fits) and
   large ones added in int64 to their output channels. Images with too large values go through limbs.
 """
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 
 import torch
@@ -19,14 +20,14 @@ from torch import Tensor
 from golden.qnetwork import QLayer, QNetwork
 from golden.resilience import kernels
 from golden.resilience.epilogue import Parameters, finish_float, finish_wide
-from golden.resilience.kernels import EXACT, Weights
+from golden.resilience.kernels import EXACT, Weights, word_type
 from golden.resilience.patch import LayerPatch, WeightChanges
 from golden.resilience.words import Channels, CleanLayer, Words
 
 _SPARSE_COST = 80.0
 """One changed weight, applied alone, costs about as much as so many multiply-accumulates of a product."""
 _QUICK, _NARROW, _WIDE = 2, 1, 0
-"""Ways of a product for an image: Winograd, direct float64, limbs."""
+"""Ways of a product for an image: Winograd, direct, limbs."""
 _DIRECT_COST = 2.6
 """Cost of a multiply-accumulate on a part of the channels against one of the whole (Winograd) product."""
 
@@ -48,11 +49,13 @@ class _Hit:
 class Convolution:
     """A convolution or fully connected layer, clean or with a patch."""
 
-    def __init__(self, layer: QLayer, qnet: QNetwork, device: torch.device, int8: bool) -> None:
+    def __init__(self, layer: QLayer, qnet: QNetwork, device: torch.device) -> None:
         self.layer = layer
-        self.weights = Weights(layer, device, int8)
+        self.dtype = word_type(qnet.word_bits)
+        self.weights = Weights(layer, device, self.dtype)
         self.geometry = self.weights.geometry
-        self.limit = float(min(EXACT, 1 << (qnet.acc_bits - 1)))
+        self.exact = float(EXACT[self.dtype])
+        self.limit = min(self.exact, float(1 << (qnet.acc_bits - 1)))
         # twice the usual magnitude of a word: changes below hardly raise the gain of a channel
         self.small_delta = 1 << (qnet.word_bits // 2 + 4)
         parameters = Parameters.of(layer, qnet.acc_bits, qnet.word_bits, device)
@@ -126,7 +129,7 @@ class Convolution:
         parameters = self._parameters(patch)
         small, large = patch.weights, None
         wide = [torch.nonzero(_magnitude(parameters.bias) > max(self.limit / 8, self.bias_peak)).flatten()]
-        if patch.weights is not None and self.weights.matrix.dtype != torch.int8:
+        if patch.weights is not None:
             is_small = patch.weights.delta.abs() < self.small_delta
             small, large = patch.weights.where(is_small), patch.weights.where(~is_small)
             wide.append(large.outputs)
@@ -202,10 +205,10 @@ class Convolution:
         g = self.geometry
         delta = source.select(changed) - clean_source.select(changed)
         rows = self.weights.matrix.view(g.kernel**2, g.inputs, g.outputs).index_select(1, changed)
-        matrix = rows.reshape(-1, g.outputs).double()
+        matrix = rows.reshape(-1, g.outputs)
         reach = clean.acc_peak
         if len(changed):
-            reach += float(_image_peaks(delta).max()) * float(matrix.abs().sum(dim=0).max()) * (1 + 1e-9)
+            reach += float(_image_peaks(delta).max()) * float(matrix.double().abs().sum(dim=0).max()) * (1 + 1e-9)
         if hit.small is not None:
             reach += self._peak(source) * hit.small_gain
         if not _all(reach < self._room(residual, hit)):
@@ -213,9 +216,9 @@ class Convolution:
         small, touched = None, hit.wide_channels
         if hit.small is not None:
             touched = torch.unique(hit.small.outputs)
-            small = self._sparse(source, hit.small, touched, torch.float64)
+            small = self._sparse(source, hit.small, touched, self.dtype)
         part = replace(g, inputs=max(1, len(changed)))
-        step = kernels.images_per_block(part, False)
+        step = kernels.images_per_block(part, False, self.dtype.itemsize)
         output = torch.empty_like(clean.acc)
         kept = clean.acc.new_empty(*output.shape[:3], len(hit.wide_channels))
         for start in range(0, source.count, step):
@@ -254,16 +257,17 @@ class Convolution:
     def _ways(self, source: Words, residual: Words | None, hit: _Hit) -> tuple[Tensor, Tensor]:
         """Images (bool (batch,)) that a float product serves, and among them those that Winograd serves."""
         weights, room = self.weights, self._room(residual, hit)
-        gain = weights.gain + hit.small_gain
         margin = kernels.WINOGRAD_MARGIN * (weights.winograd_gain + hit.small_gain)
+        limit = math.inf if weights.transformed is None else self.exact
         # the word format or the bound often settles it; if not, look at the values
-        peaks = torch.full((source.count,), source.peak, dtype=torch.float64, device=source.data.device)
-        if not _all(peaks * gain < room) or not _all(peaks * margin < EXACT):
-            peaks = _image_peaks(source.data)
-        narrow = peaks * gain < room
+        high = torch.full((source.count,), source.peak, dtype=torch.float64, device=source.data.device)
+        low = -high
+        if not _all(weights.reach(low, high, hit.small_gain) < room) or not source.peak * margin < limit:
+            low, high = _image_extremes(source.data)
+        narrow = weights.reach(low, high, hit.small_gain) < room
         if weights.transformed is None:
             return narrow, torch.zeros_like(narrow)
-        return narrow, narrow & (peaks * margin < EXACT)
+        return narrow, narrow & (torch.maximum(high, -low) * margin < limit)
 
     def _dense(self, source: Words, residual: Words | None, hit: _Hit, keep: Tensor | None) -> tuple[Tensor, bool]:
         """Output, and whether every image stayed in the exact range of the float product."""
@@ -272,7 +276,7 @@ class Convolution:
         output = x.new_empty(len(x), g.out_rows, g.out_columns, g.outputs)
         kept = x.new_empty(len(x), g.out_rows, g.out_columns, len(hit.wide_channels))
         for start, stop, way in _runs(torch.where(quick, _QUICK, torch.where(narrow, _NARROW, _WIDE))):
-            step = kernels.images_per_block(g, way == _QUICK, self.weights.matrix.element_size())
+            step = kernels.images_per_block(g, way == _QUICK, self.dtype.itemsize)
             for first in range(start, stop, step):
                 block = slice(first, min(first + step, stop))
                 if way == _WIDE:
@@ -333,9 +337,15 @@ def _magnitude(values: Tensor) -> Tensor:
     return values.double().abs()
 
 
+def _image_extremes(x: Tensor) -> tuple[Tensor, Tensor]:
+    """Smallest and largest value in each image, float64 (batch,)."""
+    low, high = torch.aminmax(x.reshape(len(x), -1), dim=1)
+    return low.double(), high.double()
+
+
 def _image_peaks(x: Tensor) -> Tensor:
     """Largest magnitude in each image, float64 (batch,)."""
-    low, high = torch.aminmax(x.reshape(len(x), -1), dim=1)
+    low, high = _image_extremes(x)
     return torch.maximum(high, -low)
 
 

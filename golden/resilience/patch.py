@@ -11,6 +11,7 @@ from torch import Tensor
 from golden.errors import GoldenError
 from golden.qnetwork import QLayer, QNetwork
 from golden.resilience.epilogue import channels_last_bound
+from golden.resilience.kernels import word_type
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,13 +65,13 @@ def patch_between(clean: QNetwork, faulty: QNetwork, device: torch.device) -> Pa
     patch: Patch = {}
     for old, new in zip(clean.layers, faulty.layers, strict=True):
         if old is not new:
-            difference = _layer_patch(old, new, device)
+            difference = _layer_patch(old, new, device, word_type(clean.word_bits))
             if difference is not None:
                 patch[old.name] = difference
     return patch
 
 
-def _layer_patch(old: QLayer, new: QLayer, device: torch.device) -> LayerPatch | None:
+def _layer_patch(old: QLayer, new: QLayer, device: torch.device, dtype: torch.dtype) -> LayerPatch | None:
     fixed = ("name", "kind", "source", "in_shape", "out_shape", "kernel", "stride", "padding", "activation")
     residuals = [layer.residual and (layer.residual.source, layer.residual.lshift) for layer in (old, new)]
     if any(getattr(old, key) != getattr(new, key) for key in fixed) or residuals[0] != residuals[1]:
@@ -100,7 +101,7 @@ def _layer_patch(old: QLayer, new: QLayer, device: torch.device) -> LayerPatch |
         assert old.bound is not None
         assert new.bound is not None
         if isinstance(new.bound, np.ndarray):
-            bound = channels_last_bound(new.bound, device)
+            bound = channels_last_bound(new.bound, device, dtype)
             touched.append(np.nonzero(new.bound != np.broadcast_to(old.bound, new.out_shape))[0])
         else:
             bound, everywhere = int(new.bound), True

@@ -17,7 +17,7 @@ Channels = Tensor | None
 
 
 class Words:
-    """A layer's output: integers in float64 (batch, rows, columns, channels), none beyond +-``peak``.
+    """A layer's output: integers in floating point (batch, rows, columns, channels), none beyond +-``peak``.
 
     Either a whole tensor, or that of another output (``base``) in which ``part`` replaces some channels; the
     whole is put together only when it is asked for.
@@ -56,8 +56,8 @@ class Words:
 
 @dataclass(frozen=True, eq=False)
 class CleanLayer:
-    """Results of the fault-free run on a chunk: the output, and the sums before residual and bias (float64,
-    None unless every image stayed within the exact range) with their largest magnitude."""
+    """Results of the fault-free run on a chunk: the output, and the sums before residual and bias (in the words'
+    type, None unless every image stayed within the exact range) with their largest magnitude."""
 
     output: Words
     acc: Tensor | None = None

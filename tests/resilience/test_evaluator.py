@@ -162,7 +162,7 @@ def test_wide_product_against_python_integers() -> None:
     qnet = network(9, 32, full_range=True)
     layer = qnet.layer("quick")
     geometry = kernels.Geometry.of(layer)
-    matrix = kernels.Weights(layer, CPU, int8=False).matrix
+    matrix = kernels.Weights(layer, CPU, torch.float64).matrix
     x = torch.from_numpy(rng.integers(-(1 << 31), 1 << 31, (1, 8, 8, 16)))
     found = kernels.wide(x, matrix, geometry)
     rows = [[int(v) for v in row] for row in kernels.unfold(x.double(), geometry)[:5].to(torch.int64).tolist()]
@@ -174,26 +174,31 @@ def test_wide_product_against_python_integers() -> None:
             assert int(found.reshape(-1, 16)[pixel, channel]) == wrapped
 
 
-@pytest.mark.parametrize("positive", [True, False])
-@pytest.mark.parametrize("total_bits", range(38, 62, 2))
-def test_float_sums_are_kept_only_where_they_are_exact(positive: bool, total_bits: int) -> None:
-    """Around every limit of float64 and of the Winograd product, against the product in limbs."""
+@pytest.mark.parametrize("negative", ["nothing", "weights", "weights and inputs"])
+@pytest.mark.parametrize("total_bits", [*range(12, 26), *range(38, 56)])
+def test_float_sums_are_kept_only_where_they_are_exact(negative: str, total_bits: int) -> None:
+    """Around every limit of float32, of float64 and of the Winograd product, against the product in limbs."""
     rng = np.random.default_rng(total_bits)
+    word_bits = 8 if total_bits < 36 else 32
     weight_bits = total_bits // 2 - 1
     input_bits = total_bits - weight_bits
-    qnet = network(1, 32)
-    low = 0 if positive else -(1 << weight_bits)
+    qnet = network(1, word_bits)
+    low = 0 if negative == "nothing" else -(1 << weight_bits)
     weight = rng.integers(low, 1 << weight_bits, (CHANNELS, CHANNELS, 3, 3))
     layer = replace(qnet.layer("quick"), weight=weight)
     x = torch.from_numpy(rng.integers(1 << (input_bits - 1), 1 << input_bits, (2, SIDE, SIDE, CHANNELS)))
-    if not positive:
+    if negative == "weights and inputs":
         x[:, ::2] *= -1
-    convolution = Convolution(layer, qnet, CPU, int8=False)
-    acc = convolution.run_clean(Words(x.double(), float(1 << 31)), None).acc
-    expected = kernels.wide(x, convolution.weights.matrix, convolution.geometry)
+    convolution = Convolution(layer, qnet, CPU)
+    dtype = kernels.word_type(word_bits)
+    acc = convolution.run_clean(Words(x.to(dtype), float(1 << 31)), None).acc
+    expected = kernels.wide(x, convolution.weights.matrix.double(), convolution.geometry)
     if acc is not None:
         assert torch.equal(acc.to(torch.int64), expected)
-    assert (acc is not None) == (int(x.abs().max()) * convolution.weights.gain < (1 << 53) - (1 << 33))
+    rows = weight.reshape(CHANNELS, -1)
+    reach = [int(part.sum(axis=1).max()) for part in (rows.clip(0), (-rows).clip(0), abs(rows))]
+    largest = int(x.abs().max()) * (reach[2] if negative == "weights and inputs" else max(reach[:2]))
+    assert (acc is not None) == (largest < kernels.EXACT[dtype] - (1 << (word_bits + 1)))
 
 
 def test_huge_differences_that_cancel() -> None:
