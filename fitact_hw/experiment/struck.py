@@ -40,6 +40,9 @@ IMAGE = 0
 TASKS_PER_WORKER = 3
 """For each scheme: some, so that no worker waits long for another."""
 
+CHECK_CYCLES = 12_000_000
+"""Upsets are repeated through cocotb for about so many cycles in all: one of every scheme unless runs are long."""
+
 
 @dataclass(frozen=True)
 class Injection:
@@ -85,6 +88,7 @@ def strike(console: Console, begun: Begun, workers: int, folder: Path) -> Struck
     times = Times()
     cycles: dict[str, int] = {}
     checks: list[Check] = []
+    checked = checked_schemes(_order(options), begun.ready.timeline.cycles, options.seed)
     ready, drawn, base = begun.ready, begun.drawn, begun.ready.timeline
     try:
         for following in [*_order(options)[1:], None]:
@@ -101,7 +105,8 @@ def strike(console: Console, begun: Begun, workers: int, folder: Path) -> Struck
                             writer.append(row)
                         progress(len(found), len(present.events))
             cycles[present.scheme] = present.timeline.cycles
-            checks.append(make_check(present.case, present.timeline, found, options.seed))
+            if present.scheme in checked:
+                checks.append(make_check(present.case, present.timeline, found, options.seed))
         times.merge(process_engine(options.config).times)
     finally:
         writer.close()
@@ -208,6 +213,13 @@ def _finished(futures: Futures) -> Iterator[tuple[list[Injection], Times]]:
         verdicts, _, spent = future.result()
         part = zip(task.numbers, task.events, verdicts, strict=True)
         yield [Injection(number, event, verdict) for number, event, verdict in part], spent
+
+
+def checked_schemes(schemes: Sequence[str], cycles: int, seed: int) -> set[str]:
+    """Those of which one upset is repeated, for runs of ``cycles``: the first and others at random."""
+    count = min(len(schemes), max(1, CHECK_CYCLES // cycles))
+    others = np.random.default_rng([seed, *b"checked"]).permutation(schemes[1:])
+    return {schemes[0], *others[: count - 1].tolist()}
 
 
 def choose(items: Sequence[Injection], seed: int, scheme: str) -> Injection:

@@ -77,6 +77,15 @@ def test_too_many_upsets_for_few_live_points(
         upsets.draw(upsets.structure_sites(TINY), facts.cycles, facts.accesses, 7 * 60, 1, Shape.SINGLE)
 
 
+def test_every_scheme_is_checked_unless_runs_are_long() -> None:
+    schemes = ["fitact", "unprotected", "ranger", "clipact"]
+    assert struck.checked_schemes(schemes, 300_000, seed=1) == set(schemes)
+    some = [struck.checked_schemes(schemes, struck.CHECK_CYCLES // 2, seed) for seed in range(20)]
+    assert all(len(chosen) == 2 and "fitact" in chosen for chosen in some)
+    assert set().union(*some) == set(schemes)
+    assert struck.checked_schemes(schemes, 10 * struck.CHECK_CYCLES, seed=1) == {"fitact"}
+
+
 def test_cross_check_takes_every_way_and_finds_a_wrong_verdict(
     drawn: tuple[upsets.Draw, Engine], tmp_path: Path
 ) -> None:
