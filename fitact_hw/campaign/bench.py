@@ -14,7 +14,7 @@ from rich.table import Table
 from fitact_hw.campaign.engine import Engine
 from fitact_hw.campaign.exactness import plain_job
 from fitact_hw.campaign.live import print_times
-from fitact_hw.campaign.plan import CampaignOptions, collect_facts, draw_events, load_subjects, timing
+from fitact_hw.campaign.plan import CampaignOptions, draw_events, load_subjects, timing
 from fitact_hw.campaign.verdict import Times
 from fitact_hw.experiment.progress import noter, terminal
 from fitact_hw.faults import sample
@@ -63,7 +63,7 @@ def run_bench(options: CampaignOptions, rtl_runs: int, software_runs: int) -> No
     engine, subject = Engine(options.config, note=note), load_subjects(options)[scheme]
     simulator = Simulator(options.config, workers=1, note=note)
     simulator.build()
-    facts = collect_facts(engine, {scheme: subject})[scheme]
+    facts = engine.facts(subject.case(0))
     everywhere = sample({"machine": list_sites(options.config)}, options.faults, facts.cycles, options.seed)
     draws = {BITS: everywhere, STRUCTURES: draw_events(options, [timing(scheme, facts)])[scheme]}
     case = subject.case(0).ready()

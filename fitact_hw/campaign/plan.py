@@ -23,7 +23,6 @@ from fitact_hw.sites import list_sites, select
 from golden.qnetwork import QNetwork
 
 if TYPE_CHECKING:  # heavy, and a report needs none of it
-    from fitact_hw.campaign.engine import Engine
     from fitact_hw.campaign.facts import Facts
 
 CHUNK = 500
@@ -141,11 +140,6 @@ def timing(scheme: str, facts: Facts) -> Timeline:
     """What the pairing of schemes needs of a fault-free run: when its layers end."""
     ends = facts.memory.ends
     return Timeline(scheme, tuple(ends), np.array(list(ends.values()), np.int64), facts.cycles)
-
-
-def collect_facts(engine: Engine, subjects: dict[str, Subject]) -> dict[str, Facts]:
-    """One traced fault-free run of every scheme."""
-    return {scheme: engine.facts(s.case(0)) for scheme, s in subjects.items()}
 
 
 def draw_events(options: CampaignOptions, references: Sequence[Timeline]) -> dict[str, list[FaultEvent]]:

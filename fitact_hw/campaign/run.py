@@ -18,7 +18,6 @@ from fitact_hw.campaign.engine import Engine
 from fitact_hw.campaign.plan import (
     CHUNK,
     CampaignOptions,
-    collect_facts,
     draw_events,
     faults_for_margin,
     identity,
@@ -31,6 +30,7 @@ from fitact_hw.campaign.plan import (
 from fitact_hw.campaign.store import CampaignError, Row, Store, store_path
 from fitact_hw.campaign.verdict import Times
 from fitact_hw.campaign.work import Task, begin_worker, run_task
+from fitact_hw.experiment.timeline import Timeline
 from fitact_hw.faults import FaultEvent
 from sim.build import Note
 from sim.engine.build import source_fingerprint
@@ -135,15 +135,22 @@ def run_campaign(
         store.note(faults=_planned(store, options), bits=bits, versions=versions())
         engine = Engine(options.config, note=note)
         note("tracing a fault-free run of every scheme")
-        traced = collect_facts(engine, subjects)
-        if margin:
-            faults = faults_for_margin(options, next(iter(traced.values())).cycles, *margin)
-            options = replace(options, faults=faults)
-            note(f"margin {margin[0]:.3g} at {margin[1]:.3g} in every structure: {faults:,} injections per scheme")
-            store.note(margin=margin[0], confidence=margin[1], faults=_planned(store, options))
-        events = draw_events(options, [timing(scheme, item) for scheme, item in traced.items()])
-        flips = {s: bound_flips(item.program, item.accesses, events[s]) for s, item in traced.items()}
-        store.note(cycles={scheme: item.cycles for scheme, item in traced.items()}, bound_flips=flips)
+        events: dict[str, list[FaultEvent]] = {}
+        timelines: list[Timeline] = []
+        flips = {}
+        for scheme, subject in subjects.items():
+            facts = engine.facts(subject.case(0))  # those of a large network are large: one at a time
+            if margin and not timelines:
+                options = replace(options, faults=faults_for_margin(options, facts.cycles, *margin))
+                note(
+                    f"margin {margin[0]:.3g} at {margin[1]:.3g} in every structure: "
+                    f"{options.faults:,} injections per scheme"
+                )
+                store.note(margin=margin[0], confidence=margin[1], faults=_planned(store, options))
+            timelines.append(timing(scheme, facts))
+            events[scheme] = draw_events(options, [timelines[0], timelines[-1]])[scheme]
+            flips[scheme] = bound_flips(subject.program, facts.accesses, events[scheme])
+        store.note(cycles={item.scheme: item.cycles for item in timelines}, bound_flips=flips)
         return _work(store, options, events, workers, scheduler, finished, note, chunk)
 
 
