@@ -22,6 +22,7 @@ from golden.errors import GoldenError, WeightsError
 from golden.evaluate import accuracy
 from golden.quantise import calibrate, quantise_images
 from golden.resilience.evaluator import Evaluator
+from golden.threads import use_threads
 from golden.train import LOG, load_checkpoint, load_trained
 from golden.zoo import load_bounds, load_model, load_qnetwork, save_points, save_weights, stored_schemes
 
@@ -125,7 +126,7 @@ _test_sets: dict[str, Images] = {}
 
 
 def _prepare(arrays: Mapping[str, tuple[np.ndarray, np.ndarray]]) -> None:
-    torch.set_num_threads(1)
+    use_threads(1)
     _test_sets.update({kind: Images(*pair) for kind, pair in arrays.items()})
 
 

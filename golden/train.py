@@ -30,6 +30,7 @@ from golden.errors import GoldenError, WeightsError
 from golden.evaluate import accuracy
 from golden.models import CifarNetwork, build_model
 from golden.optim import Muon, split_parameters
+from golden.threads import use_threads
 
 CHECKPOINT = "checkpoint.pt"
 LOG = "log.csv"
@@ -180,7 +181,7 @@ def _worker(
     cuda = torch.cuda.is_available()
     device = torch.device("cuda" if cuda else "cpu")
     if count > 1:
-        torch.set_num_threads(1)
+        use_threads(1)
         dist.init_process_group("gloo", init_method=f"file://{rendezvous}", rank=rank, world_size=count)
     model = _place(build_model(recipe.model, recipe.seed), device)
     matrices, others = split_parameters(model)

@@ -21,6 +21,7 @@ from fitact_hw.faults import sample
 from fitact_hw.sites import list_sites
 from golden import reference
 from golden.qnetwork import QNetwork
+from golden.threads import use_threads
 from sim.bench import Simulator
 
 SOFTWARE_BATCHES = (1, 64)
@@ -51,9 +52,8 @@ def software_seconds(network: QNetwork, image: np.ndarray, batch: int, runs: int
 
 def run_bench(options: CampaignOptions, rtl_runs: int, software_runs: int) -> None:
     """All three with one process and one thread, on the first scheme and image; prints a table."""
-    import torch
 
-    torch.set_num_threads(1)
+    use_threads(1)
     console = terminal()
     scheme = options.schemes[0]
     options = replace(options, schemes=(scheme,), images=1)

@@ -78,9 +78,9 @@ def judge_task(task: Task) -> tuple[list[Verdict], Timeline, Times]:
 
 
 def _judge_task(task: Task) -> tuple[list[Verdict], Timeline, Times]:
-    import torch
+    from golden.threads import use_threads
 
-    torch.set_num_threads(1)
+    use_threads(1)
     engine = process_engine(task.options.config)
     engine.times = Times()
     case = process_case(task.options, task.scheme, task.image)

@@ -40,9 +40,9 @@ def _console() -> Console:
 
 def _use_threads(threads: int | None) -> None:
     if threads is not None:
-        import torch
+        from golden.threads import use_threads
 
-        torch.set_num_threads(threads)
+        use_threads(threads)
 
 
 def resilience(

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional as F
@@ -141,12 +142,19 @@ def unfold(x: Tensor, g: Geometry) -> Tensor:
     return windows.reshape(len(x) * g.out_rows * g.out_columns, -1)
 
 
+def _matmul(a: Tensor, b: Tensor) -> Tensor:
+    """a @ b; on a CPU by NumPy, whose OpenBLAS is up to 1.5 times as fast in float64 as the MKL of torch on AMD."""
+    if a.device.type == "cpu":
+        return torch.from_numpy(np.matmul(a.numpy(), b.numpy()))
+    return a @ b
+
+
 def direct(x: Tensor, matrix: Tensor, g: Geometry) -> Tensor:
     """Sums (batch, out_rows, out_columns, outputs) in the type of ``x`` and ``matrix``, exact within its range.
 
     ``matrix`` may cover fewer channels than the layer, if ``x`` holds just those.
     """
-    return (unfold(x, g) @ matrix).view(len(x), g.out_rows, g.out_columns, -1)
+    return _matmul(unfold(x, g), matrix).view(len(x), g.out_rows, g.out_columns, -1)
 
 
 def winograd(x: Tensor, transformed: Tensor, g: Geometry) -> Tensor:
@@ -159,7 +167,7 @@ def winograd(x: Tensor, transformed: Tensor, g: Geometry) -> Tensor:
     c = [vertical[:, :, :, k : k + 2 * tile_columns - 1 : 2] for k in range(4)]
     tiles = x.new_empty(4, 4, batch, tile_rows, tile_columns, g.inputs)
     _input_terms(c, tiles.transpose(0, 1))
-    m = torch.bmm(tiles.view(16, -1, g.inputs), transformed)
+    m = _matmul(tiles.view(16, -1, g.inputs), transformed)
     m = m.view(4, 4, batch * tile_rows, tile_columns, g.outputs)
     partial = x.new_empty(2, 4, batch * tile_rows, tile_columns, g.outputs)
     _output_terms(m, partial)

@@ -12,15 +12,16 @@ from torch import Tensor, nn
 from golden.data import Images
 from golden.folded import FoldedNetwork, fault_maps
 from golden.models import conv_block, linear_block
+from golden.threads import use_threads
 
 
 @pytest.fixture(autouse=True, scope="session")
 def one_thread() -> Iterator[None]:
     """Tests share the machine; results do not depend on it."""
     before = torch.get_num_threads()
-    torch.set_num_threads(1)
+    use_threads(1)
     yield
-    torch.set_num_threads(before)
+    use_threads(before)
 
 
 class TinyNet(nn.Module):

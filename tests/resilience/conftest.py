@@ -7,10 +7,12 @@ from collections.abc import Iterator
 import pytest
 import torch
 
+from golden.threads import use_threads
+
 
 @pytest.fixture(autouse=True, scope="module")
 def _one_thread() -> Iterator[None]:
     before = torch.get_num_threads()
-    torch.set_num_threads(1)
+    use_threads(1)
     yield
-    torch.set_num_threads(before)
+    use_threads(before)
