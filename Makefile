@@ -70,9 +70,10 @@ lint: $(READY)  ## ruff, mypy and Verilator lint
 test: lint  ## everything: lint, types, unit, cocotb and end-to-end tests
 	@$(VENV)/bin/pytest
 
-bench: $(READY)  ## cycles/s of the machine against a bare array; injections/s against plain RTL and software (BENCH_MODELS=)
+bench: $(READY)  ## cycles/s against a bare array, injections/s against plain RTL and software, evaluations/s under faults (BENCH_MODELS=)
 	@$(FITACT) bench $(MACHINE)
 	@for model in $(BENCH_MODELS); do $(FITACT) campaign bench $$model $(MACHINE) || exit 1; done
+	@for model in $(BENCH_MODELS); do $(FITACT) resilience-bench $$model --word 8,32 || exit 1; done
 
 doctor: $(READY)  ## check the tools and say what to install
 	@$(FITACT) doctor

@@ -1,4 +1,4 @@
-"""Commands about bit errors in parameter memory: resilience and granularity."""
+"""Commands about bit errors in parameter memory: resilience, granularity and resilience-bench."""
 
 from __future__ import annotations
 
@@ -104,7 +104,26 @@ def granularity(
     run_granularity(settings, out or Path("build") / model / "granularity", _console(), source)
 
 
+def resilience_bench(
+    model: ModelArgument = "alexnet",
+    scheme: Annotated[str, typer.Option(help="protection scheme")] = "fitact",
+    word: WordsOption = "32",
+    rates: RatesOption = None,
+    maps: Annotated[int, typer.Option("--maps", min=1, help="fault maps per rate")] = 5,
+    images: Annotated[int, typer.Option("--images", min=1, help="random images per map")] = 100,
+    repeats: Annotated[int, typer.Option(min=1, help="runs of which the fastest counts")] = 2,
+    seed: SeedOption = 1,
+    threads: ThreadsOption = None,
+) -> None:
+    """Speed of exact evaluation under faults against plain float32 inference of the same network, in one run."""
+    from golden.resilience.bench import run_bench
+
+    _use_threads(threads)
+    words, given = _numbers(word, int, "--word"), _numbers(rates or "", float, "--rates")
+    run_bench(_console(), model, scheme, words, given, maps, images, repeats, seed)
+
+
 def register(app: typer.Typer) -> None:
     """Add this module's commands to ``app``."""
-    for function in (resilience, granularity):
+    for function in (resilience, granularity, resilience_bench):
         app.command()(function)

@@ -8,9 +8,11 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+from rich.console import Console
+from rich.table import Table
 
 from golden.evaluate import BATCH
-from golden.quantise import quantise_images
+from golden.quantise import check_word, quantise_images
 from golden.resilience.evaluator import Evaluator, default_device
 from golden.resilience.faults import corrupt, draw
 from golden.zoo import load_model, load_qnetwork
@@ -81,3 +83,28 @@ def throughput(
         speed = Throughput(model, scheme, word_bits, rate, maps * images / best_faulty, images / best_plain)
         results.append(speed)
     return results
+
+
+def run_bench(
+    console: Console,
+    model: str,
+    scheme: str,
+    words: tuple[int, ...],
+    rates: tuple[float, ...],
+    maps: int,
+    images: int,
+    repeats: int,
+    seed: int,
+) -> None:
+    """Measure at every word width and print a table. Raises GoldenError for unknown names and widths."""
+    for word_bits in words:
+        check_word(word_bits)
+    table = Table(title=f"{model}, {scheme}: image evaluations per second (CPU threads: {torch.get_num_threads()})")
+    for title in ("bits", "bit error rate", "exact, under faults", "float32, plain", "ratio"):
+        table.add_column(title, justify="right")
+    with console.status(f"{model}: {maps} fault maps, {images} images"):
+        for word_bits in words:
+            for speed in throughput(model, scheme, word_bits, rates, maps, images, repeats, seed):
+                numbers = (f"{speed.faulty:.1f}", f"{speed.plain:.1f}", f"{speed.ratio:.2f}x")
+                table.add_row(str(word_bits), f"{speed.rate:.0e}", *numbers)
+    console.print(table)
