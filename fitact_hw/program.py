@@ -124,5 +124,5 @@ class Program:
     def fingerprint(self) -> str:
         """Hash of configuration and memory image: equal programs do equal things."""
         digest = hashlib.sha256(self.config.fingerprint.encode())
-        digest.update(self.memory.tobytes())
+        digest.update(np.ascontiguousarray(self.memory).data)
         return digest.hexdigest()[:16]

@@ -84,7 +84,9 @@ def load_subject(options: CampaignOptions, scheme: str) -> Subject:
     if len(pictures) < options.images:
         raise CampaignError(f"only {len(pictures)} images are at hand: use --images {len(pictures)} or fewer")
     network = load_networks(options.model, options.config, (scheme,))[scheme]
-    return Subject(network, compile_network(network, options.config, 1), quantise_images(network, pictures))
+    # where each parameter lies is of no use here, and as large as the weights
+    program = replace(compile_network(network, options.config, 1), parameters=())
+    return Subject(network, program, quantise_images(network, pictures))
 
 
 def load_subjects(options: CampaignOptions) -> dict[str, Subject]:

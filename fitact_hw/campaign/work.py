@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
+import gc
 import json
 import os
 import signal
@@ -51,7 +53,15 @@ def process_subject(options: CampaignOptions, scheme: str) -> Subject:
         _subjects.clear()
         _cases.clear()  # they hold the subject
         _subjects[options, scheme] = load_subject(options, scheme)
+        return_memory()
     return _subjects[options, scheme]
+
+
+def return_memory() -> None:
+    """Give what the C library's heap keeps for later back to the system: after a large network 0.1 to 0.2 GB."""
+    gc.collect()
+    with contextlib.suppress(AttributeError):  # glibc has it
+        ctypes.CDLL(None).malloc_trim(0)
 
 
 def process_case(options: CampaignOptions, scheme: str, image: int) -> Case:
@@ -84,8 +94,9 @@ def _judge_task(task: Task) -> tuple[list[Verdict], Timeline, Times]:
     engine = process_engine(task.options.config)
     engine.times = Times()
     case = process_case(task.options, task.scheme, task.image)
-    verdicts = engine.run(case, task.events)
-    return verdicts, timing(task.scheme, engine.facts(case)), engine.times
+    moments = timing(task.scheme, engine.facts(case))
+    return_memory()
+    return engine.run(case, task.events), moments, engine.times
 
 
 def run_task(task: Task) -> tuple[list[Row], Times]:
