@@ -92,6 +92,10 @@ class Engine:
             self.times.trace += time.perf_counter() - began
         return self._facts[key]
 
+    def forget(self) -> None:
+        """Let go of what :meth:`facts` keeps in this process: network, program and trace."""
+        self._facts.clear()
+
     def _trace(self, case: Case) -> Trace:
         library = self.library
         library.begin(case.memory, case.program.program_address, 0, self._model)

@@ -51,7 +51,8 @@ def process_subject(options: CampaignOptions, scheme: str) -> Subject:
     """The subject that this process works for; one at a time, because a large network has large tensors."""
     if (options, scheme) not in _subjects:
         _subjects.clear()
-        _cases.clear()  # they hold the subject
+        _cases.clear()  # they hold the subject, as the engine's facts do
+        process_engine(options.config).forget()
         _subjects[options, scheme] = load_subject(options, scheme)
         return_memory()
     return _subjects[options, scheme]
