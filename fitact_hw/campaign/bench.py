@@ -52,7 +52,6 @@ def software_seconds(network: QNetwork, image: np.ndarray, batch: int, runs: int
 
 def run_bench(options: CampaignOptions, rtl_runs: int, software_runs: int) -> None:
     """All three with one process and one thread, on the first scheme and image; prints a table."""
-
     use_threads(1)
     console = terminal()
     scheme = options.schemes[0]

@@ -16,7 +16,7 @@ from fitact_hw.campaign.store import SCHEMA, CampaignError
 from fitact_hw.compiler import compile_network
 from fitact_hw.config import AcceleratorConfig
 from fitact_hw.experiment.inputs import SCHEMES, load_images, load_networks
-from fitact_hw.experiment.timeline import Timeline, same_moment
+from fitact_hw.experiment.timeline import Timeline, moved
 from fitact_hw.faults import FaultEvent, Shape, Storage, sample
 from fitact_hw.program import Program
 from fitact_hw.sites import list_sites, select
@@ -144,18 +144,16 @@ def timing(scheme: str, facts: Facts) -> Timeline:
     return Timeline(scheme, tuple(ends), np.array(list(ends.values()), np.int64), facts.cycles)
 
 
+def draw_faults(options: CampaignOptions, cycles: int) -> list[FaultEvent]:
+    """The upsets of a run of ``cycles``."""
+    return sample(structure_storages(options), options.faults, cycles, options.seed, shape=options.shape)
+
+
 def draw_events(options: CampaignOptions, references: Sequence[Timeline]) -> dict[str, list[FaultEvent]]:
     """Scheme -> its events: the same bits, at the same moments of the same layers, for every scheme."""
     base = references[0]
-    events = sample(structure_storages(options), options.faults, base.cycles, options.seed, shape=options.shape)
-    drawn = {}
-    for reference in references:
-        moved = []
-        for event in events:
-            cycle = same_moment(event.cycle, base, reference)
-            moved.append(replace(event, upsets=tuple(replace(upset, cycle=cycle) for upset in event.upsets)))
-        drawn[reference.scheme] = moved
-    return drawn
+    events = draw_faults(options, base.cycles)
+    return {target.scheme: [moved(event, base, target) for event in events] for target in references}
 
 
 def identity(options: CampaignOptions, subjects: dict[str, Subject], machine: str) -> dict[str, Any]:

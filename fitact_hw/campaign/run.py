@@ -18,7 +18,7 @@ from fitact_hw.campaign.engine import Engine
 from fitact_hw.campaign.plan import (
     CHUNK,
     CampaignOptions,
-    draw_events,
+    draw_faults,
     faults_for_margin,
     identity,
     image_of,
@@ -30,7 +30,7 @@ from fitact_hw.campaign.plan import (
 from fitact_hw.campaign.store import CampaignError, Row, Store, store_path
 from fitact_hw.campaign.verdict import Times
 from fitact_hw.campaign.work import Task, begin_worker, run_task
-from fitact_hw.experiment.timeline import Timeline
+from fitact_hw.experiment.timeline import Timeline, moved
 from fitact_hw.faults import FaultEvent
 from sim.build import Note
 from sim.engine.build import source_fingerprint
@@ -137,6 +137,7 @@ def run_campaign(
         note("tracing a fault-free run of every scheme")
         events: dict[str, list[FaultEvent]] = {}
         timelines: list[Timeline] = []
+        drawn: list[FaultEvent] = []  # for the first scheme, moved to the others
         flips = {}
         for scheme, subject in subjects.items():
             facts = engine.facts(subject.case(0))  # those of a large network are large: one at a time
@@ -148,7 +149,8 @@ def run_campaign(
                 )
                 store.note(margin=margin[0], confidence=margin[1], faults=_planned(store, options))
             timelines.append(timing(scheme, facts))
-            events[scheme] = draw_events(options, [timelines[0], timelines[-1]])[scheme]
+            drawn = drawn or draw_faults(options, facts.cycles)
+            events[scheme] = [moved(event, timelines[0], timelines[-1]) for event in drawn]
             flips[scheme] = bound_flips(subject.program, facts.accesses, events[scheme])
         store.note(cycles={item.scheme: item.cycles for item in timelines}, bound_flips=flips)
         return _work(store, options, events, workers, scheduler, finished, note, chunk)

@@ -66,11 +66,13 @@ def return_memory() -> None:
 
 
 def process_case(options: CampaignOptions, scheme: str, image: int) -> Case:
-    """One image of the subject at work; one at a time too."""
+    """One image of the subject at work, which the engine has the facts of; one at a time too."""
     if (options, scheme, image) not in _cases:
         subject = process_subject(options, scheme)
         _cases.clear()
-        _cases[options, scheme, image] = subject.case(image)
+        _cases[options, scheme, image] = case = subject.case(image)
+        process_engine(options.config).facts(case)
+        return_memory()
     return _cases[options, scheme, image]
 
 
@@ -95,9 +97,8 @@ def _judge_task(task: Task) -> tuple[list[Verdict], Timeline, Times]:
     engine = process_engine(task.options.config)
     engine.times = Times()
     case = process_case(task.options, task.scheme, task.image)
-    moments = timing(task.scheme, engine.facts(case))
-    return_memory()
-    return engine.run(case, task.events), moments, engine.times
+    verdicts = engine.run(case, task.events)
+    return verdicts, timing(task.scheme, engine.facts(case)), engine.times
 
 
 def run_task(task: Task) -> tuple[list[Row], Times]:

@@ -25,7 +25,7 @@ from fitact_hw.errors import FitActError
 from fitact_hw.experiment import upsets
 from fitact_hw.experiment.progress import bar
 from fitact_hw.experiment.store import ROWS, RowWriter
-from fitact_hw.experiment.timeline import Timeline
+from fitact_hw.experiment.timeline import Timeline, moved
 from fitact_hw.faults import FaultEvent
 from sim.bench import Simulator
 from sim.engine.access import AccessTrace
@@ -88,10 +88,11 @@ def strike(console: Console, begun: Begun, workers: int, folder: Path) -> Struck
     times = Times()
     cycles: dict[str, int] = {}
     checks: list[Check] = []
-    checked = checked_schemes(_order(options), begun.ready.timeline.cycles, options.seed)
+    schemes = _order(options)
+    checked = checked_schemes(schemes, begun.ready.timeline.cycles, options.seed)
     ready, drawn, base = begun.ready, begun.drawn, begun.ready.timeline
     try:
-        for following in [*_order(options)[1:], None]:
+        for following in [*schemes[1:], None]:
             present, found = ready, list[Injection]()
             with _workers(make_tasks(options, present.scheme, present.events, workers), workers) as futures:
                 if following:  # while the workers, forked with the present scheme, are busy
@@ -167,7 +168,7 @@ def _load(options: CampaignOptions, scheme: str) -> _Loaded:
 
 def _make_ready(options: CampaignOptions, loaded: _Loaded, drawn: upsets.Draw, base: Timeline) -> _Ready:
     """Move the upsets to the scheme's run and make that run, which the workers that are forked next share."""
-    events = [upsets.moved(event, base, loaded.timeline) for event in drawn.events]
+    events = [moved(event, base, loaded.timeline) for event in drawn.events]
     process_engine(options.config).prepare(loaded.case.ready(), events)
     return _Ready(loaded.case, loaded.timeline, events)
 

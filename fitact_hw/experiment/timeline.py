@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
+
+from fitact_hw.faults import FaultEvent
 
 
 @dataclass(frozen=True)
@@ -30,6 +32,12 @@ def same_moment(cycle: int, source: Timeline, target: Timeline) -> int:
     fraction = min(1.0, (cycle - begin) / max(1, end - begin))
     begin, end = _span(target, layer)
     return min(target.cycles - 1, begin + int(fraction * (end - begin)))
+
+
+def moved(event: FaultEvent, base: Timeline, target: Timeline) -> FaultEvent:
+    """``event`` of the run ``base`` at the same moment of the run ``target``."""
+    cycle = same_moment(event.cycle, base, target)
+    return replace(event, upsets=tuple(replace(upset, cycle=cycle) for upset in event.upsets))
 
 
 def _span(reference: Timeline, layer: int) -> tuple[int, int]:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from fitact_hw.campaign.verdict import Verdict
 from fitact_hw.config import AcceleratorConfig
 from fitact_hw.errors import FitActError
-from fitact_hw.experiment.timeline import Timeline, layer_at, same_moment
+from fitact_hw.experiment.timeline import Timeline, layer_at
 from fitact_hw.faults import FaultEvent, Shape, Storage, sample
 from fitact_hw.sites import list_sites
 from sim.engine.access import AccessTrace
@@ -96,12 +96,6 @@ def draw(
         chosen += kept
         live[name] = (len(kept), drawn)
     return Draw(chosen, live)
-
-
-def moved(event: FaultEvent, base: Timeline, target: Timeline) -> FaultEvent:
-    """``event`` of the run ``base`` at the same moment of the run ``target``."""
-    cycle = same_moment(event.cycle, base, target)
-    return replace(event, upsets=tuple(replace(upset, cycle=cycle) for upset in event.upsets))
 
 
 def upset_id(scheme: str, number: int) -> str:

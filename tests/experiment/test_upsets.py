@@ -14,7 +14,7 @@ from fitact_hw.campaign.engine import Engine
 from fitact_hw.campaign.plan import timing
 from fitact_hw.errors import FitActError
 from fitact_hw.experiment import struck, upsets
-from fitact_hw.experiment.timeline import Timeline
+from fitact_hw.experiment.timeline import Timeline, moved
 from fitact_hw.faults import Shape
 from sim.bench import Simulator
 from sim.job import EVERYTHING, Job, Status
@@ -39,7 +39,7 @@ def test_live_bits_evenly_and_the_same_for_another_scheme(drawn: tuple[upsets.Dr
     base = timing("fitact", facts)
     slow = Timeline("slow", base.layers, base.ends * 2, base.cycles * 2)  # a scheme that takes twice as long
     for event in draw.events:
-        other = upsets.moved(event, base, slow)
+        other = moved(event, base, slow)
         assert [(u.site, u.word, u.mask) for u in event.upsets] == [(u.site, u.word, u.mask) for u in other.upsets]
         assert abs(other.cycle - 2 * event.cycle) <= 2
         for upset in event.upsets:
