@@ -67,8 +67,8 @@ lint: $(READY)  ## ruff, mypy and Verilator lint
 	@$(VENV)/bin/ruff check . && $(VENV)/bin/ruff format --check . && $(VENV)/bin/mypy golden fitact_hw sim tests
 	@$(FITACT) lint
 
-test: lint  ## everything: lint, types, unit, cocotb and end-to-end tests
-	@$(VENV)/bin/pytest
+test: lint  ## everything: lint, types, unit, cocotb and end-to-end tests; a process per core
+	@$(VENV)/bin/pytest -n auto --maxprocesses 8 --dist loadfile
 
 bench: $(READY)  ## cycles/s against a bare array, injections/s against plain RTL and software, evaluations/s under faults (BENCH_MODELS=)
 	@$(FITACT) bench $(MACHINE)

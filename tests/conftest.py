@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import signal
+
+# One test process per core (`make test`), so one thread in each
+# and in the programs that it starts; set before NumPy and torch load.
+os.environ.update(OMP_NUM_THREADS="1", OPENBLAS_NUM_THREADS="1")
 
 # A shell starts background jobs with Ctrl-C ignored, and children inherit that: tests of interruption would hang.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:

@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
 
 from fitact_hw.cli.options import SeedOption, names
 from fitact_hw.errors import FitActError
+
+if TYPE_CHECKING:
+    from golden.resilience.pool import Processes
+
+_WORKERS = 2
+"""Worker processes, unless the user or the number of cores says otherwise."""
 
 ModelArgument = Annotated[str, typer.Argument(help="network: see `fitact models`")]
 WordsOption = Annotated[str, typer.Option("--word", help="word widths in bits, e.g. 32 or 8,32 (32: Q15.16)")]
@@ -24,6 +31,12 @@ BoundsOption = Annotated[
     str, typer.Option("--bounds", help="memory of the bounds: faulty, protected, or both as faulty,protected")
 ]
 ThreadsOption = Annotated[int | None, typer.Option("--threads", min=1, help="CPU threads [all cores]")]
+WorkersOption = Annotated[
+    int | None,
+    typer.Option(
+        "--workers", min=1, help="processes, of --threads each; results do not depend on it [2 at most; GPU: 1]"
+    ),
+]
 
 
 def _numbers(text: str, kind: type, what: str) -> tuple[Any, ...]:
@@ -38,11 +51,14 @@ def _console() -> Console:
     return Console(width=None if sys.stdout.isatty() else 160)
 
 
-def _use_threads(threads: int | None) -> None:
-    if threads is not None:
-        from golden.threads import use_threads
+def _processes(workers: int | None, threads: int | None) -> Processes:
+    """Single-threaded processes serve small layers better than threads, but each takes a gigabyte."""
+    from golden.resilience.evaluator import default_device
+    from golden.resilience.pool import Processes
 
-        use_threads(threads)
+    cores = os.cpu_count() or 1
+    count = workers or (min(_WORKERS, cores) if default_device().type == "cpu" else 1)
+    return Processes(count, threads or max(1, cores // count))
 
 
 def resilience(
@@ -55,13 +71,13 @@ def resilience(
     seed: SeedOption = 1,
     bounds: BoundsOption = "faulty",
     out: Annotated[Path | None, typer.Option(help="result folder [build/<model>/resilience]")] = None,
+    workers: WorkersOption = None,
     threads: ThreadsOption = None,
 ) -> None:
     """Accuracy against bit error rate in parameter memory for every protection scheme; resumable."""
     from golden.resilience.experiments import run_resilience
-    from golden.resilience.study import Settings
+    from golden.resilience.subjects import Settings
 
-    _use_threads(threads)
     settings = Settings(
         model=model,
         schemes=names(schemes or ""),
@@ -72,7 +88,7 @@ def resilience(
         seed=seed,
         memories=names(bounds),
     )
-    run_resilience(settings, out or Path("build") / model / "resilience", _console())
+    run_resilience(settings, out or Path("build") / model / "resilience", _console(), _processes(workers, threads))
 
 
 def granularity(
@@ -85,13 +101,13 @@ def granularity(
     seed: SeedOption = 1,
     bounds: BoundsOption = "faulty",
     out: Annotated[Path | None, typer.Option(help="result folder [build/<model>/granularity]")] = None,
+    workers: WorkersOption = None,
     threads: ThreadsOption = None,
 ) -> None:
     """Accuracy against bytes of bound storage: layer, channel, 2x2-patch, neuron; words and 4-bit codes."""
     from golden.resilience.experiments import run_granularity
-    from golden.resilience.study import Settings
+    from golden.resilience.subjects import Settings
 
-    _use_threads(threads)
     settings = Settings(
         model=model,
         words=_numbers(word, int, "--word"),
@@ -101,7 +117,8 @@ def granularity(
         seed=seed,
         memories=names(bounds),
     )
-    run_granularity(settings, out or Path("build") / model / "granularity", _console(), source)
+    folder = out or Path("build") / model / "granularity"
+    run_granularity(settings, folder, _console(), _processes(workers, threads), source)
 
 
 def resilience_bench(
@@ -117,8 +134,10 @@ def resilience_bench(
 ) -> None:
     """Speed of exact evaluation under faults against plain float32 inference of the same network, in one run."""
     from golden.resilience.bench import run_bench
+    from golden.threads import use_threads
 
-    _use_threads(threads)
+    if threads is not None:
+        use_threads(threads)
     words, given = _numbers(word, int, "--word"), _numbers(rates or "", float, "--rates")
     run_bench(_console(), model, scheme, words, given, maps, images, repeats, seed)
 

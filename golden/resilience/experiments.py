@@ -10,34 +10,44 @@ from rich.console import Console
 
 from golden.artefacts import write_text
 from golden.resilience import report
+from golden.resilience.pool import HERE, Processes
 from golden.resilience.report import Summary
-from golden.resilience.study import Settings, Subject, granularity_subjects, run, scheme_subjects
+from golden.resilience.study import run
+from golden.resilience.subjects import Settings, Subject, granularity_subjects, scheme_subjects
 
 RESILIENCE, GRANULARITY = "resilience", "granularity"
 
 
-def run_resilience(settings: Settings, folder: Path, console: Console) -> list[Summary]:
+def run_resilience(settings: Settings, folder: Path, console: Console, processes: Processes = HERE) -> list[Summary]:
     """Accuracy of every scheme at every rate; tables, CSV, Parquet and chart in ``folder``."""
-    summaries = _run(settings, scheme_subjects(settings), folder, console, RESILIENCE, report.REFERENCE)
+    summaries = _run(settings, scheme_subjects(settings), folder, console, processes, RESILIENCE, report.REFERENCE)
     title = f"{settings.model}: bit errors in parameter memory"
     report.plot_accuracy(summaries, title, folder / f"{RESILIENCE}.png")
     return summaries
 
 
-def run_granularity(settings: Settings, folder: Path, console: Console, source: str = "fitact") -> list[Summary]:
+def run_granularity(
+    settings: Settings, folder: Path, console: Console, processes: Processes = HERE, source: str = "fitact"
+) -> list[Summary]:
     """Accuracy against bytes of bound storage for every granularity, form and activation."""
     subjects = granularity_subjects(settings, source)
-    summaries = _run(settings, subjects, folder, console, GRANULARITY, "neuron-clip-word")
+    summaries = _run(settings, subjects, folder, console, processes, GRANULARITY, "neuron-clip-word")
     title = f"{settings.model}: granularity of bounds (from {source})"
     report.plot_storage(summaries, title, folder / f"{GRANULARITY}.png")
     return summaries
 
 
 def _run(
-    settings: Settings, subjects: list[Subject], folder: Path, console: Console, stem: str, reference: str
+    settings: Settings,
+    subjects: list[Subject],
+    folder: Path,
+    console: Console,
+    processes: Processes,
+    stem: str,
+    reference: str,
 ) -> list[Summary]:
-    rows = run(settings, subjects, folder, console)
-    order = {(s.scheme, s.word_bits, s.memory): index for index, s in enumerate(subjects)}
+    rows = run(settings, subjects, folder, console, processes=processes)
+    order = {s.key: index for index, s in enumerate(subjects)}
     rows.sort(key=lambda row: (order[row.scheme, row.word_bits, row.memory], row.rate, row.map))
     summaries = report.summarise(rows, reference)
     report.write_tables(rows, summaries, folder, stem)

@@ -16,7 +16,7 @@ from golden.artefacts import write_bytes, write_text
 from golden.palette import COLOURS
 from golden.resilience.statistics import Interval, mean_interval, paired_interval
 from golden.resilience.store import COLUMNS, Row
-from golden.resilience.study import FAULTY, PROTECTED
+from golden.resilience.subjects import FAULTY, PROTECTED
 
 REFERENCE = "fitact"
 """The scheme that the others are compared with."""

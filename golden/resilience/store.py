@@ -8,7 +8,7 @@ import os
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import astuple, dataclass, fields
+from dataclasses import astuple, dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -46,6 +46,18 @@ class Row:
     def accuracy(self) -> float:
         """Top-1 accuracy, 0..1."""
         return self.correct / self.images
+
+    @property
+    def key(self) -> Key:
+        """What identifies a row in a study."""
+        return self.scheme, self.word_bits, self.memory, self.rate, self.map
+
+    def plus(self, other: Row) -> Row:
+        """With the results of the same network and map on further images. Raises GoldenError for another."""
+        both = replace(self, images=self.images + other.images, correct=self.correct + other.correct)
+        if replace(both, images=other.images, correct=other.correct) != other:
+            raise GoldenError(f"{self.scheme} map {self.map} was {astuple(self)}, is now {astuple(other)}")
+        return both
 
 
 Key = tuple[str, int, str, float, int]
@@ -86,21 +98,21 @@ class ResultStore:
         )
 
     def add(self, rows: Iterable[Row]) -> None:
-        """Store rows, all or none. A row whose key exists must be equal to it, else GoldenError."""
+        """Store rows, all or none. A row replaces one of fewer images; if its key exists with as many or more, both
+        must be equal, else GoldenError."""
         marks = ", ".join("?" * len(COLUMNS))
+        update = (
+            f"INSERT INTO results VALUES ({marks}) ON CONFLICT DO UPDATE "
+            "SET images = excluded.images, correct = excluded.correct WHERE excluded.images > images"
+        )
         with self._transaction():
             for row in rows:
-                self._connection.execute(f"INSERT OR IGNORE INTO results VALUES ({marks})", astuple(row))
+                self._connection.execute(update, astuple(row))
                 kept = self._connection.execute(
-                    "SELECT * FROM results WHERE (scheme, word_bits, memory, rate, map) = (?, ?, ?, ?, ?)",
-                    astuple(row)[:5],
+                    "SELECT * FROM results WHERE (scheme, word_bits, memory, rate, map) = (?, ?, ?, ?, ?)", row.key
                 ).fetchone()
                 if tuple(kept) != astuple(row):
                     raise GoldenError(f"{self.path}: {row.scheme} map {row.map} was {kept}, is now {astuple(row)}")
-
-    def keys(self) -> set[Key]:
-        """(scheme, word_bits, memory, rate, map) of every row."""
-        return set(self._connection.execute("SELECT scheme, word_bits, memory, rate, map FROM results"))
 
     def rows(self) -> list[Row]:
         """Every row, ordered by key."""

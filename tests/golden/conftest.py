@@ -1,8 +1,8 @@
-"""Common to the tests of golden: one thread, seeded inputs, a small network with every kind of layer."""
+"""Common to the tests of golden: seeded inputs, a small network with every kind of layer."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 
 import numpy as np
 import pytest
@@ -12,16 +12,6 @@ from torch import Tensor, nn
 from golden.data import Images
 from golden.folded import FoldedNetwork, fault_maps
 from golden.models import conv_block, linear_block
-from golden.threads import use_threads
-
-
-@pytest.fixture(autouse=True, scope="session")
-def one_thread() -> Iterator[None]:
-    """Tests share the machine; results do not depend on it."""
-    before = torch.get_num_threads()
-    use_threads(1)
-    yield
-    use_threads(before)
 
 
 class TinyNet(nn.Module):

@@ -18,7 +18,7 @@ from golden.resilience import report
 from golden.resilience.bench import throughput
 from golden.resilience.statistics import mean_interval
 from golden.resilience.store import Row
-from golden.resilience.study import FAULTY, PROTECTED
+from golden.resilience.subjects import FAULTY, PROTECTED
 from tests.resilience import tiny_study
 
 

@@ -22,7 +22,7 @@ from golden.quantise import quantise_images
 from golden.resilience import study
 from golden.resilience.faults import Memory, corrupt, draw
 from golden.resilience.store import DATABASE, Row, open_store
-from golden.resilience.study import FAULTY, PROTECTED, Settings
+from golden.resilience.subjects import FAULTY, PROTECTED, Settings, granularity_subjects, scheme_subjects
 from golden.schemes import SCHEMES
 from golden.zoo import load_qnetwork
 from tests.resilience import tiny_study
@@ -67,7 +67,7 @@ def test_all_schemes_see_the_same_flips(tmp_path: Path) -> None:
 def test_killed_run_resumes_to_the_same_rows(tmp_path: Path) -> None:
     whole = tiny_study.run(tmp_path / "whole")
     folder = tmp_path / "killed"
-    command = [sys.executable, "-m", "tests.resilience.tiny_study", str(folder), "700"]
+    command = [sys.executable, "-m", "tests.resilience.tiny_study", str(folder), "700", "1"]
     process = subprocess.Popen(command, cwd=ROOT)
     try:
         deadline = time.monotonic() + 200
@@ -80,6 +80,72 @@ def test_killed_run_resumes_to_the_same_rows(tmp_path: Path) -> None:
     assert 0 < kept < len(whole)
     assert tiny_study.run(folder) == whole
     assert tiny_study.run(folder) == whole  # nothing left to do
+
+
+def test_any_number_of_processes_gives_the_same_rows(tmp_path: Path) -> None:
+    assert tiny_study.run(tmp_path / "two", workers=2) == tiny_study.run(tmp_path / "one")
+
+
+def children(process: int) -> list[int]:
+    """Processes that a process started."""
+    return [int(child) for child in Path(f"/proc/{process}/task/{process}/children").read_text().split()]
+
+
+def is_worker(process: int) -> bool:
+    """Whether a process is one that evaluates."""
+    return b"spawn_main" in Path(f"/proc/{process}/cmdline").read_bytes()
+
+
+def alive(process: int) -> bool:
+    """Whether a process exists and has not ended (an orphan may remain as a zombie where nobody reaps it)."""
+    try:
+        return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+
+
+@pytest.mark.skipif(not Path("/proc/self/task").is_dir(), reason="needs Linux")
+@pytest.mark.parametrize("victim", ["worker", "main"])
+def test_killed_process_loses_nothing_and_leaves_no_others(victim: str, tmp_path: Path) -> None:
+    folder = tmp_path / "killed"
+    command = [sys.executable, "-m", "tests.resilience.tiny_study", str(folder), "1500", "2"]
+    process = subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True)
+    deadline = time.monotonic() + 200
+    while count_rows(folder) == 0 and time.monotonic() < deadline and process.poll() is None:
+        time.sleep(0.02)
+    workers = [child for child in children(process.pid) if is_worker(child)]
+    assert len(workers) == 2
+    os.kill(workers[0] if victim == "worker" else process.pid, signal.SIGKILL)
+    error = process.communicate(timeout=100)[1]
+    if victim == "worker":
+        assert process.returncode == 1
+        assert "GoldenError: a worker process died" in error
+    while any(alive(worker) for worker in workers) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    assert not any(alive(worker) for worker in workers)
+    kept = count_rows(folder)
+    whole = tiny_study.run(tmp_path / "whole")
+    assert 0 < kept < len(whole)
+    assert tiny_study.run(folder) == whole
+
+
+def test_more_images_extend_a_study(tmp_path: Path) -> None:
+    whole = tiny_study.run(tmp_path / "whole")
+    few = tiny_study.run(tmp_path / "part", replace(tiny_study.SETTINGS, images=1, maps=3))
+    assert {row.images for row in few} == {1}
+    assert tiny_study.run(tmp_path / "part", replace(tiny_study.SETTINGS, images=3, maps=2)) != whole
+    assert tiny_study.run(tmp_path / "part") == whole
+    with pytest.raises(GoldenError, match="holds results of 4 images, more than 2: say --images 4"):
+        tiny_study.run(tmp_path / "part", replace(tiny_study.SETTINGS, images=2))
+
+
+def test_refuses_other_images(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    tiny_study.run(tmp_path, replace(tiny_study.SETTINGS, images=2, maps=1))
+    images, source = tiny_study.pictures()
+    images.images[0] ^= 1
+    monkeypatch.setattr(tiny_study, "pictures", lambda: (images, source))
+    with pytest.raises(GoldenError, match="another first 2 images"):
+        tiny_study.run(tmp_path)
 
 
 def test_more_maps_and_rates_extend_a_study(tmp_path: Path) -> None:
@@ -112,11 +178,17 @@ def test_a_row_never_changes(tmp_path: Path) -> None:
         store.add([row])
         with pytest.raises(GoldenError, match="was"):
             store.add([replace(row, map=1), replace(row, correct=6)])
+        with pytest.raises(GoldenError, match="was"):
+            store.add([replace(row, images=9)])
         assert store.rows() == [row]  # all or none
+        store.add([row.plus(replace(row, images=3, correct=1))])
+        assert store.rows() == [replace(row, images=13, correct=6)]
+        with pytest.raises(GoldenError, match="was"):
+            row.plus(replace(row, weight_flips=2))
 
 
 def test_schemes_come_from_the_registry() -> None:
-    subjects = study.scheme_subjects(Settings("alexnet", words=(8, 32), memories=(FAULTY, PROTECTED)))
+    subjects = scheme_subjects(Settings("alexnet", words=(8, 32), memories=(FAULTY, PROTECTED)))
     assert {subject.scheme for subject in subjects} == set(SCHEMES)
     memories = [s.memory for s in subjects if s.scheme == "unprotected" and s.word_bits == 8]
     assert memories == [FAULTY]
@@ -124,7 +196,7 @@ def test_schemes_come_from_the_registry() -> None:
 
 
 def test_granularity_subjects_of_alexnet() -> None:
-    subjects = study.granularity_subjects(Settings("alexnet"))
+    subjects = granularity_subjects(Settings("alexnet"))
     assert len(subjects) == 16
     sizes = {}
     for subject in subjects:
@@ -140,7 +212,7 @@ def test_granularity_subjects_of_alexnet() -> None:
         "neuron-saturate-code4": neurons * 4,
     }
     with pytest.raises(GoldenError, match="no neuron bounds"):
-        study.granularity_subjects(Settings("alexnet"), "ranger")
+        granularity_subjects(Settings("alexnet"), "ranger")
 
 
 def test_sample_images_stand_in_with_a_note(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

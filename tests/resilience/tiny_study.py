@@ -1,20 +1,22 @@
-"""A study of small random networks, also run as a process that a test kills: folder, milliseconds."""
+"""A study of small random networks, also run as a process that a test kills: folder, milliseconds, workers."""
 
 from __future__ import annotations
 
 import sys
 import time
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 from rich.console import Console
 
 from golden.data import Images
-from golden.qnetwork import QNetwork
+from golden.qnetwork import Activation, QNetwork
+from golden.quantise import quantise_images
 from golden.resilience import study
-from golden.resilience.bounds import StoredBounds
+from golden.resilience.pool import Processes
 from golden.resilience.store import Row
-from golden.resilience.study import FAULTY, PROTECTED, Settings, Subject
+from golden.resilience.subjects import FAULTY, PROTECTED, Settings, Subject
 from tests.resilience.networks import network
 
 SETTINGS = Settings("random", rates=(1e-4, 1e-3), maps=6, images=4, memories=(FAULTY, PROTECTED))
@@ -26,30 +28,33 @@ def pictures() -> tuple[Images, str]:
     return Images(rng.integers(0, 256, (4, 32, 32, 3), dtype=np.uint8), np.arange(4, dtype=np.int64)), "noise"
 
 
+def load(seed: int, activation: Activation, pause: float) -> tuple[QNetwork, None]:
+    """A random network, after a while."""
+    time.sleep(pause)
+    return network(seed, 32, activation), None
+
+
+def corner(qnet: QNetwork, images: np.ndarray) -> np.ndarray:
+    """The networks take 8x8 pixels of a picture."""
+    return quantise_images(qnet, images)[:, :, :8, :8]
+
+
 def subjects(seed: int = 1, pause: float = 0.0) -> list[Subject]:
-    """Two networks that take the corner of a picture; ``pause`` seconds before each is loaded."""
-
-    def load(activation: str) -> tuple[QNetwork, dict[str, StoredBounds] | None]:
-        time.sleep(pause)
-        return network(seed, 32, activation), None  # type: ignore[arg-type]
-
+    """Two networks, each with bounds in both kinds of memory; ``pause`` seconds before each is loaded."""
+    kinds: tuple[tuple[str, Activation], ...] = (("ranger", "saturate"), ("fitact", "clip"))
     return [
-        Subject(name, 32, memory, lambda activation=activation: load(activation))  # type: ignore[misc]
-        for name, activation in (("ranger", "saturate"), ("fitact", "clip"))
+        Subject(name, 32, memory, partial(load, seed, activation, pause), corner)
+        for name, activation in kinds
         for memory in SETTINGS.memories
     ]
 
 
-def run(folder: Path, settings: Settings = SETTINGS, seed: int = 1, pause: float = 0.0) -> list[Row]:
-    """The study in ``folder``."""
-    quiet = Console(quiet=True)
-    original = study.quantise_images
-    study.quantise_images = lambda qnet, images: original(qnet, images)[:, :, :8, :8]
-    try:
-        return study.run(settings, subjects(seed, pause), folder, quiet, pictures())
-    finally:
-        study.quantise_images = original
+def run(folder: Path, settings: Settings = SETTINGS, seed: int = 1, pause: float = 0.0, workers: int = 1) -> list[Row]:
+    """The study in ``folder``, on the first ``settings.images`` pictures."""
+    images, source = pictures()
+    chosen = (images.part(0, settings.images), source)
+    return study.run(settings, subjects(seed, pause), folder, Console(quiet=True), chosen, Processes(workers))
 
 
 if __name__ == "__main__":
-    run(Path(sys.argv[1]), pause=int(sys.argv[2]) / 1000)
+    run(Path(sys.argv[1]), pause=int(sys.argv[2]) / 1000, workers=int(sys.argv[3]))

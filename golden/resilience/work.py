@@ -1,0 +1,114 @@
+"""The work of an experiment in pieces that any process can do."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from functools import partial
+
+import numpy as np
+
+from golden.data import Images
+from golden.qnetwork import QNetwork
+from golden.resilience.bounds import StoredBounds
+from golden.resilience.evaluator import Evaluator
+from golden.resilience.faults import Memory, bound_segments, corrupt, draw, stored_bounds
+from golden.resilience.store import Row
+from golden.resilience.subjects import FAULTY, Subject
+
+Tick = Callable[[float], object]
+"""Called with the number of image evaluations just done."""
+
+Job = tuple[float, int]
+"""Bit error rate and number of a fault map; rate 0 and map 0 for the fault-free network."""
+
+CLEAN: Job = (0.0, 0)
+
+
+@dataclass(frozen=True)
+class Group:
+    """Jobs of one network that share its fault-free run, on the images from ``first`` on."""
+
+    subject: Subject
+    jobs: tuple[Job, ...]
+    first: int
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """Rows of a group's jobs (for its images only), the network's fingerprint, and what the evaluation took."""
+
+    group: Group
+    rows: list[Row]
+    network: str
+    seconds: float
+
+
+class Worker:
+    """Evaluates groups; keeps the network that it evaluated last. ``seed`` is that of the fault maps."""
+
+    def __init__(self, seed: int, images: Images) -> None:
+        self._seed = seed
+        self._images = images
+        self._subject: Subject | None = None
+
+    def __call__(self, group: Group, tick: Tick) -> Outcome:
+        """Do the work of ``group``. Raises GoldenError if its network can't be loaded."""
+        if self._subject is None or group.subject.key != self._subject.key:
+            self._take(group.subject)
+        faulty = [job for job in group.jobs if job != CLEAN]
+        memory = Memory(bounds=group.subject.memory == FAULTY)
+        maps = [draw(self._qnet, rate, self._seed, index, memory, self._stored) for rate, index in faulty]
+        # one corrupted network at a time: only its changes are kept
+        patches = [self._evaluator.patch(corrupt(self._qnet, faults, self._stored)) for faults in maps]
+        labels = self._images.labels[group.first :]
+        # the fault-free run counts only where it is wanted
+        share = len(group.jobs) / (1 + len(maps))
+        start = time.monotonic()
+        correct = self._evaluator.correct(self._words[group.first :], labels, patches, partial(_scaled, tick, share))
+        seconds = time.monotonic() - start
+        clean = replace(self._row, images=len(labels), correct=int(correct[0]))
+        rows = [clean] if CLEAN in group.jobs else []
+        for faults, hits in zip(maps, correct[1:], strict=True):
+            row = replace(
+                clean,
+                rate=faults.rate,
+                map=faults.index,
+                correct=int(hits),
+                weight_flips=faults.count("weight"),
+                bias_flips=faults.count("bias", "shift"),
+                bound_flips=faults.count("bound"),
+            )
+            rows.append(row)
+        return Outcome(group, rows, self._network, seconds)
+
+    def _take(self, subject: Subject) -> None:
+        self._subject = None
+        self._qnet, self._stored = subject.load()
+        self._network = fingerprint(self._qnet, self._stored)
+        self._evaluator, self._words = Evaluator(self._qnet), subject.words(self._qnet, self._images.images)
+        bounds = stored_bounds(self._qnet) if self._stored is None else self._stored
+        size = -(-sum(s.size for s in bound_segments(bounds)) // 8)
+        self._row = Row(*subject.key, *CLEAN, 0, 0, 0, 0, 0, size)
+        self._subject = subject
+
+
+def _scaled(tick: Tick, share: float, count: int) -> None:
+    tick(count * share)
+
+
+def fingerprint(qnet: QNetwork, stored: Mapping[str, StoredBounds] | None) -> str:
+    """Short hash of everything that decides a network's results."""
+    digest = hashlib.sha256(f"{qnet.word_bits} {qnet.acc_bits} {qnet.input_frac}".encode())
+    for layer in qnet.layers:
+        shape = (layer.kind, layer.kernel, layer.stride, layer.padding, layer.activation, layer.source)
+        digest.update(
+            repr((layer.name, shape, layer.residual and (layer.residual.source, layer.residual.lshift))).encode()
+        )
+        for array in (layer.weight, layer.bias, layer.shift, layer.bound):
+            digest.update(b"-" if array is None else np.ascontiguousarray(array).tobytes())
+    for name, bounds in (stored or {}).items():
+        digest.update(f"{name} {bounds.bits} {bounds.base}".encode() + bounds.raw.tobytes())
+    return digest.hexdigest()[:16]
