@@ -46,12 +46,13 @@ post-train: $(READY)  ## learn the bounds of SCHEME for MODEL anew from the stor
 
 resilience: $(READY)  ## accuracy against bit error rate in parameter memory, every scheme (needs CIFAR-10)
 	@$(FITACT) resilience $(MODEL) $(call option,WORD,word) $(call option,MAPS,maps) $(call option,IMAGES,images) \
-	  $(call option,RATES,rates) $(call option,SEED,seed) $(call option,OUT,out)
+	  $(call option,RATES,rates) $(call option,SEED,seed) $(call option,WORKERS,workers) $(call option,OUT,out)
 
 campaign: $(READY)  ## thousands of RTL-exact upsets through the native engine; stop at any time, repeat to continue
 	@$(FITACT) campaign run $(MODEL) $(MACHINE) $(call option,FAULTS,faults) $(call option,IMAGES,images) \
 	  $(call option,SEED,seed) $(call option,SHAPE,shape) $(call option,MARGIN,margin) \
-	  $(call option,CONFIDENCE,confidence) $(call option,SCHEDULER,scheduler) $(call option,OUT,out)
+	  $(call option,CONFIDENCE,confidence) $(call option,WORKERS,workers) $(call option,SCHEDULER,scheduler) \
+	  $(call option,OUT,out)
 
 validate: $(READY)  ## the same upsets through the engine and as plain RTL runs, every result equal (AlexNet: 2000)
 	@$(FITACT) campaign validate $(MODEL) $(MACHINE) $(call option,INJECTIONS,injections) $(call option,SEED,seed) \
