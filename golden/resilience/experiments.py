@@ -9,7 +9,7 @@ from pathlib import Path
 from rich.console import Console
 
 from golden.artefacts import write_text
-from golden.resilience import report
+from golden.resilience import page, report
 from golden.resilience.pool import HERE, Processes
 from golden.resilience.report import Summary
 from golden.resilience.study import run
@@ -31,7 +31,9 @@ def run_granularity(
 ) -> list[Summary]:
     """Accuracy against bytes of bound storage for every granularity, form and activation."""
     subjects = granularity_subjects(settings, source)
-    summaries = _run(settings, subjects, folder, console, processes, GRANULARITY, "neuron-clip-word")
+    summaries = _run(
+        settings, subjects, folder, console, processes, GRANULARITY, "neuron-clip-word", f" --source {source}"
+    )
     title = f"{settings.model}: granularity of bounds (from {source})"
     report.plot_storage(summaries, title, folder / f"{GRANULARITY}.png")
     return summaries
@@ -45,6 +47,7 @@ def _run(
     processes: Processes,
     stem: str,
     reference: str,
+    extra: str = "",
 ) -> list[Summary]:
     rows = run(settings, subjects, folder, console, processes=processes)
     order = {s.key: index for index, s in enumerate(subjects)}
@@ -53,6 +56,8 @@ def _run(
     report.write_tables(rows, summaries, folder, stem)
     write_text(folder / f"{stem}.json", json.dumps(asdict(settings), indent=1) + "\n")
     report.print_summaries(console, summaries, reference)
-    report.print_costs(console, report.bounds_cost(rows))
-    console.print(f"results in {folder}: {stem}.png, and {stem}.csv, {stem}_maps.csv (also as .parquet)")
+    costs = report.bounds_cost(rows)
+    report.print_costs(console, costs)
+    page.write_page(settings, summaries, costs, reference, folder / f"{stem}.md", extra)
+    console.print(f"results in {folder}: {stem}.md, {stem}.png, and {stem}.csv, {stem}_maps.csv (also as .parquet)")
     return summaries

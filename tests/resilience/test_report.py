@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,11 +15,11 @@ from typer.testing import CliRunner
 
 from fitact_hw.cli import resilience_commands
 from golden.errors import GoldenError
-from golden.resilience import report
+from golden.resilience import page, report
 from golden.resilience.bench import throughput
 from golden.resilience.statistics import mean_interval
 from golden.resilience.store import Row
-from golden.resilience.subjects import FAULTY, PROTECTED
+from golden.resilience.subjects import FAULTY, PROTECTED, Settings
 from tests.resilience import tiny_study
 
 
@@ -89,6 +90,24 @@ def test_charts_and_tables_show_every_scheme(tmp_path: Path) -> None:
         assert part in text
 
 
+def test_page_says_how_to_repeat_it_and_who_wins(tmp_path: Path) -> None:
+    accuracies = {("fitact", 1e-6): (80, 70, 90), ("fitact", 3e-5): (30, 40, 50)}
+    accuracies |= {("ranger", 1e-6): (60, 50, 70), ("ranger", 3e-5): (40, 30, 50)}
+    rows = [row(*key, index, correct) for key, values in accuracies.items() for index, correct in enumerate(values)]
+    rows += [row("fitact", 0.0, 0, 91), row("ranger", 0.0, 0, 90)]
+    settings = Settings("vgg16", schemes=("ranger", "fitact"), rates=(1e-6, 3e-5), maps=3)
+    path = tmp_path / "resilience.md"
+    page.write_page(settings, report.summarise(rows), [], "fitact", path)
+    text = path.read_text()
+    assert "`fitact resilience vgg16 --schemes ranger,fitact --rates 1e-06,3e-05 --maps 3 --seed 1`" in text
+    assert "| bit error rate | none | 1e-6 | 3e-5 |" in text
+    assert "| FitAct | 91.0 | 80.0 (" in text
+    assert "* FitAct against Ranger: better at 1e-6 by 20.0; no difference shown at 3e-5." in text
+    other = {"ranger": "fitact", "fitact": "ranger"}
+    page.write_page(settings, report.summarise([replace(x, scheme=other[x.scheme]) for x in rows]), [], "fitact", path)
+    assert "* FitAct against Ranger: worse at 1e-6 by 20.0; no difference" in path.read_text()
+
+
 def test_results_of_a_real_study_can_be_summarised(tmp_path: Path) -> None:
     rows = tiny_study.run(tmp_path)
     summaries = report.summarise(rows)
@@ -116,6 +135,7 @@ def test_commands_run_alexnet_on_the_sample_images(
     assert outcome.exit_code == 0, outcome.output
     folder = tmp_path / "build" / "alexnet" / command
     assert len(report.read_csv(folder / f"{command}.csv")) == (8 if command == "resilience" else 32)
+    assert f"fitact {command} alexnet" in (folder / f"{command}.md").read_text()
     assert (folder / f"{command}.png").stat().st_size > 10_000
     assert "20 sample images are used instead" in outcome.output
 
