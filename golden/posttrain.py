@@ -11,6 +11,7 @@ import copy
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -24,6 +25,8 @@ from golden.bounds import subset
 from golden.data import Images
 from golden.errors import GoldenError
 from golden.evaluate import accuracy, batches
+from golden.precision import mixed_precision
+from golden.stages import load_stages, save_stages
 
 _ACTIVATIONS_PER_BATCH = 150_000_000
 """Limits the memory of one step: some 20 bytes are kept for each neuron and image."""
@@ -93,13 +96,16 @@ def post_train(
     validation: Images,
     options: PostTraining,
     stages: Sequence[Sequence[str]] = (),
+    checkpoint: Path | None = None,
 ) -> tuple[dict[str, Tensor], dict[str, Any]]:
     """Learned bounds float32, in the shapes of ``start``, by activation name; and a record of options and history.
 
     ``model`` has ordinary ReLUs and is not changed. ``start``: profiled maximum, () of a layer or (*neurons).
-    ``stages``: activations that are learned together, one group after the other (default: all in one). The
-    bounds returned are the last that met the constraint (the start itself if none did). Raises GoldenError
-    if a bound is missing or a stage names an unknown activation.
+    ``stages``: activations that are learned together, one group after the other (default: all in one).
+    ``checkpoint``: file that keeps what is learned after each stage, and from which a stopped run goes on (one for
+    each model, start, images and options); removed at the end. The bounds returned are the last that met the
+    constraint (the start itself if none did). Raises GoldenError if a bound is missing or a stage names an
+    unknown activation.
     """
     names = activation_names(model)
     stages = stages or [names]
@@ -107,17 +113,24 @@ def post_train(
         raise GoldenError("post-training needs a starting bound for every activation, and stages of activations")
     began = time.monotonic()
     learner = _Learner(model, start, training, validation, options)
-    history: list[dict[str, Any]] = []
+    scales = {name: module.scale for name, module in learner.modules.items()}
+    done, history, before = (0, [], 0.0) if checkpoint is None else load_stages(checkpoint, scales)
     quiet = len(stages) == 1
     for number, stage in enumerate(
         track(stages, description="post-training, stages", console=Console(stderr=True), disable=quiet)
     ):
+        if number < done:
+            continue
         allowed = options.delta * (number + 1) / len(stages)  # the first stages must not use it all up
         history += learner.learn(stage, number, learner.clean - allowed, show=quiet)
+        if checkpoint is not None:
+            save_stages(checkpoint, scales, number + 1, history, before + time.monotonic() - began)
     limit = round(learner.clean - options.delta, 4)
     record = {**asdict(options), "optimiser": "Adam on bound / start", "clean_limit": limit}
-    facts = {"batch": learner.batch, "stages": len(stages), "seconds": round(time.monotonic() - began)}
+    facts = {"batch": learner.batch, "stages": len(stages), "seconds": round(before + time.monotonic() - began)}
     smooth = accuracy(learner.smooth, learner.validation)
+    if checkpoint is not None:
+        checkpoint.unlink(missing_ok=True)
     return learner.bounds(), {**record, **facts, "smooth_accuracy": round(smooth, 4), "history": history}
 
 
@@ -185,7 +198,7 @@ class _Learner:
     def _step(self, stage: Sequence[str], optimiser: torch.optim.Optimizer, pixels: Tensor, truth: Tensor) -> float:
         """One update; returns the loss without the bounds' part."""
         options = self.options
-        with torch.autocast(pixels.device.type, torch.bfloat16):
+        with mixed_precision(pixels.device):
             logits = self.smooth(pixels).float()
             with torch.no_grad():
                 teacher = self.frozen(pixels).float() if options.distil else None

@@ -54,7 +54,8 @@ OPTIONS: dict[str, SearchOptions] = {
     "vgg16": SearchOptions(clipact=ClipActSearch(images=300), proact=_PROACT_FAST, fitact=DEFAULTS.fitact),
     "resnet50": SearchOptions(
         clipact=ClipActSearch(maps=1, images=100),
-        proact=replace(_PROACT_FAST, images=400, validation=500),
+        # small batches: a bound needs some 20 steps to find its place
+        proact=replace(_PROACT_FAST, images=200, batch=10, validation=500),
         fitact=PostTraining(epochs=1, images=6_000, validation=1_000),
     ),
 }
@@ -83,8 +84,18 @@ class Profiled:
         self.name, self.folder, self.training = model, folder, training
         self.learnable = training.part(0, len(training) - held_out)
         self.validation = training.part(len(training) - held_out)
-        digest = hashlib.sha256(f"{model} {facts['sha256']}".encode() + training.images.tobytes()).hexdigest()
-        self._cache = None if cache is None else cache / f"{model}-{digest[:16]}.npz"
+        self._digest = hashlib.sha256(f"{model} {facts['sha256']}".encode() + training.images.tobytes()).hexdigest()[
+            :16
+        ]
+        self._folder = cache
+        self._cache = None if cache is None else cache / f"{model}-{self._digest}.npz"
+
+    def checkpoint(self, scheme: str, options: PostTraining) -> Path | None:
+        """Where a post-training in stages keeps what it has learned, for just these options."""
+        if self._folder is None:
+            return None
+        digest = hashlib.sha256(f"{self._digest} {options}".encode()).hexdigest()[:16]
+        return self._folder / f"{self.name}-{scheme}-{digest}.npz"
 
     def network(self) -> nn.Module:
         """A fresh copy with ordinary ReLUs."""
@@ -148,7 +159,7 @@ def _proact(profiled: Profiled, options: SearchOptions) -> tuple[Bounds, Record]
     names = list(profiled.maxima)
     start = {**profiled.layer_maxima, names[-1]: profiled.maxima[names[-1]]}
     stages = [[name] for name in reversed(names)]
-    return _post_train(profiled, start, options.proact, stages)
+    return _post_train(profiled, start, options.proact, stages, profiled.checkpoint("proact", options.proact))
 
 
 def _fitact(profiled: Profiled, options: SearchOptions) -> tuple[Bounds, Record]:
@@ -156,9 +167,14 @@ def _fitact(profiled: Profiled, options: SearchOptions) -> tuple[Bounds, Record]
 
 
 def _post_train(
-    profiled: Profiled, start: dict[str, Tensor], options: PostTraining, stages: list[list[str]]
+    profiled: Profiled,
+    start: dict[str, Tensor],
+    options: PostTraining,
+    stages: list[list[str]],
+    checkpoint: Path | None = None,
 ) -> tuple[Bounds, Record]:
-    return post_train(profiled.network(), start, profiled.learnable, profiled.validation, options, stages)
+    images = (profiled.learnable, profiled.validation)
+    return post_train(profiled.network(), start, *images, options, stages, checkpoint)
 
 
 SEARCHES: dict[str, Callable[[Profiled, SearchOptions], tuple[Bounds, Record]]] = {

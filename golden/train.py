@@ -30,6 +30,7 @@ from golden.errors import GoldenError, WeightsError
 from golden.evaluate import accuracy
 from golden.models import CifarNetwork, build_model
 from golden.optim import Muon, split_parameters
+from golden.precision import mixed_precision
 from golden.threads import use_threads
 
 CHECKPOINT = "checkpoint.pt"
@@ -261,7 +262,7 @@ def _step(
 ) -> np.ndarray:
     """One update; returns (summed loss, hits, images) of this process's part of the batch."""
     pixels = resize(normalise(pixels), side).contiguous(memory_format=torch.channels_last)
-    with torch.autocast(pixels.device.type, torch.bfloat16):
+    with mixed_precision(pixels.device):
         logits = forward(model, pixels).float()
     loss = F.cross_entropy(logits, truth, label_smoothing=recipe.label_smoothing)
     for optimiser in optimisers:

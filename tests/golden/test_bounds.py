@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import copy
 from dataclasses import replace
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from torch import nn
 
+from golden import posttrain
 from golden.activations import (
     BoundedReLU,
     Mode,
@@ -26,6 +29,7 @@ from golden.folded import FoldedNetwork, draw_flips, flip_bits
 from golden.lowering import lower
 from golden.models import conv_block
 from golden.posttrain import PostTraining, distillation, post_train
+from golden.precision import mixed_precision
 from golden.schemes import SCHEMES, find_scheme
 from tests.golden.conftest import accuracy_under_faults, random_images
 
@@ -272,6 +276,41 @@ def test_stages_are_learned_one_after_the_other(trained: SmallNet) -> None:
     assert [row["stage"] for row in record["history"]] == [0, 1]
     with pytest.raises(GoldenError, match="stages of activations"):
         post_train(trained, start, training, validation, options, [["elsewhere"]])
+
+
+def test_stopped_stages_go_on_from_the_checkpoint(
+    trained: SmallNet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    training, validation = random_images(100, 8), random_images(100, 9)
+    start = layer_bounds(profile(trained, training))
+    options = PostTraining(delta=1.0, lr=0.02, epochs=1, images=50, batch=50, checks=1)
+    stages, path = [["classifier.1"], ["features.2"]], tmp_path / "stages.npz"
+    whole, record = post_train(trained, start, training, validation, options, stages)
+    learn, learned = posttrain._Learner.learn, []
+
+    def stopping(self: Any, stage: list[str], number: int, *rest: Any, **named: Any) -> Any:
+        learned.append(number)
+        if learned == [0, 1]:
+            raise KeyboardInterrupt
+        return learn(self, stage, number, *rest, **named)
+
+    monkeypatch.setattr(posttrain._Learner, "learn", stopping)
+    path.write_bytes(b"damaged")  # as good as none
+    with pytest.raises(KeyboardInterrupt):
+        post_train(trained, start, training, validation, options, stages, path)
+    again, resumed = post_train(trained, start, training, validation, options, stages, path)
+    assert learned == [0, 1, 1]
+    assert resumed["history"] == record["history"]
+    assert all(torch.equal(again[name], whole[name]) for name in whole)
+    assert not path.exists()
+
+
+def test_bfloat16_only_where_the_cpu_is_fast_at_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    a = torch.ones(4, 4)
+    for fast, expected in ((True, torch.bfloat16), (False, torch.float32)):
+        monkeypatch.setattr(torch.cpu, "get_capabilities", lambda fast=fast: {"avx512_bf16": fast})
+        with mixed_precision(a.device):
+            assert (a @ a).dtype == expected
 
 
 def test_distillation_is_zero_for_the_teacher_itself() -> None:
