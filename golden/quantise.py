@@ -52,6 +52,11 @@ class BinaryPoints:
             raise WeightsError(f"binary points are incomplete ({error!r})") from error
 
 
+def word_name(word_bits: int) -> str:
+    """What reports call words of a width: int8, int16, Q15.16."""
+    return "Q15.16" if word_bits == 32 else f"int{word_bits}"
+
+
 def check_word(word_bits: int) -> None:
     """Raise GoldenError unless the word is 8, 16 or 32 bits."""
     if word_bits not in ACC_BITS:

@@ -8,6 +8,7 @@ from typing import Any
 
 from fitact_hw.campaign.plan import CampaignOptions
 from fitact_hw.campaign.store import CampaignError, Row, Store, store_path
+from golden.quantise import word_name
 
 
 @dataclass(frozen=True)
@@ -29,7 +30,7 @@ class Campaign:
     def title(self) -> str:
         """Network, machine and kind of upset."""
         config = self.options.config
-        words = "Q15.16" if config.word_bits == 32 else f"int{config.word_bits}"
+        words = word_name(config.word_bits)
         return f"{self.options.model}, {config.rows}x{config.cols}, {words}, {self.options.shape.value} upsets"
 
 

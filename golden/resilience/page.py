@@ -6,7 +6,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from pathlib import Path
 
+import numpy as np
+
 from golden.artefacts import write_text
+from golden.quantise import word_name
 from golden.resilience.report import BoundsCost, Summary
 from golden.resilience.subjects import Settings
 from golden.schemes import SCHEMES
@@ -62,7 +65,7 @@ def write_page(
     ]
     for word_bits in sorted({summary.word_bits for summary in summaries}, reverse=True):
         part = [summary for summary in summaries if summary.word_bits == word_bits]
-        lines += ["", f"## {'Q15.16' if word_bits == 32 else f'int{word_bits}'}", "", "Top-1 accuracy in %:", ""]
+        lines += ["", f"## {word_name(word_bits)}", "", "Top-1 accuracy in %:", ""]
         cells = {(s.label, s.rate): accuracy_cell(s) for s in part}
         lines += _table(cells)
         gains = {(s.label, s.rate): _signed(s.difference, s.difference_low, s.difference_high) for s in part}
@@ -101,7 +104,7 @@ def _name(label: str) -> str:
 
 
 def _rate(rate: float) -> str:
-    return "none" if rate == 0 else f"{rate:.0e}".replace("e-0", "e-")
+    return "none" if rate == 0 else np.format_float_scientific(rate, trim="-", exp_digits=1)
 
 
 def _table(cells: Mapping[tuple[str, float], str]) -> list[str]:

@@ -65,12 +65,13 @@ class Plan:
 
 
 def run_groups(
-    plan: Plan, processes: Processes, seed: int, images: Images, tick: Tick
+    groups: Sequence[Group], processes: Processes, seed: int, images: Images, tick: Tick
 ) -> Generator[Outcome, None, None]:
     """Outcomes as they come. Close the iterator to stop early.
 
     Raises GoldenError if a network can't be loaded or a worker process dies.
     """
+    plan = Plan(groups, processes.count)
     if processes.threads is not None and processes.count == 1:
         use_threads(processes.threads)
     if processes.count > 1:

@@ -14,6 +14,7 @@ from rich.table import Table
 
 from golden.artefacts import write_bytes, write_text
 from golden.palette import COLOURS
+from golden.quantise import word_name
 from golden.resilience.statistics import Interval, mean_interval, paired_interval
 from golden.resilience.store import COLUMNS, Row
 from golden.resilience.subjects import FAULTY, PROTECTED
@@ -209,7 +210,7 @@ def plot_accuracy(summaries: Sequence[Summary], title: str, path: Path) -> None:
         if clean:
             axis.axhline(max(clean), color="#999999", linewidth=0.8, linestyle=":", label="no fault (best)")
         axis.set_xscale("log")
-        axis.set_title(f"{'Q15.16' if word_bits == 32 else f'int{word_bits}'}")
+        axis.set_title(word_name(word_bits))
         axis.set_xlabel("bit error rate in parameter memory")
         # below the panel: inside it would cover the curves
         axis.legend(fontsize=8, loc="upper center", bbox_to_anchor=(0.5, -0.16), ncol=3, frameon=False)
@@ -240,7 +241,7 @@ def plot_storage(summaries: Sequence[Summary], title: str, path: Path) -> None:
                 label=f"{granularity} {above} {'words' if form == 'word' else '4-bit codes'}",
             )
         axis.set_xscale("log")
-        axis.set_title(f"{'Q15.16' if negative == -32 else f'int{-negative}'}, BER {rate:g}")
+        axis.set_title(f"{word_name(-negative)}, BER {rate:g}")
         axis.set_xlabel("bytes of bound storage")
     axes[-1].legend(fontsize=6, loc="center left", bbox_to_anchor=(1.0, 0.5))
     _finish(figure, axes, title, path)

@@ -20,7 +20,7 @@ from rich.progress import (
 
 from golden.data import Images, find_packs, load_images, sample_images
 from golden.errors import GoldenError
-from golden.resilience.pool import HERE, Plan, Processes, run_groups
+from golden.resilience.pool import HERE, Processes, run_groups
 from golden.resilience.store import Key, ResultStore, Row, open_store
 from golden.resilience.subjects import Settings, Subject
 from golden.resilience.work import CLEAN, Group, Job
@@ -67,7 +67,7 @@ def run(
             total = sum(len(group.jobs) * (len(chosen) - group.first) for group in groups)
             task = progress.add_task("fault maps", total=total)
             tick = partial(progress.advance, task)
-            with closing(run_groups(Plan(groups, processes.count), processes, settings.seed, chosen, tick)) as outcomes:
+            with closing(run_groups(groups, processes, settings.seed, chosen, tick)) as outcomes:
                 for outcome in outcomes:
                     subject = outcome.group.subject
                     progress.update(task, description=f"{settings.model} {subject.name}")

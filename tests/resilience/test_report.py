@@ -108,6 +108,12 @@ def test_page_says_how_to_repeat_it_and_who_wins(tmp_path: Path) -> None:
     assert "* FitAct against Ranger: worse at 1e-6 by 20.0; no difference" in path.read_text()
 
 
+def test_page_tells_close_rates_apart(tmp_path: Path) -> None:
+    rows = [row("fitact", 1.5e-6, 0, 70), row("fitact", 2e-6, 0, 60), row("fitact", 1e-4, 0, 50)]
+    page.write_page(Settings("vgg16"), report.summarise(rows), [], "fitact", tmp_path / "resilience.md")
+    assert "| bit error rate | 1.5e-6 | 2e-6 | 1e-4 |" in (tmp_path / "resilience.md").read_text()
+
+
 def test_results_of_a_real_study_can_be_summarised(tmp_path: Path) -> None:
     rows = tiny_study.run(tmp_path)
     summaries = report.summarise(rows)
