@@ -11,14 +11,13 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from rich.console import Console
-from rich.progress import track
 from torch import Tensor, nn
 
 from golden.activations import Recorder
 from golden.data import Images
 from golden.errors import GoldenError
 from golden.evaluate import BATCH, batches
+from golden.progress import track
 
 
 @torch.no_grad()
@@ -41,7 +40,7 @@ def profile(model: nn.Module, data: Images, batch: int = BATCH) -> dict[str, Ten
     model.eval()
     with Recorder(model, visit):
         total = -(-len(data) // batch)
-        for pixels, _ in track(batches(data, batch), "profile", total, console=Console(stderr=True)):
+        for pixels, _ in track(batches(data, batch), "profile", total):
             model(pixels)
     return {name: value.contiguous() for name, value in maxima.items()}
 

@@ -7,13 +7,13 @@ the layer is then final, and its activations under each fault map are computed o
 
 from __future__ import annotations
 
+import time
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from rich.console import Console
-from rich.progress import track
 from torch import Tensor, nn
 
 from golden.activations import activation_names, apply_bounds
@@ -21,7 +21,9 @@ from golden.data import Images
 from golden.evaluate import batches
 from golden.folded import FoldedNetwork, Parameters, fault_maps
 from golden.lowering import lower
+from golden.progress import track
 from golden.qnetwork import INPUT
+from golden.stages import load_stages, save_stages
 
 
 @dataclass(frozen=True)
@@ -39,37 +41,69 @@ class ClipActSearch:
 
 
 def search(
-    model: nn.Module, layer_maxima: dict[str, Tensor], data: Images, options: ClipActSearch
+    model: nn.Module,
+    layer_maxima: dict[str, Tensor],
+    data: Images,
+    options: ClipActSearch,
+    checkpoint: Path | None = None,
 ) -> tuple[dict[str, Tensor], dict[str, Any]]:
     """Thresholds float32 () by activation name, and a record of the search.
 
     ``model`` is unbounded and becomes bounded. ``data``: training images (a few hundred are enough).
+    ``checkpoint``: keeps the thresholds of finished layers; a stopped search goes on there.
     """
+    began = time.monotonic()
     names = activation_names(model)
     apply_bounds(model, layer_maxima, "clip")
     network = FoldedNetwork(lower(model))
     layer_of = dict(zip(names, network.bounds, strict=True))
+    bounds = {name: layer_maxima[name].float().clone() for name in names}
+    done, areas, before = (0, [], 0.0) if checkpoint is None else load_stages(checkpoint, bounds)
+    for name in names[:done]:
+        network.bounds[layer_of[name]] = bounds[name]
     runs = _Runs(network, data, options)
-    best = start = runs.area()
-    for name in track(names, description="Clip-Act", console=Console(stderr=True)):
-        layer, top = layer_of[name], float(layer_maxima[name])
-        runs.advance_to(layer)
-        threshold, low, high = top, 0.0, top
-        for _ in range(options.iterations):
-            step = (high - low) / options.points
-            for candidate in np.linspace(low + step, high, options.points):
-                if np.isclose(candidate, threshold):
-                    continue
-                network.bounds[layer] = torch.tensor(candidate, dtype=torch.float32)
-                value = runs.area()
-                if value > best:
-                    best, threshold = value, float(candidate)
-            low, high = max(0.0, threshold - step), min(top, threshold + step)
-        network.bounds[layer] = torch.tensor(threshold, dtype=torch.float32)
-    bounds = {name: network.bounds[layer_of[name]] for name in names}
-    record = {**asdict(options), "images": len(data), "area_at_maxima": start, "area": best}
-    record["of_maximum"] = {name: round(float(bounds[name] / layer_maxima[name]), 4) for name in names}
+    areas = areas or [{"layer": None, "area": runs.area()}]
+    for number, name in enumerate(track(names[done:], "Clip-Act, layers", len(names), done), done + 1):
+        runs.advance_to(layer_of[name])
+        bounds[name], area = _search_layer(
+            runs, network, layer_of[name], float(layer_maxima[name]), areas[-1]["area"], options
+        )
+        areas.append({"layer": name, "area": area})
+        if checkpoint is not None:
+            save_stages(checkpoint, bounds, number, areas, before + time.monotonic() - began)
+    record = {
+        **asdict(options),
+        "images": len(data),
+        "area_at_maxima": areas[0]["area"],
+        "area": areas[-1]["area"],
+        "of_maximum": {name: round(float(bounds[name] / layer_maxima[name]), 4) for name in names},
+        "seconds": round(before + time.monotonic() - began),
+    }
+    if checkpoint is not None:
+        checkpoint.unlink(missing_ok=True)
     return bounds, record
+
+
+def _search_layer(
+    runs: _Runs, network: FoldedNetwork, layer: str, top: float, best: float, options: ClipActSearch
+) -> tuple[Tensor, float]:
+    """The threshold in (0, ``top``] with the largest area, if that is above ``best``, the area at ``top``; its area.
+
+    The layer is left with that threshold.
+    """
+    threshold, low, high = top, 0.0, top
+    for _ in range(options.iterations):
+        step = (high - low) / options.points
+        for candidate in np.linspace(low + step, high, options.points):
+            if np.isclose(candidate, threshold):
+                continue
+            network.bounds[layer] = torch.tensor(candidate, dtype=torch.float32)
+            value = runs.area()
+            if value > best:
+                best, threshold = value, float(candidate)
+        low, high = max(0.0, threshold - step), min(top, threshold + step)
+    network.bounds[layer] = torch.tensor(threshold, dtype=torch.float32)
+    return network.bounds[layer], best
 
 
 Values = list[dict[str, Tensor]]

@@ -15,8 +15,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from rich.console import Console
-from rich.progress import track
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -26,6 +24,7 @@ from golden.data import Images
 from golden.errors import GoldenError
 from golden.evaluate import accuracy, batches
 from golden.precision import mixed_precision
+from golden.progress import track
 from golden.stages import load_stages, save_stages
 
 _ACTIVATIONS_PER_BATCH = 150_000_000
@@ -116,9 +115,7 @@ def post_train(
     scales = {name: module.scale for name, module in learner.modules.items()}
     done, history, before = (0, [], 0.0) if checkpoint is None else load_stages(checkpoint, scales)
     quiet = len(stages) == 1
-    for number, stage in enumerate(
-        track(stages, description="post-training, stages", console=Console(stderr=True), disable=quiet)
-    ):
+    for number, stage in enumerate(track(stages, "post-training, stages", quiet=quiet)):
         if number < done:
             continue
         allowed = options.delta * (number + 1) / len(stages)  # the first stages must not use it all up
@@ -169,10 +166,7 @@ class _Learner:
         every = max(1, steps // options.checks)
         history: list[dict[str, Any]] = []
         epoch_batches: Iterator[tuple[Tensor, Tensor]] = iter(())
-        bar = track(
-            range(options.epochs * steps), description="post-training", console=Console(stderr=True), disable=not show
-        )
-        for step in bar:
+        for step in track(range(options.epochs * steps), "post-training", quiet=not show):
             if step % steps == 0:
                 part = subset(self.training, options.images, options.seed + 1_000 * number + step)
                 epoch_batches = batches(part, self.batch)

@@ -12,14 +12,13 @@ from typing import Any
 
 import numpy as np
 import torch
-from rich.console import Console
-from rich.progress import track
 
 from golden.artefacts import WEIGHTS_FOLDER, update_facts, write_text
 from golden.bounds import statistics, subset
 from golden.data import Images
 from golden.errors import GoldenError, WeightsError
 from golden.evaluate import accuracy
+from golden.progress import track
 from golden.quantise import calibrate, quantise_images
 from golden.resilience.evaluator import Evaluator
 from golden.threads import use_threads
@@ -92,7 +91,7 @@ def measure(
     arrays = {kind: (data.images, data.labels) for kind, data in test_sets.items()}
     with ProcessPoolExecutor(processes or os.cpu_count(), context, _prepare, (arrays,)) as pool:
         done = pool.map(_measure_one, jobs)
-        for job, value in zip(jobs, track(done, "accuracy", len(jobs), console=Console(stderr=True)), strict=True):
+        for job, value in zip(jobs, track(done, "accuracy", len(jobs)), strict=True):
             _, _, kind, scheme, form, _ = job
             result.setdefault(kind, {}).setdefault(scheme, {})[names[form]] = round(100 * value, 2)
             _store(model, result, folder)  # it takes minutes: what is known is kept

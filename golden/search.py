@@ -90,8 +90,8 @@ class Profiled:
         self._folder = cache
         self._cache = None if cache is None else cache / f"{model}-{self._digest}.npz"
 
-    def checkpoint(self, scheme: str, options: PostTraining) -> Path | None:
-        """Where a post-training in stages keeps what it has learned, for just these options."""
+    def checkpoint(self, scheme: str, options: PostTraining | ClipActSearch) -> Path | None:
+        """Where a search in stages keeps what it has found, for just these options."""
         if self._folder is None:
             return None
         digest = hashlib.sha256(f"{self._digest} {options}".encode()).hexdigest()[:16]
@@ -151,7 +151,8 @@ def _ranger(profiled: Profiled, _options: SearchOptions) -> tuple[Bounds, Record
 
 def _clipact(profiled: Profiled, options: SearchOptions) -> tuple[Bounds, Record]:
     images = subset(profiled.learnable, options.clipact.images, options.clipact.seed)
-    return search(profiled.network(), profiled.layer_maxima, images, options.clipact)
+    checkpoint = profiled.checkpoint("clipact", options.clipact)
+    return search(profiled.network(), profiled.layer_maxima, images, options.clipact, checkpoint)
 
 
 def _proact(profiled: Profiled, options: SearchOptions) -> tuple[Bounds, Record]:

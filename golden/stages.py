@@ -1,4 +1,4 @@
-"""Checkpoints between the stages of a post-training that takes hours."""
+"""Checkpoints between the stages of a search for bounds that takes hours."""
 
 from __future__ import annotations
 

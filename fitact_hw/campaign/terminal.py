@@ -62,7 +62,7 @@ def run_live(
     """Run a campaign with a progress bar; ``margin``: (margin of error, confidence) instead of a number of faults."""
     console = terminal()
     progress = Progress(folder)
-    with bar(console, f"{options.model}: injections") as advance:
+    with bar(console, f"{options.model}: injections", every=None) as advance:  # every batch has its line
         note = noter(console)
 
         def finished(done: int, total: int, rows: list[Row]) -> None:

@@ -7,14 +7,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    TextColumn,
-    TimeElapsedColumn,
-    TimeRemainingColumn,
-)
+
+from golden.progress import LOG_SECONDS, progress
 
 FILE_WIDTH = 120
 """Columns of a table that goes to a file or a pipe."""
@@ -31,15 +25,8 @@ def noter(console: Console) -> Callable[[str], None]:
 
 
 @contextmanager
-def bar(console: Console, title: str) -> Iterator[Callable[[int, int], None]]:
-    """A progress bar as a callback (done, total)."""
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        TimeRemainingColumn(),
-    )
-    with Progress(*columns, console=console, transient=True) as progress:
-        task = progress.add_task(title, total=None)
-        yield lambda done, total: progress.update(task, completed=done, total=total)
+def bar(console: Console, title: str, every: float | None = LOG_SECONDS) -> Iterator[Callable[[int, int], None]]:
+    """A progress bar as a callback (done, total); a line ``every`` seconds (None: none) where there is no terminal."""
+    with progress(console, transient=True, every=every) as shown:
+        task = shown.add_task(title, total=None)
+        yield lambda done, total: shown.update(task, completed=done, total=total)

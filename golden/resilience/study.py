@@ -9,17 +9,10 @@ from functools import partial
 from pathlib import Path
 
 from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    TextColumn,
-    TimeElapsedColumn,
-    TimeRemainingColumn,
-)
 
 from golden.data import Images, find_packs, load_images, sample_images
 from golden.errors import GoldenError
+from golden.progress import progress
 from golden.resilience.pool import HERE, Processes, run_groups
 from golden.resilience.store import Key, ResultStore, Row, open_store
 from golden.resilience.subjects import Settings, Subject
@@ -63,14 +56,14 @@ def run(
         kept = {row.key: row for row in store.rows()}
         _claim_images(store, chosen, {len(chosen), *(row.images for row in kept.values())})
         groups = [group for subject in subjects for group in _missing(settings, subject, kept, len(chosen))]
-        with _progress(console) as progress:
+        with progress(console, "image evaluations") as bar:
             total = sum(len(group.jobs) * (len(chosen) - group.first) for group in groups)
-            task = progress.add_task("fault maps", total=total)
-            tick = partial(progress.advance, task)
+            task = bar.add_task("fault maps", total=total)
+            tick = partial(bar.advance, task)
             with closing(run_groups(groups, processes, settings.seed, chosen, tick)) as outcomes:
                 for outcome in outcomes:
                     subject = outcome.group.subject
-                    progress.update(task, description=f"{settings.model} {subject.name}")
+                    bar.update(task, description=f"{settings.model} {subject.name}")
                     store.claim(subject.name, {"network": outcome.network})
                     store.add(kept[row.key].plus(row) if row.key in kept else row for row in outcome.rows)
         wanted = {key for subject in subjects for key in _keys(settings, subject)}
@@ -104,16 +97,3 @@ def _missing(settings: Settings, subject: Subject, kept: Mapping[Key, Row], imag
         if done < images:
             jobs.setdefault(done, []).append(job)
     return [Group(subject, tuple(part), first) for first, part in jobs.items()]
-
-
-def _progress(console: Console) -> Progress:
-    return Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn("image evaluations"),
-        TimeElapsedColumn(),
-        TextColumn("ETA"),
-        TimeRemainingColumn(elapsed_when_finished=False),
-        console=console,
-    )

@@ -12,7 +12,7 @@ import pytest
 import torch
 from torch import nn
 
-from golden import posttrain
+from golden import clipact, posttrain
 from golden.activations import (
     BoundedReLU,
     Mode,
@@ -332,6 +332,36 @@ def test_clipact_runs_agree_with_whole_runs(trained: SmallNet) -> None:
     pixels, truth = next(batches(data))
     whole = accuracy_under_faults(network, pixels, truth, options.rates, options.maps, options.seed)
     assert record["area"] == pytest.approx(whole.mean())
+
+
+def test_stopped_clipact_search_goes_on_from_the_checkpoint(
+    trained: SmallNet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = random_images(30, 7)
+    maxima = layer_bounds(profile(trained, data))
+    options = ClipActSearch(rates=(0.0, 1e-2), maps=2, iterations=1, points=3)
+    path = tmp_path / "clipact.npz"
+    whole, record = search(copy.deepcopy(trained), maxima, data, options, tmp_path / "whole.npz")
+    save, searched = clipact.save_stages, []
+
+    def stop_after_first(*arguments: Any) -> None:
+        save(*arguments)
+        raise KeyboardInterrupt
+
+    def count(*arguments: Any) -> Any:
+        searched.append(arguments[2])
+        return search_layer(*arguments)
+
+    search_layer = clipact._search_layer
+    monkeypatch.setattr(clipact, "save_stages", stop_after_first)
+    with pytest.raises(KeyboardInterrupt):
+        search(copy.deepcopy(trained), maxima, data, options, path)
+    monkeypatch.setattr(clipact, "save_stages", save)
+    monkeypatch.setattr(clipact, "_search_layer", count)
+    resumed, of_resumed = search(copy.deepcopy(trained), maxima, data, options, path)
+    assert len(searched) == len(maxima) - 1
+    assert resumed == whole
+    assert (of_resumed["area"], of_resumed["area_at_maxima"]) == (record["area"], record["area_at_maxima"])
 
 
 def test_options_and_schemes_are_checked() -> None:
