@@ -8,10 +8,12 @@ import hashlib
 import io
 import json
 import os
+import zlib
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile
 
 import numpy as np
 
@@ -19,6 +21,9 @@ from golden.errors import WeightsError
 
 WEIGHTS_FOLDER = Path(__file__).resolve().parent / "weights"
 MANIFEST = "manifest.json"
+
+UNREADABLE = (OSError, KeyError, ValueError, EOFError, BadZipFile, zlib.error)
+"""What reading a missing or damaged npz file raises: its parts share no base class."""
 
 
 def read_manifest(folder: Path = WEIGHTS_FOLDER) -> dict[str, dict[str, Any]]:
@@ -85,7 +90,7 @@ def read_arrays(name: str, folder: Path = WEIGHTS_FOLDER) -> dict[str, np.ndarra
     try:
         with np.load(io.BytesIO(read_artefact(name, folder)), allow_pickle=False) as arrays:
             return {key: arrays[key] for key in arrays.files}
-    except (ValueError, OSError, KeyError) as error:
+    except UNREADABLE as error:
         raise WeightsError(f"{folder / name} is not a readable npz file ({error})") from error
 
 

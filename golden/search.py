@@ -12,14 +12,13 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
-from zipfile import BadZipFile
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
 from golden.activations import activation_names, apply_bounds
-from golden.artefacts import WEIGHTS_FOLDER, pack_arrays, read_manifest, write_bytes
+from golden.artefacts import UNREADABLE, WEIGHTS_FOLDER, pack_arrays, read_manifest, write_bytes
 from golden.bounds import layer_bounds, profile, subset
 from golden.clipact import ClipActSearch, search
 from golden.data import Images
@@ -140,7 +139,7 @@ def _read_profile(path: Path, names: list[str]) -> Bounds | None:
     try:
         with np.load(path, allow_pickle=False) as arrays:
             kept = {name: torch.from_numpy(arrays[name]) for name in names}
-    except (OSError, ValueError, KeyError, EOFError, BadZipFile):
+    except UNREADABLE:
         return None
     return kept
 

@@ -6,13 +6,12 @@ import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
-from zipfile import BadZipFile
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from golden.artefacts import pack_arrays, write_bytes
+from golden.artefacts import UNREADABLE, pack_arrays, write_bytes
 
 History = list[dict[str, Any]]
 _FACTS = "facts"
@@ -36,7 +35,7 @@ def load_stages(path: Path, scales: Mapping[str, Tensor]) -> tuple[int, History,
             facts = json.loads(arrays[_FACTS].tobytes())
             kept = {name: torch.from_numpy(arrays[name]).view(scale.shape) for name, scale in scales.items()}
             done, history, seconds = int(facts["done"]), list(facts["history"]), float(facts["seconds"])
-    except (OSError, ValueError, KeyError, EOFError, BadZipFile, RuntimeError):
+    except (*UNREADABLE, RuntimeError):
         return 0, [], 0.0
     for name, scale in scales.items():
         scale.copy_(kept[name])

@@ -6,8 +6,6 @@ import contextlib
 import hashlib
 import json
 import os
-import zipfile
-import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +15,7 @@ import numpy as np
 from fitact_hw.campaign.memory_map import MemoryMap
 from fitact_hw.campaign.observed import Reach
 from fitact_hw.program import Program
+from golden.artefacts import UNREADABLE
 from golden.qnetwork import QNetwork
 from sim.engine.access import AccessTrace
 from sim.engine.library import REQUEST_DTYPE, Library
@@ -101,7 +100,7 @@ def read_trace(path: Path, library: Library) -> Trace | None:
             keys = tuple(np.cumsum(data[f"keys{number}"]) for number in range(len(library.buffers)))
             tokens, requests, writes = data["tokens"], data["requests"], data["writes"]
             cycles = int(data["cycles"])
-    except (OSError, KeyError, ValueError, EOFError, zipfile.BadZipFile, zlib.error):
+    except UNREADABLE:
         return None
     if requests.dtype != REQUEST_DTYPE or writes.dtype != PLACE_DTYPE:
         return None
