@@ -143,6 +143,7 @@ class Engine:
         for (start, _, found), logits in zip(handovers, results, strict=True):
             outcome = classify(True, 0, logits, clean.logits, found.detected)
             self._assign(verdicts, starts[start], replace(found, outcome=outcome, logits=logits))
+        self.times.note_memory()
         progress(len(events))
         return [verdict for verdict in verdicts if verdict is not None]
 

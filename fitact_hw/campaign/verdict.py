@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import resource
 from collections import Counter
 from dataclasses import dataclass, field
 from enum import Enum
@@ -50,7 +51,7 @@ class Verdict:
 
 @dataclass
 class Times:
-    """Where the time goes, in seconds of wall clock."""
+    """Where the time goes, in seconds of wall clock, and the most memory that one process held, in bytes."""
 
     trace: float = 0.0
     states: float = 0.0
@@ -58,10 +59,16 @@ class Times:
     judge: float = 0.0
     golden: float = 0.0
     faulty_cycles: int = 0
+    peak_bytes: int = 0
     ways: Counter[str] = field(default_factory=Counter)
+
+    def note_memory(self) -> None:
+        """Note the most memory that this process ever held."""
+        self.peak_bytes = 1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 
     def merge(self, other: Times) -> None:
         """Add the figures of another process."""
         for name in ("trace", "states", "chase", "judge", "golden", "faulty_cycles"):
             setattr(self, name, getattr(self, name) + getattr(other, name))
+        self.peak_bytes = max(self.peak_bytes, other.peak_bytes)
         self.ways.update(other.ways)

@@ -9,11 +9,14 @@ from typing import Any
 
 import numpy as np
 import pytest
+from rich.console import Console
 
 from fitact_hw.campaign import replay, run, terminal
 from fitact_hw.campaign.engine import Engine
+from fitact_hw.campaign.live import print_times
 from fitact_hw.campaign.run import run_campaign
 from fitact_hw.campaign.store import Store, store_path
+from fitact_hw.campaign.verdict import Times
 from fitact_hw.cli import main
 from fitact_hw.cli.options import fraction, names
 from fitact_hw.errors import FitActError
@@ -174,3 +177,14 @@ def test_progress_counts_what_was_stored_before(campaign: Path) -> None:
     share = (sum(row.outcome == "masked" for row in rows) + sum(row.outcome == "masked" for row in rows[:10])) / 130
     assert f"masked {share:.1%} [" in line
     assert progress.fresh == 10
+
+
+def test_the_largest_worker_is_told(capsys: Text) -> None:
+    here, other = Times(trace=1.0), Times(trace=2.0, peak_bytes=3 * 2**40)
+    here.note_memory()
+    assert 10 * 2**20 < here.peak_bytes < 2**40
+    here.merge(other)
+    print_times(Console(), here, 3)
+    told = capsys.readouterr().out
+    assert "worker time 3.0 s, 1000.0 ms per injection" in told
+    assert "largest worker: 3072.00 GiB" in told
