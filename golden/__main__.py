@@ -107,7 +107,7 @@ def bounds(
 
     changes = {"k": k, "zeta": zeta, "delta": delta, "lr": lr, "epochs": epochs, "images": images}
     options = options_for(model, seed, **changes)
-    wanted = [name.strip() for name in schemes.split(",") if name.strip()]
+    wanted = _names(schemes)
     record = find_bounds(model, load_images(True, cifar10, root), options, wanted, weights, out, cache)
     typer.echo(json.dumps(record, indent=1))
 
@@ -120,6 +120,9 @@ def accuracy(
     exact_images: Annotated[
         int | None, typer.Option(min=1, help="images at 8, 16 and 32 bits, where each is slower [all]")
     ] = None,
+    schemes: Annotated[
+        str, typer.Option(help="measure only these again, e.g. proact,fitact, and keep the other figures")
+    ] = "",
     cifar10: Source = None,
     root: Root = Path("build/data"),
 ) -> None:
@@ -132,8 +135,12 @@ def accuracy(
     if (lossless := load_lossless(False, cifar10)) is not None:
         test_sets["test_lossless_part"] = lossless
     command = f"python -m golden accuracy --model {model}" + (f" --exact-images {exact_images}" if exact_images else "")
-    result = measure(model, test_sets, weights, command, processes, exact_images)
+    result = measure(model, test_sets, weights, command, processes, exact_images, _names(schemes))
     typer.echo(json.dumps(result, indent=1))
+
+
+def _names(text: str) -> list[str]:
+    return [name.strip() for name in text.split(",") if name.strip()]
 
 
 @app.callback()

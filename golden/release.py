@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 from pathlib import Path
@@ -67,25 +67,30 @@ def measure(
     command: str = "",
     processes: int | None = None,
     exact_images: int | None = None,
+    schemes: Sequence[str] = (),
 ) -> dict[str, Any]:
     """Accuracy of every scheme with stored bounds in float and at every word width, with the files as committed.
 
     Returns and writes (to ``accuracy.json``) by test set, scheme and number format; also the share of
     fault-free test activations above their bound. Several single-threaded processes do the work.
     ``exact_images``: words are tried on the first that many images only (integers are slower than floats).
+    ``schemes``: measure only these again; the others' figures are kept if they are of as many images. Raises
+    GoldenError if there are no such figures.
     """
-    formats, schemes = ["float", *(str(word) for word in WORDS)], stored_schemes(model, folder)
+    formats, chosen = ["float", *(str(word) for word in WORDS)], list(schemes) or stored_schemes(model, folder)
     jobs = [
         (model, str(folder), kind, scheme, form, exact_images)
         for form in formats
         for kind in test_sets
-        for scheme in schemes
+        for scheme in chosen
     ]
     result: dict[str, Any] = {
         "command": command,
         "images": {kind: len(data) for kind, data in test_sets.items()},
         "images_of_word_formats": {kind: min(len(data), exact_images or len(data)) for kind, data in test_sets.items()},
     }
+    if schemes:
+        result = _known_figures(model, result, folder)
     names = {"float": "float32", "8": "int8", "16": "int16", "32": "Q15.16"}
     context = get_context("spawn")
     arrays = {kind: (data.images, data.labels) for kind, data in test_sets.items()}
@@ -97,13 +102,25 @@ def measure(
             _store(model, result, folder)  # it takes minutes: what is known is kept
     first = next(iter(test_sets.values()))
     network = load_model(model, folder=folder)
-    result["share_of_activations_above_bound"] = {
-        scheme: _share_above(network, model, scheme, first, folder) for scheme in schemes if scheme != "unprotected"
-    }
+    shares = result.setdefault("share_of_activations_above_bound", {})
+    for scheme in chosen:
+        if scheme != "unprotected":
+            shares[scheme] = _share_above(network, model, scheme, first, folder)
     _store(model, result, folder)
     facts = {kind: result[kind]["unprotected"]["float32"] for kind in test_sets}
     update_facts(f"{model}.npz", {"accuracy_percent": facts}, folder)
     return result
+
+
+def _known_figures(model: str, wanted: Mapping[str, Any], folder: Path) -> dict[str, Any]:
+    """The figures in ``accuracy.json``. Raises GoldenError if they are not of the images of ``wanted``."""
+    known: dict[str, Any] = _read(folder).get(model, {})
+    if {**known, **wanted} != known:
+        raise GoldenError(
+            f"{folder / ACCURACY} has no figures of {model} by {wanted['command']!r} with as many images: "
+            "measure all schemes"
+        )
+    return known
 
 
 def _share_above(network: torch.nn.Module, model: str, scheme: str, data: Images, folder: Path) -> float:
@@ -111,13 +128,16 @@ def _share_above(network: torch.nn.Module, model: str, scheme: str, data: Images
 
 
 def _store(model: str, result: dict[str, Any], folder: Path) -> None:
-    path = folder / ACCURACY
+    write_text(folder / ACCURACY, json.dumps({**_read(folder), model: result}, indent=1) + "\n")
+
+
+def _read(folder: Path) -> dict[str, Any]:
+    """What is known about every model; nothing if the file is missing or damaged."""
     try:
-        known = json.loads(path.read_text()) if path.is_file() else {}
-    except ValueError:
-        known = {}
-    known[model] = result
-    write_text(path, json.dumps(known, indent=1) + "\n")
+        known: dict[str, Any] = json.loads((folder / ACCURACY).read_text())
+    except (OSError, ValueError):
+        return {}
+    return known
 
 
 _test_sets: dict[str, Images] = {}
