@@ -43,3 +43,9 @@ def find_scheme(name: str) -> Scheme:
     if name not in SCHEMES:
         raise GoldenError(f"unknown scheme {name!r}: known are {', '.join(SCHEMES)}")
     return SCHEMES[name]
+
+
+def titled(label: str) -> str:
+    """``label`` with the scheme's title for its name, if it begins with one."""
+    scheme, _, rest = label.partition(" ")
+    return " ".join([SCHEMES[scheme].title if scheme in SCHEMES else scheme, rest]).strip()

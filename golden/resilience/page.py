@@ -12,7 +12,7 @@ from golden.artefacts import write_text
 from golden.quantise import word_name
 from golden.resilience.report import BoundsCost, Summary
 from golden.resilience.subjects import Settings
-from golden.schemes import SCHEMES
+from golden.schemes import titled
 
 _OPTIONS = {
     "schemes": "schemes",
@@ -73,7 +73,7 @@ def write_page(
         if gains:
             lines += [
                 "",
-                f"{_name(reference)} minus rival:",
+                f"{titled(reference)} minus rival:",
                 "",
                 *_table(gains),
                 "",
@@ -98,11 +98,6 @@ def _signed(mean: float | None, low: float | None, high: float | None) -> str:
     return f"{mean:+.1f}" if low == mean == high else f"{mean:+.1f} ({low:+.1f} {high:+.1f})"
 
 
-def _name(label: str) -> str:
-    scheme, _, rest = label.partition(" ")
-    return " ".join([SCHEMES[scheme].title if scheme in SCHEMES else scheme, rest]).strip()
-
-
 def _rate(rate: float) -> str:
     return "none" if rate == 0 else np.format_float_scientific(rate, trim="-", exp_digits=1)
 
@@ -111,7 +106,7 @@ def _table(cells: Mapping[tuple[str, float], str]) -> list[str]:
     rates = sorted({rate for _, rate in cells})
     lines = ["| bit error rate | " + " | ".join(map(_rate, rates)) + " |", "|---" * (1 + len(rates)) + "|"]
     for label in dict.fromkeys(label for label, _ in cells):
-        lines.append(f"| {_name(label)} | " + " | ".join(cells.get((label, rate), "") for rate in rates) + " |")
+        lines.append(f"| {titled(label)} | " + " | ".join(cells.get((label, rate), "") for rate in rates) + " |")
     return lines
 
 
@@ -129,5 +124,5 @@ def _words(part: Sequence[Summary], reference: str) -> list[str]:
             found[verdict].append(f"{_rate(s.rate)}{points}")
         said = "; ".join(f"{verdict} at {', '.join(where)}" for verdict, where in found.items() if where)
         if said:
-            lines.append(f"* {_name(reference)} against {_name(label)}: {said}.")
+            lines.append(f"* {titled(reference)} against {titled(label)}: {said}.")
     return lines

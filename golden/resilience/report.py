@@ -18,6 +18,7 @@ from golden.quantise import word_name
 from golden.resilience.statistics import Interval, mean_interval, paired_interval
 from golden.resilience.store import COLUMNS, Row
 from golden.resilience.subjects import FAULTY, PROTECTED
+from golden.schemes import titled
 
 REFERENCE = "fitact"
 """The scheme that the others are compared with."""
@@ -185,7 +186,7 @@ def _print(
     for rate in rates:
         table.add_column("no fault" if rate == 0 else f"BER {rate:g}", justify="right")
     for label in labels:
-        table.add_row(label, *(cell.get((label, rate), "") for rate in rates))
+        table.add_row(titled(label), *(cell.get((label, rate), "") for rate in rates))
     console.print(table)
 
 
@@ -203,7 +204,7 @@ def plot_accuracy(summaries: Sequence[Summary], title: str, path: Path) -> None:
             style = {"linestyle": "-" if line[0].memory == FAULTY else "--"}
             colour = COLOURS.get(line[0].scheme)
             (drawn,) = axis.plot(
-                rates, [s.mean for s in line], marker="o", markersize=4, label=label, color=colour, **style
+                rates, [s.mean for s in line], marker="o", markersize=4, label=titled(label), color=colour, **style
             )
             axis.fill_between(rates, [s.low for s in line], [s.high for s in line], alpha=0.15, color=drawn.get_color())
         clean = [s.mean for s in part if s.rate == 0]
