@@ -86,7 +86,7 @@ def test_charts_and_tables_show_every_scheme(tmp_path: Path) -> None:
     report.print_summaries(console, summaries)
     report.print_costs(console, report.bounds_cost(ROWS))
     text = console.export_text()
-    for part in ("fitact (protected bounds)", "ranger", "81.2 (", "+28.3 (", "+1.0 ("):
+    for part in ("FitAct (protected bounds)", "Ranger", "81.2 (", "+28.3 (", "+1.0 ("):
         assert part in text
 
 
