@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import shlex
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
@@ -89,9 +89,31 @@ def load_subject(options: CampaignOptions, scheme: str) -> Subject:
     return Subject(network, program, quantise_images(network, pictures))
 
 
-def load_subjects(options: CampaignOptions) -> dict[str, Subject]:
-    """Scheme -> subject. Raises GoldenError for unknown names, CampaignError for too few images."""
-    return {scheme: load_subject(options, scheme) for scheme in options.schemes}
+class _Subjects(Mapping[str, Subject]):
+    """Loads when it is asked, and keeps only the last one: a large network has large tensors."""
+
+    def __init__(self, options: CampaignOptions) -> None:
+        self._options = options
+        self._last: tuple[str, Subject] | None = None
+
+    def __getitem__(self, scheme: str) -> Subject:
+        if scheme not in self._options.schemes:
+            raise KeyError(scheme)
+        if self._last is None or self._last[0] != scheme:
+            self._last = None  # before the next one is loaded
+            self._last = scheme, load_subject(self._options, scheme)
+        return self._last[1]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._options.schemes)
+
+    def __len__(self) -> int:
+        return len(self._options.schemes)
+
+
+def load_subjects(options: CampaignOptions) -> Mapping[str, Subject]:
+    """Scheme -> subject, one at a time in memory. Access raises what :func:`load_subject` does."""
+    return _Subjects(options)
 
 
 def structure_storages(options: CampaignOptions) -> dict[str, Sequence[Storage]]:
@@ -156,13 +178,15 @@ def draw_events(options: CampaignOptions, references: Sequence[Timeline]) -> dic
     return {target.scheme: [moved(event, base, target) for event in events] for target in references}
 
 
-def identity(options: CampaignOptions, subjects: dict[str, Subject], machine: str) -> dict[str, Any]:
+def identity(options: CampaignOptions, subjects: Mapping[str, Subject], machine: str) -> dict[str, Any]:
     """What must be equal for two runs to belong to one campaign; ``machine``: fingerprint of RTL, engine and tools.
 
     The number of faults may grow, therefore it is not part of it.
     """
     values = options.to_json()
     del values["faults"]
-    pictures = {s: hashlib.sha256(subject.images.tobytes()).hexdigest()[:16] for s, subject in subjects.items()}
-    programs = {scheme: subject.program.fingerprint for scheme, subject in subjects.items()}
+    programs, pictures = {}, {}
+    for scheme in subjects:  # not items(), which would hold one while the next is loaded
+        programs[scheme] = subjects[scheme].program.fingerprint
+        pictures[scheme] = hashlib.sha256(subjects[scheme].images.tobytes()).hexdigest()[:16]
     return {**values, "programs": programs, "pictures": pictures, "machine": machine, "tables": SCHEMA}

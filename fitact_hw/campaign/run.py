@@ -29,7 +29,7 @@ from fitact_hw.campaign.plan import (
 )
 from fitact_hw.campaign.store import CampaignError, Row, Store, store_path
 from fitact_hw.campaign.verdict import Times
-from fitact_hw.campaign.work import Task, begin_worker, run_task
+from fitact_hw.campaign.work import Task, begin_worker, return_memory, run_task
 from fitact_hw.experiment.timeline import Timeline, moved
 from fitact_hw.faults import FaultEvent
 from sim.build import Note
@@ -128,32 +128,43 @@ def run_campaign(
     """
     if margin:
         options = replace(options, faults=0)  # until the length of a run is known
-    subjects = load_subjects(options)  # bad options fail here, before there is a store
     bits = structure_bits(options)
+    # bad options fail here, before there is a store
+    bound = identity(options, load_subjects(options), source_fingerprint(options.config))
     with Store(store_path(folder), create=True) as store:
-        store.claim(identity(options, subjects, source_fingerprint(options.config)))
+        store.claim(bound)
         store.note(faults=_planned(store, options), bits=bits, versions=versions())
-        engine = Engine(options.config, note=note)
-        note("tracing a fault-free run of every scheme")
-        events: dict[str, list[FaultEvent]] = {}
-        timelines: list[Timeline] = []
-        drawn: list[FaultEvent] = []  # for the first scheme, moved to the others
-        flips = {}
-        for scheme, subject in subjects.items():
-            facts = engine.facts(subject.case(0))  # those of a large network are large: one at a time
-            if margin and not timelines:
-                options = replace(options, faults=faults_for_margin(options, facts.cycles, *margin))
-                note(
-                    f"margin {margin[0]:.3g} at {margin[1]:.3g} in every structure: "
-                    f"{options.faults:,} injections per scheme"
-                )
-                store.note(margin=margin[0], confidence=margin[1], faults=_planned(store, options))
-            timelines.append(timing(scheme, facts))
-            drawn = drawn or draw_faults(options, facts.cycles)
-            events[scheme] = [moved(event, timelines[0], timelines[-1]) for event in drawn]
-            flips[scheme] = bound_flips(subject.program, facts.accesses, events[scheme])
-        store.note(cycles={item.scheme: item.cycles for item in timelines}, bound_flips=flips)
+        options, events = _draw(store, options, margin, note)
+        return_memory()  # while workers are busy this process needs little
         return _work(store, options, events, workers, scheduler, finished, note, chunk)
+
+
+def _draw(
+    store: Store, options: CampaignOptions, margin: tuple[float, float] | None, note: Note
+) -> tuple[CampaignOptions, dict[str, list[FaultEvent]]]:
+    """The events of every scheme, and the options with the number of faults that ``margin`` asks for."""
+    engine, subjects = Engine(options.config, note=note), load_subjects(options)
+    note("tracing a fault-free run of every scheme")
+    events: dict[str, list[FaultEvent]] = {}
+    timelines: list[Timeline] = []
+    drawn: list[FaultEvent] = []  # for the first scheme, moved to the others
+    flips = {}
+    for scheme in subjects:
+        facts = engine.facts(subjects[scheme].case(0))  # those of a large network are large: one at a time
+        if margin and not timelines:
+            options = replace(options, faults=faults_for_margin(options, facts.cycles, *margin))
+            note(
+                f"margin {margin[0]:.3g} at {margin[1]:.3g} in every structure: "
+                f"{options.faults:,} injections per scheme"
+            )
+            store.note(margin=margin[0], confidence=margin[1], faults=_planned(store, options))
+        timelines.append(timing(scheme, facts))
+        drawn = drawn or draw_faults(options, facts.cycles)
+        events[scheme] = [moved(event, timelines[0], timelines[-1]) for event in drawn]
+        flips[scheme] = bound_flips(subjects[scheme].program, facts.accesses, events[scheme])
+        engine.forget()
+    store.note(cycles={item.scheme: item.cycles for item in timelines}, bound_flips=flips)
+    return options, events
 
 
 def _planned(store: Store, options: CampaignOptions) -> int:

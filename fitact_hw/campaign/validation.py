@@ -97,7 +97,7 @@ def _compared(
             }
 
 
-def _digest(options: CampaignOptions, subjects: dict[str, Subject]) -> str:
+def _digest(options: CampaignOptions, subjects: Mapping[str, Subject]) -> str:
     """What must be equal for two runs to be one validation."""
     facts = identity(options, subjects, source_fingerprint(options.config))
     return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:16]
