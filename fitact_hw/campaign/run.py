@@ -150,7 +150,7 @@ def _draw(
     drawn: list[FaultEvent] = []  # for the first scheme, moved to the others
     flips = {}
     for scheme in subjects:
-        facts = engine.facts(subjects[scheme].case(0))  # those of a large network are large: one at a time
+        facts = engine.facts(subjects[scheme].case(0))
         if margin and not timelines:
             options = replace(options, faults=faults_for_margin(options, facts.cycles, *margin))
             note(
@@ -162,7 +162,9 @@ def _draw(
         drawn = drawn or draw_faults(options, facts.cycles)
         events[scheme] = [moved(event, timelines[0], timelines[-1]) for event in drawn]
         flips[scheme] = bound_flips(subjects[scheme].program, facts.accesses, events[scheme])
+        del facts  # they hold the network, as the engine does
         engine.forget()
+        return_memory()
     store.note(cycles={item.scheme: item.cycles for item in timelines}, bound_flips=flips)
     return options, events
 
