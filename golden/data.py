@@ -25,7 +25,6 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from golden.artefacts import UNREADABLE
 from golden.errors import DataError
 
 CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
@@ -214,5 +213,7 @@ def _load_pack(path: str | Path, keys: tuple[str, ...]) -> dict[str, Any]:
     try:
         with np.load(path) as pack:
             return {key: pack[key] for key in keys}
-    except UNREADABLE as error:
+    except (OSError, KeyError, ValueError) as error:
         raise DataError(f"{path} is not a readable CIFAR-10 pack ({error})") from error
+    except Exception as error:  # zipfile.BadZipFile and zlib.error share no base class with the above
+        raise DataError(f"{path} is damaged ({error})") from error

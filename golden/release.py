@@ -19,7 +19,7 @@ from golden.data import Images
 from golden.errors import GoldenError, WeightsError
 from golden.evaluate import accuracy
 from golden.progress import track
-from golden.quantise import calibrate, quantise_images
+from golden.quantise import calibrate, quantise_images, word_name
 from golden.resilience.evaluator import Evaluator
 from golden.threads import use_threads
 from golden.train import LOG, load_checkpoint, load_trained
@@ -91,14 +91,14 @@ def measure(
     }
     if schemes:
         result = _known_figures(model, result, folder)
-    names = {"float": "float32", "8": "int8", "16": "int16", "32": "Q15.16"}
     context = get_context("spawn")
     arrays = {kind: (data.images, data.labels) for kind, data in test_sets.items()}
     with ProcessPoolExecutor(processes or os.cpu_count(), context, _prepare, (arrays,)) as pool:
         done = pool.map(_measure_one, jobs)
         for job, value in zip(jobs, track(done, "accuracy", len(jobs)), strict=True):
             _, _, kind, scheme, form, _ = job
-            result.setdefault(kind, {}).setdefault(scheme, {})[names[form]] = round(100 * value, 2)
+            name = "float32" if form == "float" else word_name(int(form))
+            result.setdefault(kind, {}).setdefault(scheme, {})[name] = round(100 * value, 2)
             _store(model, result, folder)  # it takes minutes: what is known is kept
     first = next(iter(test_sets.values()))
     network = load_model(model, folder=folder)

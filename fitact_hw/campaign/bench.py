@@ -14,7 +14,7 @@ from rich.table import Table
 from fitact_hw.campaign.engine import Engine
 from fitact_hw.campaign.exactness import plain_job
 from fitact_hw.campaign.live import print_times
-from fitact_hw.campaign.plan import CampaignOptions, draw_events, load_subjects, timing
+from fitact_hw.campaign.plan import CampaignOptions, draw_events, load_subject, timing
 from fitact_hw.campaign.verdict import Times
 from fitact_hw.experiment.progress import noter, terminal
 from fitact_hw.faults import sample
@@ -59,7 +59,7 @@ def run_bench(options: CampaignOptions, rtl_runs: int, software_runs: int) -> No
 
     note = noter(console)
 
-    engine, subject = Engine(options.config, note=note), load_subjects(options)[scheme]
+    engine, subject = Engine(options.config, note=note), load_subject(options, scheme)
     simulator = Simulator(options.config, workers=1, note=note)
     simulator.build()
     facts = engine.facts(subject.case(0))

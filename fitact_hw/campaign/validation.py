@@ -41,7 +41,7 @@ def run_validation(options: CampaignOptions, workers: int, folder: Path) -> None
     console = terminal()
     note = noter(console)
     with locked(folder):
-        engine, subjects = Engine(options.config, note=note), load_subjects(options)
+        engine, subjects = Engine(options.config, note=note), dict(load_subjects(options))  # each is used several times
         simulator = Simulator(options.config, workers=workers, note=note)
         simulator.build()
         timelines = [timing(scheme, engine.facts(s.case(0))) for scheme, s in subjects.items()]
