@@ -18,6 +18,7 @@ from systemrdl.node import FieldNode, RegNode
 from systemrdl.rdltypes import AccessType, OnWriteType
 
 from fitact_hw.errors import FitActError
+from fitact_hw.interrupts import held_back
 
 SOURCE = Path(__file__).with_name("csr.rdl")
 
@@ -120,7 +121,8 @@ def load(source: Path = SOURCE, parameters: dict[str, bool] | None = None) -> di
     """Read a register map with its parameters, in address order. Raises RegisterMapError."""
     compiler = RDLCompiler()
     try:
-        compiler.compile_file(str(source))
+        with held_back():  # its parser is C++ that builds Python objects: a Ctrl-C in there was lost
+            compiler.compile_file(str(source))
         top = compiler.elaborate(parameters={**(parameters or {})}).top
     except (RDLCompileError, OSError) as error:
         raise RegisterMapError(f"{source.name}: {' '.join(str(error).split())}") from None
