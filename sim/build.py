@@ -25,6 +25,7 @@ from typing import Any
 from cocotb_tools.runner import Verilator
 
 from fitact_hw.config import AcceleratorConfig
+from fitact_hw.interrupts import held_back
 from sim.errors import SimulationError
 from sim.toolchain import Toolchain, find_toolchain
 
@@ -67,10 +68,26 @@ class Build:
     wave_suffix: str | None
 
 
-def end_with_parent() -> None:
+def _end_with_parent() -> None:
     """In a child: SIGTERM when we die, so that no compiler goes on in a folder that nobody holds."""
     pr_set_pdeathsig = 1
     ctypes.CDLL(None).prctl(pr_set_pdeathsig, signal.SIGTERM)
+
+
+def run_tool(command: Sequence[str], cwd: Any, env: Mapping[str, str], stdout: Any) -> int:
+    """Run a build tool, its messages to ``stdout``; its exit status. It ends when we are interrupted or die."""
+    process = None
+    try:
+        with held_back():  # Python runs its own hooks after the fork and drops what is raised in them
+            process = subprocess.Popen(
+                command, cwd=cwd, env=env, stdout=stdout, stderr=subprocess.STDOUT, preexec_fn=_end_with_parent
+            )
+        return process.wait()
+    except BaseException:
+        if process:
+            process.terminate()  # make ends its compilers
+            process.wait()
+        raise
 
 
 class _Runner(Verilator):
@@ -92,20 +109,7 @@ class _Runner(Verilator):
 
     def _execute_cmds(self, cmds: Sequence[list[str]], cwd: Any, stdout: Any = None) -> None:
         for command in cmds:
-            process = subprocess.Popen(
-                command,
-                cwd=cwd,
-                env=self.env,
-                stdout=stdout,
-                stderr=subprocess.STDOUT,
-                preexec_fn=end_with_parent,
-            )
-            try:
-                status = process.wait()
-            except BaseException:
-                process.terminate()  # make ends its compilers
-                process.wait()
-                raise
+            status = run_tool(command, cwd, self.env, stdout)
             if status:
                 raise RuntimeError(f"{Path(command[0]).name} ended with status {status}")
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
-import subprocess
 import time
 from pathlib import Path
 
@@ -61,11 +60,7 @@ def _compile(sources: Sources, folder: Path, toolchain: Toolchain) -> None:
     log = folder / "build.log"
     with log.open("w") as output:
         for command in _commands(sources, folder, toolchain):
-            done = subprocess.run(
-                command, cwd=folder, env=toolchain.environment(), stdout=output, stderr=subprocess.STDOUT,
-                preexec_fn=cocotb_build.end_with_parent,
-            )  # fmt: skip
-            if done.returncode:
+            if cocotb_build.run_tool(command, folder, toolchain.environment(), output):
                 raise SimulationError(f"build of the native engine failed ({Path(command[0]).name}): {log_tail(log)}")
 
 

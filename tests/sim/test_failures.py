@@ -98,6 +98,21 @@ def test_interrupt_leaves_nothing_running(simulator: Simulator, number: int) -> 
     assert bool(left) == (number == signal.SIGKILL)
 
 
+DURING_FORK = """
+import os, signal
+os.register_at_fork(after_in_parent=lambda: os.kill(os.getpid(), signal.SIGINT))
+from sim.build import run_tool
+run_tool(["sleep", "60"], ".", os.environ, None)
+"""
+
+
+def test_ctrl_c_during_the_fork_of_a_build_tool_is_not_lost() -> None:
+    """Python drops what is raised in hooks after a fork, where a signal that came meanwhile is handled."""
+    done = subprocess.run([sys.executable, "-c", DURING_FORK], cwd=ROOT, capture_output=True, text=True, timeout=50)
+    assert done.returncode == -signal.SIGINT
+    assert "KeyboardInterrupt" in done.stderr
+
+
 def _simulators(runs: Path, owner: int) -> list[str]:
     """Processes that run in a run folder of process ``owner``."""
     found = []
