@@ -6,11 +6,13 @@ import hashlib
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from fitact_hw.campaign.case import Case
+from fitact_hw.campaign.latest import Latest
 from fitact_hw.campaign.statistics import sample_size
 from fitact_hw.campaign.store import SCHEMA, CampaignError
 from fitact_hw.compiler import compile_network
@@ -94,15 +96,12 @@ class _Subjects(Mapping[str, Subject]):
 
     def __init__(self, options: CampaignOptions) -> None:
         self._options = options
-        self._last: tuple[str, Subject] | None = None
+        self._subject = Latest(partial(load_subject, options))
 
     def __getitem__(self, scheme: str) -> Subject:
         if scheme not in self._options.schemes:
             raise KeyError(scheme)
-        if self._last is None or self._last[0] != scheme:
-            self._last = None  # before the next one is loaded
-            self._last = scheme, load_subject(self._options, scheme)
-        return self._last[1]
+        return self._subject(scheme)
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._options.schemes)

@@ -14,6 +14,7 @@ from functools import lru_cache
 
 from fitact_hw.campaign.case import Case
 from fitact_hw.campaign.engine import Engine
+from fitact_hw.campaign.latest import Latest
 from fitact_hw.campaign.plan import CampaignOptions, Subject, load_subject, timing
 from fitact_hw.campaign.store import Row
 from fitact_hw.campaign.verdict import Times, Verdict
@@ -43,19 +44,34 @@ def process_engine(config: AcceleratorConfig) -> Engine:
     return Engine(config, note=lambda _: None)
 
 
-_subjects: dict[tuple[CampaignOptions, str], Subject] = {}
-_cases: dict[tuple[CampaignOptions, str, int], Case] = {}
+def _load(work: tuple[CampaignOptions, str]) -> Subject:
+    options, scheme = work
+    _case.forget()  # it holds the subject, as the engine's facts do
+    process_engine(options.config).forget()
+    subject = load_subject(options, scheme)
+    return_memory()
+    return subject
+
+
+def _make_case(work: tuple[CampaignOptions, str, int]) -> Case:
+    options, scheme, image = work
+    case = process_subject(options, scheme).case(image)
+    process_engine(options.config).facts(case)
+    return_memory()
+    return case
+
+
+_subject, _case = Latest(_load), Latest(_make_case)
 
 
 def process_subject(options: CampaignOptions, scheme: str) -> Subject:
     """The subject that this process works for; one at a time, because a large network has large tensors."""
-    if (options, scheme) not in _subjects:
-        _subjects.clear()
-        _cases.clear()  # they hold the subject, as the engine's facts do
-        process_engine(options.config).forget()
-        _subjects[options, scheme] = load_subject(options, scheme)
-        return_memory()
-    return _subjects[options, scheme]
+    return _subject((options, scheme))
+
+
+def process_case(options: CampaignOptions, scheme: str, image: int) -> Case:
+    """One image of the subject at work, which the engine has the facts of; one at a time too."""
+    return _case((options, scheme, image))
 
 
 def return_memory() -> None:
@@ -63,17 +79,6 @@ def return_memory() -> None:
     gc.collect()
     with contextlib.suppress(AttributeError):  # glibc has it
         ctypes.CDLL(None).malloc_trim(0)
-
-
-def process_case(options: CampaignOptions, scheme: str, image: int) -> Case:
-    """One image of the subject at work, which the engine has the facts of; one at a time too."""
-    if (options, scheme, image) not in _cases:
-        subject = process_subject(options, scheme)
-        _cases.clear()
-        _cases[options, scheme, image] = case = subject.case(image)
-        process_engine(options.config).facts(case)
-        return_memory()
-    return _cases[options, scheme, image]
 
 
 def begin_worker() -> None:
