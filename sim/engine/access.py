@@ -7,14 +7,18 @@ comes before a write (a read of the word being written returns the old word).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 
 from fitact_hw.sites import FaultSite
 
 _BUFFER_BITS = 3
+
+ACCESSES_AT_A_TIME = 1 << 18
+"""A long run has tens of millions, and what is computed of them needs several times their memory."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,8 +66,10 @@ class AccessTrace:
 
     def live_cycles(self, buffer: int) -> np.ndarray:
         """int64 (depth,): in how many cycles an upset of each word of buffer number ``buffer`` would be read."""
-        first, last, word = self._spans(buffer)
-        return np.bincount(word, last - first + 1, self.depths[buffer]).astype(np.int64)
+        cycles = np.zeros(self.depths[buffer], np.int64)
+        for first, last, word in self._spans(buffer):
+            np.add.at(cycles, word, last - first + 1)
+        return cycles
 
     def writes(self, buffer: int) -> tuple[np.ndarray, np.ndarray]:
         """Word and cycle, int64, of every write of buffer number ``buffer``, in the order of time."""
@@ -73,14 +79,22 @@ class AccessTrace:
         order = np.argsort(cycle, kind="stable")
         return (keys >> np.uint64(40)).astype(np.int64)[order], cycle[order]
 
-    def _spans(self, buffer: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Intervals [first, last] of cycles, int64, after which the next access of ``word`` is a read."""
+    def _spans(self, buffer: int) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
+        """Intervals [first, last] of cycles, int64, after which the next access of ``word`` is a read.
+
+        Whole words in pieces of about ACCESSES_AT_A_TIME.
+        """
         keys = self.keys[buffer].view(np.int64)
-        reads = np.flatnonzero(keys & 1 == 0)
-        word, cycle = keys >> 40, keys >> 1 & (1 << 39) - 1
-        before = np.maximum(reads - 1, 0)
-        first = np.where((reads > 0) & (word[before] == word[reads]), cycle[before] + 1, 0)
-        return first, cycle[reads], word[reads]
+        starts = np.searchsorted(keys, np.arange(self.depths[buffer] + 1) << 40)
+        wanted = np.arange(0, len(keys) + ACCESSES_AT_A_TIME, ACCESSES_AT_A_TIME)
+        cuts = np.append(starts, len(keys))[np.searchsorted(starts, wanted)]
+        for begin, end in pairwise(np.unique(cuts)):
+            some = keys[begin:end]
+            reads = np.flatnonzero(some & 1 == 0)
+            word, cycle = some >> 40, some >> 1 & (1 << 39) - 1
+            before = np.maximum(reads - 1, 0)
+            first = np.where((reads > 0) & (word[before] == word[reads]), cycle[before] + 1, 0)
+            yield first, cycle[reads], word[reads]
 
     def live_sets(self, points: np.ndarray) -> np.ndarray:
         """Live words in the cycles ``points`` (ascending): uint64 (points, words64), the buffers one after another."""
@@ -88,15 +102,16 @@ class AccessTrace:
         changes = np.zeros((len(points) + 1, words64), np.uint64)
         offset = 0
         for number, depth in enumerate(self.depths):
-            first, last, word = self._spans(number)
-            begin, end = np.searchsorted(points, first), np.searchsorted(points, last, side="right")
-            some = begin < end  # intervals that contain a point
-            begin, end, word = begin[some], end[some], word[some]
-            # what ends where the next of the same word begins goes on; no change then meets another one
-            goes_on = (word[1:] == word[:-1]) & (end[:-1] == begin[1:])
-            begins, ends = np.append(True, ~goes_on)[: len(word)], np.append(~goes_on, True)[: len(word)]
-            place = np.append(begin[begins], end[ends]) * words64 * 64 + offset + np.append(word[begins], word[ends])
-            # so that adding sets bits; `add.at` is the fast one, in one dimension
-            np.add.at(changes.reshape(-1), place >> 6, np.uint64(1) << (place & 63).astype(np.uint64))
+            for first, last, word in self._spans(number):
+                begin, end = np.searchsorted(points, first), np.searchsorted(points, last, side="right")
+                some = begin < end  # intervals that contain a point
+                begin, end, word = begin[some], end[some], word[some]
+                # what ends where the next of the same word begins goes on; no change then meets another one
+                goes_on = (word[1:] == word[:-1]) & (end[:-1] == begin[1:])
+                begins, ends = np.append(True, ~goes_on)[: len(word)], np.append(~goes_on, True)[: len(word)]
+                point, word = np.append(begin[begins], end[ends]), np.append(word[begins], word[ends])
+                place = point * words64 * 64 + offset + word
+                # so that adding sets bits; `add.at` is the fast one, in one dimension
+                np.add.at(changes.reshape(-1), place >> 6, np.uint64(1) << (place & 63).astype(np.uint64))
             offset += depth
         return np.asarray(np.bitwise_xor.accumulate(changes[:-1], axis=0))

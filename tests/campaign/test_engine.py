@@ -17,6 +17,7 @@ from fitact_hw.faults import FaultError, FaultEvent, Outcome, Shape, Upset
 from fitact_hw.sites import list_sites
 from golden import reference
 from sim.bench import Simulator
+from sim.engine import access
 from sim.engine.library import OBSERVERS, End
 from sim.job import EVERYTHING, Job, MemoryModel, Status
 from tests.campaign.conftest import draw, make_case
@@ -218,7 +219,10 @@ def test_prepared_run_serves_every_part_of_its_events_and_no_other_image(engine:
     assert engine.library.runs == runs + 1
 
 
-def test_live_time_agrees_with_next_read(engine: Engine) -> None:
+@pytest.mark.parametrize("piece", [access.ACCESSES_AT_A_TIME, 100])
+def test_live_time_agrees_with_next_read(engine: Engine, monkeypatch: pytest.MonkeyPatch, piece: int) -> None:
+    """In one piece and in many: some of one word, some of several."""
+    monkeypatch.setattr(access, "ACCESSES_AT_A_TIME", piece)
     case = make_case("layer")
     accesses = engine.facts(case).accesses
     for number in (0, 4):
