@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-import resource
+import contextlib
 from collections import Counter
 from dataclasses import dataclass, field
 from enum import Enum
+from pathlib import Path
 
 import numpy as np
 
 from fitact_hw.faults import Outcome
 from sim.job import Status
+
+STATUS = Path("/proc/self/status")
 
 
 class Way(str, Enum):
@@ -63,8 +66,13 @@ class Times:
     ways: Counter[str] = field(default_factory=Counter)
 
     def note_memory(self) -> None:
-        """Note the most memory that this process ever held."""
-        self.peak_bytes = 1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        """Note the most memory that this process ever held (0 where the system does not tell).
+
+        Not as `getrusage` has it: a new process starts there with the figure of the one that started it.
+        """
+        with contextlib.suppress(OSError):
+            status = dict(line.split(":", 1) for line in STATUS.read_text().splitlines())
+            self.peak_bytes = 1024 * int(status.get("VmHWM", "0 kB").split()[0])
 
     def merge(self, other: Times) -> None:
         """Add the figures of another process."""

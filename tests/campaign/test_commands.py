@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,8 @@ from fitact_hw.faults import Outcome
 from tests.campaign import tiny
 from tests.campaign.test_campaign import Immediate, use_executor
 from tests.sim.machines import TINY
+
+ROOT = Path(__file__).resolve().parents[2]
 
 Text = pytest.CaptureFixture[str]
 
@@ -177,6 +180,22 @@ def test_progress_counts_what_was_stored_before(campaign: Path) -> None:
     share = (sum(row.outcome == "masked" for row in rows) + sum(row.outcome == "masked" for row in rows[:10])) / 130
     assert f"masked {share:.1%} [" in line
     assert progress.fresh == 10
+
+
+MEMORY_OF_A_CHILD = """
+from fitact_hw.campaign.verdict import Times
+times = Times()
+times.note_memory()
+print(times.peak_bytes)
+"""
+
+
+def test_memory_is_that_of_the_worker_alone() -> None:
+    """The kernel starts a new process's `ru_maxrss` with that of its parent."""
+    large = np.ones(500 << 17)  # 500 MiB
+    child = subprocess.run([sys.executable, "-c", MEMORY_OF_A_CHILD], cwd=ROOT, capture_output=True, text=True)
+    assert large.nbytes == 500 << 20
+    assert 10 << 20 < int(child.stdout) < 400 << 20, child.stderr
 
 
 def test_the_largest_worker_is_told(capsys: Text) -> None:
