@@ -39,8 +39,8 @@ HERE = Processes()
 
 
 class Plan:
-    """Hands out whole groups in pieces that take about a minute, and small ones at the end of each group so that
-    ``workers`` finish together."""
+    """Hands out whole groups in pieces that take about a minute, and small ones at the very end so that ``workers``
+    finish together."""
 
     def __init__(self, groups: Sequence[Group], workers: int) -> None:
         self._groups = list(groups)
@@ -52,8 +52,9 @@ class Plan:
         if not self._groups:
             return None
         group = self._groups[0]
-        size = min(self._size, -(-len(group.jobs) // self._workers))
-        if size == len(group.jobs):
+        left = sum(len(other.jobs) for other in self._groups)
+        size = min(self._size, -(-left // self._workers))
+        if size >= len(group.jobs):
             return self._groups.pop(0)
         self._groups[0] = replace(group, jobs=group.jobs[size:])
         return replace(group, jobs=group.jobs[:size])

@@ -18,6 +18,10 @@ from golden.resilience.store import Key, ResultStore, Row, open_store
 from golden.resilience.subjects import Settings, Subject
 from golden.resilience.work import CLEAN, Group, Job
 
+_SLAB_IMAGES = 100
+"""All networks see so many images before any sees more: a run that is stopped early has all alike, and in a minute a
+worker finishes many maps, which share one fault-free run."""
+
 
 def evaluation_images(count: int, console: Console) -> tuple[Images, str]:
     """The first ``count`` CIFAR-10 test images, or (with a note) the 20 samples if there is no data set."""
@@ -54,18 +58,18 @@ def run(
     with open_store(folder) as store:
         store.claim("study", {"model": settings.model, "seed": settings.seed, "image_source": source})
         kept = {row.key: row for row in store.rows()}
-        _claim_images(store, chosen, {len(chosen), *(row.images for row in kept.values())})
-        groups = [group for subject in subjects for group in _missing(settings, subject, kept, len(chosen))]
+        _claim_images(store, chosen, {*_stops(len(chosen)), *(row.images for row in kept.values())})
+        groups = _missing(settings, subjects, kept, len(chosen))
+        extended = ExtendedRows(store, kept.values())
         with progress(console, "image evaluations") as bar:
-            total = sum(len(group.jobs) * (len(chosen) - group.first) for group in groups)
-            task = bar.add_task("fault maps", total=total)
+            task = bar.add_task("fault maps", total=sum(group.evaluations for group in groups))
             tick = partial(bar.advance, task)
             with closing(run_groups(groups, processes, settings.seed, chosen, tick)) as outcomes:
                 for outcome in outcomes:
                     subject = outcome.group.subject
                     bar.update(task, description=f"{settings.model} {subject.name}")
                     store.claim(subject.name, {"network": outcome.network})
-                    store.add(kept[row.key].plus(row) if row.key in kept else row for row in outcome.rows)
+                    extended.add(outcome.group.first, outcome.rows)
         wanted = {key for subject in subjects for key in _keys(settings, subject)}
         return [row for row in store.rows() if row.key in wanted]
 
@@ -89,11 +93,43 @@ def _keys(settings: Settings, subject: Subject) -> dict[Key, Job]:
     return {(*subject.key, *job): job for job in jobs}
 
 
-def _missing(settings: Settings, subject: Subject, kept: Mapping[Key, Row], images: int) -> list[Group]:
-    """The jobs of a subject that lack images, by the first one that they lack."""
-    jobs: dict[int, list[Job]] = {}
-    for key, job in _keys(settings, subject).items():
-        done = kept[key].images if key in kept else 0
-        if done < images:
-            jobs.setdefault(done, []).append(job)
-    return [Group(subject, tuple(part), first) for first, part in jobs.items()]
+class ExtendedRows:
+    """Extends the rows of a store slab by slab, although a later slab may be finished before an earlier one."""
+
+    def __init__(self, store: ResultStore, kept: Iterable[Row]) -> None:
+        self._store = store
+        self._kept = {row.key: row for row in kept}
+        self._waiting: list[tuple[int, Row]] = []
+
+    def add(self, first: int, rows: Iterable[Row]) -> None:
+        """Store rows of the images from ``first`` on, and what waited for them; the others wait."""
+        self._waiting += [(first, row) for row in rows]
+        while ready := [part for part in self._waiting if part[0] == self._images(part[1].key)]:
+            whole = [self._kept[row.key].plus(row) if start else row for start, row in ready]
+            self._store.add(whole)
+            self._kept.update((row.key, row) for row in whole)
+            self._waiting = [part for part in self._waiting if part not in ready]
+
+    def _images(self, key: Key) -> int:
+        return self._kept[key].images if key in self._kept else 0
+
+
+def _stops(images: int) -> list[int]:
+    """Where the slabs of the images end."""
+    return [*range(_SLAB_IMAGES, images, _SLAB_IMAGES), images]
+
+
+def _missing(settings: Settings, subjects: Sequence[Subject], kept: Mapping[Key, Row], images: int) -> list[Group]:
+    """The jobs that lack images, slab after slab, for each subject by the first image that they lack."""
+    done = {key: row.images for key, row in kept.items()}
+    groups: list[Group] = []
+    for stop in _stops(images):
+        for subject in subjects:
+            jobs: dict[int, list[Job]] = {}
+            for key, job in _keys(settings, subject).items():
+                first = done.get(key, 0)
+                if first < stop:
+                    jobs.setdefault(first, []).append(job)
+                    done[key] = stop
+            groups += [Group(subject, tuple(part), first, stop) for first, part in jobs.items()]
+    return groups

@@ -29,11 +29,17 @@ CLEAN: Job = (0.0, 0)
 
 @dataclass(frozen=True)
 class Group:
-    """Jobs of one network that share its fault-free run, on the images from ``first`` on."""
+    """Jobs of one network that share its fault-free run, on the images from ``first`` to before ``stop``."""
 
     subject: Subject
     jobs: tuple[Job, ...]
     first: int
+    stop: int
+
+    @property
+    def evaluations(self) -> int:
+        """Image evaluations that are asked for."""
+        return len(self.jobs) * (self.stop - self.first)
 
 
 @dataclass(frozen=True)
@@ -63,11 +69,12 @@ class Worker:
         maps = [draw(self._qnet, rate, self._seed, index, memory, self._stored) for rate, index in faulty]
         # one corrupted network at a time: only its changes are kept
         patches = [self._evaluator.patch(corrupt(self._qnet, faults, self._stored)) for faults in maps]
-        labels = self._images.labels[group.first :]
+        part = slice(group.first, group.stop)
+        labels = self._images.labels[part]
         # the fault-free run counts only where it is wanted
         share = len(group.jobs) / (1 + len(maps))
         start = time.monotonic()
-        correct = self._evaluator.correct(self._words[group.first :], labels, patches, partial(_scaled, tick, share))
+        correct = self._evaluator.correct(self._words[part], labels, patches, partial(_scaled, tick, share))
         seconds = time.monotonic() - start
         clean = replace(self._row, images=len(labels), correct=int(correct[0]))
         rows = [clean] if CLEAN in group.jobs else []

@@ -21,8 +21,10 @@ from golden.errors import GoldenError
 from golden.quantise import quantise_images
 from golden.resilience import study
 from golden.resilience.faults import Memory, corrupt, draw
-from golden.resilience.store import DATABASE, Row, open_store
+from golden.resilience.pool import Plan
+from golden.resilience.store import DATABASE, ResultStore, Row, open_store
 from golden.resilience.subjects import FAULTY, PROTECTED, Settings, granularity_subjects, scheme_subjects
+from golden.resilience.work import Group, Outcome
 from golden.schemes import SCHEMES
 from golden.zoo import load_qnetwork
 from tests.resilience import tiny_study
@@ -84,6 +86,57 @@ def test_killed_run_resumes_to_the_same_rows(tmp_path: Path) -> None:
 
 def test_any_number_of_processes_gives_the_same_rows(tmp_path: Path) -> None:
     assert tiny_study.run(tmp_path / "two", workers=2) == tiny_study.run(tmp_path / "one")
+
+
+@pytest.mark.parametrize("workers", [1, 3])
+def test_slabs_of_images_give_the_same_rows(workers: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = tiny_study.run(tmp_path / "whole")
+    monkeypatch.setattr(study, "_SLAB_IMAGES", 1)
+    assert tiny_study.run(tmp_path / "slabs", workers=workers) == whole
+
+
+def test_every_network_sees_a_slab_before_any_sees_the_next(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(study, "_SLAB_IMAGES", 3)
+    stored: list[int] = []
+    add = ResultStore.add
+
+    def note(store: ResultStore, rows: list[Row]) -> None:
+        stored.extend(row.images for row in rows)
+        add(store, rows)
+
+    monkeypatch.setattr(ResultStore, "add", note)
+    rows = tiny_study.run(tmp_path)
+    assert stored == [3] * len(rows) + [4] * len(rows)
+
+
+def test_later_images_wait_for_earlier_ones(tmp_path: Path) -> None:
+    def part(correct: int) -> Row:
+        return Row("fitact", 32, "faulty", 1e-3, 0, 2, correct, 1, 2, 3, 4)
+
+    with open_store(tmp_path) as store:
+        rows = study.ExtendedRows(store, [])
+        rows.add(4, [part(2)])
+        rows.add(2, [part(1)])
+        assert store.rows() == []
+        rows.add(0, [part(0)])
+        assert store.rows() == [replace(part(3), images=6)]
+        again = study.ExtendedRows(store, store.rows())
+        again.add(6, [part(2)])
+        assert store.rows() == [replace(part(5), images=8)]
+
+
+def test_pieces_are_small_only_at_the_end() -> None:
+    subject = tiny_study.subjects()[0]
+    jobs = tuple((1e-3, index) for index in range(6))
+    plan = Plan([Group(subject, jobs, 0, 2), Group(subject, jobs[:3], 2, 4)], workers=2)
+    plan.learn(Outcome(Group(subject, jobs, 0, 2), [], "", 15.0))
+    pieces = iter(plan.next, None)
+    assert [(len(piece.jobs), piece.first, piece.stop) for piece in pieces] == [
+        (4, 0, 2),
+        (2, 0, 2),
+        (2, 2, 4),
+        (1, 2, 4),
+    ]
 
 
 def children(process: int) -> list[int]:
