@@ -1,7 +1,8 @@
-"""Ctrl-C at a bad moment."""
+"""Ctrl-C at a bad moment, and children that must not outlive their parent."""
 
 from __future__ import annotations
 
+import ctypes
 import signal
 import threading
 from collections.abc import Iterator
@@ -9,6 +10,12 @@ from contextlib import contextmanager
 from types import FrameType
 
 HELD = (signal.SIGINT, signal.SIGTERM)
+_PR_SET_PDEATHSIG = 1
+
+
+def end_with_parent(number: int) -> None:
+    """In a child: signal ``number`` when the parent dies. Linux only."""
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, number)
 
 
 @contextmanager

@@ -7,7 +7,6 @@ flag, so a changed input is a new folder. `stamp.json` is written last: a folder
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import fcntl
 import hashlib
 import json
@@ -25,7 +24,7 @@ from typing import Any
 from cocotb_tools.runner import Verilator
 
 from fitact_hw.config import AcceleratorConfig
-from fitact_hw.interrupts import held_back
+from fitact_hw.interrupts import end_with_parent, held_back
 from sim.errors import SimulationError
 from sim.toolchain import Toolchain, find_toolchain
 
@@ -70,8 +69,7 @@ class Build:
 
 def _end_with_parent() -> None:
     """In a child: SIGTERM when we die, so that no compiler goes on in a folder that nobody holds."""
-    pr_set_pdeathsig = 1
-    ctypes.CDLL(None).prctl(pr_set_pdeathsig, signal.SIGTERM)
+    end_with_parent(signal.SIGTERM)
 
 
 def run_tool(command: Sequence[str], cwd: Any, env: Mapping[str, str], stdout: Any) -> int:

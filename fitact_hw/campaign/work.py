@@ -21,6 +21,7 @@ from fitact_hw.campaign.verdict import Times, Verdict
 from fitact_hw.config import AcceleratorConfig
 from fitact_hw.experiment.timeline import Timeline, layer_at
 from fitact_hw.faults import FaultEvent
+from fitact_hw.interrupts import end_with_parent
 
 
 @dataclass(frozen=True)
@@ -83,8 +84,7 @@ def return_memory() -> None:
 
 def begin_worker() -> None:
     """Once per local worker: one thread, and an end when its parent ends."""
-    pr_set_pdeathsig = 1
-    ctypes.CDLL(None).prctl(pr_set_pdeathsig, signal.SIGKILL)
+    end_with_parent(signal.SIGKILL)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides
     os.environ["OMP_NUM_THREADS"] = "1"
 
