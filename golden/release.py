@@ -20,7 +20,7 @@ from golden.errors import GoldenError, WeightsError
 from golden.evaluate import accuracy
 from golden.progress import track
 from golden.quantise import calibrate, quantise_images, word_name
-from golden.resilience.evaluator import Evaluator
+from golden.resilience.evaluator import FAULT_FREE, Evaluator
 from golden.threads import use_threads
 from golden.train import LOG, load_checkpoint, load_trained
 from golden.zoo import load_bounds, load_model, load_qnetwork, save_points, save_weights, stored_schemes
@@ -156,5 +156,5 @@ def _measure_one(job: tuple[str, str, str, str, str, int | None]) -> float:
         return accuracy(load_model(model, scheme, Path(folder)), data)
     qnet = load_qnetwork(model, scheme, int(form), Path(folder))
     part = data.part(0, exact_images or len(data))
-    [hits] = Evaluator(qnet).correct(quantise_images(qnet, part.images), part.labels, [])
+    [hits] = Evaluator(qnet).correct(quantise_images(qnet, part.images), part.labels, [FAULT_FREE])
     return float(hits) / len(part)

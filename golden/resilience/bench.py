@@ -11,6 +11,7 @@ import torch
 from rich.console import Console
 from rich.table import Table
 
+from golden.allocator import keep_freed_memory
 from golden.evaluate import BATCH
 from golden.quantise import check_word, quantise_images
 from golden.resilience.evaluator import Evaluator, default_device
@@ -99,6 +100,7 @@ def run_bench(
     """Measure at every word width and print a table. Raises GoldenError for unknown names and widths."""
     for word_bits in words:
         check_word(word_bits)
+    keep_freed_memory()
     table = Table(title=f"{model}, {scheme}: image evaluations per second (CPU threads: {torch.get_num_threads()})")
     for title in ("bits", "bit error rate", "exact, under faults", "float32, plain", "ratio"):
         table.add_column(title, justify="right")

@@ -1,12 +1,12 @@
 """Many corrupted versions of one network over many images, bit for bit as :mod:`golden.reference`.
 
-Images are taken in chunks; per chunk the fault-free run is made once and kept, then every corrupted version
-runs only from the first layer that differs.
+Images are taken in chunks; per chunk the fault-free run is made once and kept, as far as it is needed, and every
+corrupted version runs only from the first layer that differs.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import numpy as np
 import torch
@@ -17,6 +17,9 @@ from golden.resilience.kernels import word_type
 from golden.resilience.layers import Convolution
 from golden.resilience.patch import Patch, patch_between
 from golden.resilience.words import Channels, CleanLayer, Pool, Words
+
+FAULT_FREE: Patch = {}
+"""The patch of a network without faults."""
 
 DEFAULT_MEMORY_BYTES = 256 << 20
 """Memory for the kept fault-free results of one chunk of images."""
@@ -58,26 +61,24 @@ class Evaluator:
 
     @torch.inference_mode()
     def logits(
-        self, images: np.ndarray, patches: Sequence[Patch], done: Callable[[int], None] | None = None
+        self, images: np.ndarray, patches: Sequence[Patch], done: Callable[[int], object] | None = None
     ) -> np.ndarray:
-        """Outputs of the last layer, int64 (1 + patches, images, classes); the first row is fault-free.
+        """Outputs of the last layer under each patch, int64 (patches, images, classes).
 
         ``images``: the network's int64 input (count, channels, rows, columns). ``done`` is called with the
-        number of image evaluations after each network and chunk.
+        number of image evaluations after each patch and chunk.
         """
         images = np.asarray(images)
         if images.ndim != 4 or images.shape[1:] != tuple(self.qnet.input_shape) or not len(images):
             raise GoldenError(f"expected images (count, {self.qnet.input_shape}), found {images.shape}")
         classes = int(np.prod(self.qnet.layers[-1].out_shape))
-        result = np.empty((1 + len(patches), len(images), classes), np.int64)
+        result = np.empty((len(patches), len(images), classes), np.int64)
         pieces = -(-len(images) // self.chunk_images)
         for chunk in np.array_split(np.arange(len(images)), pieces):
             x = torch.from_numpy(np.ascontiguousarray(images[chunk].transpose(0, 2, 3, 1))).to(self.device)
-            clean = self._clean(Words(x.to(word_type(self.qnet.word_bits)), float(1 << (self.qnet.word_bits - 1))))
-            result[0, chunk] = self._words(clean[self.qnet.layers[-1].name].output)
-            if done:
-                done(len(chunk))
-            for number, patch in enumerate(patches, start=1):
+            source = Words(x.to(word_type(self.qnet.word_bits)), float(1 << (self.qnet.word_bits - 1)))
+            clean = _CleanRun(self.qnet, self._layers, source, keep=any(patches))
+            for number, patch in enumerate(patches):
                 result[number, chunk] = self._words(self._faulty(clean, patch))
                 if done:
                     done(len(chunk))
@@ -88,9 +89,9 @@ class Evaluator:
         images: np.ndarray,
         labels: np.ndarray,
         patches: Sequence[Patch],
-        done: Callable[[int], None] | None = None,
+        done: Callable[[int], object] | None = None,
     ) -> np.ndarray:
-        """Number of images whose largest logit (the first of equals) is their label: int64 (1 + patches,)."""
+        """Number of images whose largest logit (the first of equals) is their label: int64 (patches,)."""
         top = self.logits(images, patches, done).argmax(axis=2)
         return (top == labels).sum(axis=1)
 
@@ -98,18 +99,7 @@ class Evaluator:
         output = words.data
         return output.permute(0, 3, 1, 2).reshape(len(output), -1).to(torch.int64).cpu().numpy()
 
-    def _clean(self, x: Words) -> dict[str, CleanLayer]:
-        results = {INPUT: CleanLayer(x)}
-        for layer in self.qnet.layers:
-            residual = results[layer.residual.source].output if layer.residual else None
-            engine, source = self._layers[layer.name], results[layer.source].output
-            if isinstance(engine, Convolution):
-                results[layer.name] = engine.run_clean(source, residual)
-            else:
-                results[layer.name] = CleanLayer(engine(source, residual))
-        return results
-
-    def _faulty(self, clean: dict[str, CleanLayer], patch: Patch) -> Words:
+    def _faulty(self, clean: Mapping[str, CleanLayer], patch: Patch) -> Words:
         """Output of the last layer."""
         nothing = torch.empty(0, dtype=torch.int64, device=self.device)
         values: dict[str, Words] = {}
@@ -126,18 +116,12 @@ class Evaluator:
                 engine = self._layers[layer.name]
                 if isinstance(engine, Convolution):
                     values[layer.name], changed[layer.name] = engine.run(
-                        value(layer.source),
-                        residual,
-                        own,
-                        clean[layer.source].output,
-                        clean[layer.name],
-                        source,
-                        residual_changed,
+                        value(layer.source), residual, own, clean, source, residual_changed
                     )
                 else:
                     if own is not None:
                         raise GoldenError(f"pool {layer.name} has no parameters in faulty memory")
-                    values[layer.name] = engine.run(value(layer.source), residual, clean[layer.name].output)
+                    values[layer.name] = engine.run(value(layer.source), residual, clean)
                     changed[layer.name] = None if residual_changed else source
             for name in self._last_use.get(index, ()):
                 values.pop(name, None)
@@ -145,7 +129,31 @@ class Evaluator:
         return values.get(last, clean[last].output)
 
 
-def evaluate(qnet: QNetwork, faulty: Iterable[QNetwork], images: np.ndarray) -> np.ndarray:
-    """Logits int64 (1 + networks, images, classes) of ``qnet`` and of corrupted versions of it."""
-    evaluator = Evaluator(qnet)
-    return evaluator.logits(images, [evaluator.patch(network) for network in faulty])
+class _CleanRun(Mapping[str, CleanLayer]):
+    """The fault-free run on a chunk of images, each layer computed when it or a later one is first asked for.
+
+    ``keep``: with the accumulators, from which patched layers are derived.
+    """
+
+    def __init__(self, qnet: QNetwork, engines: Mapping[str, Convolution | Pool], source: Words, keep: bool) -> None:
+        self._engines, self._keep = engines, keep
+        self._layers = iter(qnet.layers)
+        self._results = {INPUT: CleanLayer(source)}
+
+    def __getitem__(self, name: str) -> CleanLayer:
+        while name not in self._results:
+            layer = next(self._layers)
+            source = self._results[layer.source].output
+            residual = self._results[layer.residual.source].output if layer.residual else None
+            engine = self._engines[layer.name]
+            if isinstance(engine, Convolution):
+                self._results[layer.name] = engine.run_clean(source, residual, self._keep)
+            else:
+                self._results[layer.name] = CleanLayer(engine(source, residual))
+        return self._results[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._results)
+
+    def __len__(self) -> int:
+        return len(self._results)

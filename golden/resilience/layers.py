@@ -12,6 +12,7 @@ Three ways for a convolution whose weights, bias or bounds are hit:
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 import torch
@@ -65,9 +66,11 @@ class Convolution:
         self.clean = _Hit(parameters, parameters.float_terms(), None, None, nothing, 0.0, self.bias_peak)
         self.clean_peak = parameters.output_peak
 
-    def run_clean(self, source: Words, residual: Words | None) -> CleanLayer:
-        """The fault-free layer."""
+    def run_clean(self, source: Words, residual: Words | None, keep: bool = True) -> CleanLayer:
+        """The fault-free layer; ``keep``: with its accumulators."""
         g = self.geometry
+        if not keep:
+            return CleanLayer(Words(self._dense(source, residual, self.clean, None)[0], self.clean_peak))
         acc = source.data.new_empty(source.count, g.out_rows, g.out_columns, g.outputs)
         output, whole = self._dense(source, residual, self.clean, acc)
         words = Words(output, self.clean_peak)
@@ -78,22 +81,25 @@ class Convolution:
         source: Words,
         residual: Words | None,
         patch: LayerPatch | None,
-        clean_source: Words,
-        clean: CleanLayer,
+        clean_run: Mapping[str, CleanLayer],
         changed: Channels,
         residual_changed: bool,
     ) -> tuple[Words, Channels]:
-        """Output with ``patch`` for an input that differs from ``clean_source`` in channels ``changed``."""
+        """Output with ``patch`` for an input that differs from that of ``clean_run`` in channels ``changed``."""
         if changed is not None and not len(changed) and not residual_changed:
             assert patch is not None
-            if clean.acc is not None and patch.channels is not None and self._few_touched(patch):
-                return self._touched(source, residual, patch, clean, patch.channels), patch.channels
+            if patch.channels is not None and self._few_touched(patch):
+                clean = clean_run[self.layer.name]
+                if clean.acc is not None:
+                    return self._touched(source, residual, patch, clean, patch.channels), patch.channels
             hit = self._hit(patch)
             return self._words(self._patched(source, residual, hit), hit), patch.channels
         hit = self._hit(patch)
         output = None
-        if clean.acc is not None and changed is not None and self._few_changed(changed, patch):
-            output = self._difference(source, residual, hit, clean_source, clean, changed)
+        if changed is not None and self._few_changed(changed, patch):
+            clean = clean_run[self.layer.name]
+            if clean.acc is not None:
+                output = self._difference(source, residual, hit, clean_run[self.layer.source].output, clean, changed)
         if output is None:
             output = self._patched(source, residual, hit)
         return self._words(output, hit), None

@@ -14,6 +14,7 @@ from multiprocessing.connection import wait as wait_for
 from multiprocessing.queues import SimpleQueue
 from multiprocessing.synchronize import Event
 
+from golden.allocator import keep_freed_memory
 from golden.data import Images
 from golden.errors import GoldenError
 from golden.resilience.work import Group, Outcome, Tick, Worker
@@ -60,7 +61,7 @@ class Plan:
         return replace(group, jobs=group.jobs[:size])
 
     def learn(self, outcome: Outcome) -> None:
-        """Fit the size of pieces to what one took (all evaluate the fault-free network as well)."""
+        """Fit the size of pieces to what one took (all evaluate a part of the fault-free network as well)."""
         each = outcome.seconds / (1 + len(outcome.rows))
         self._size = int(max(_FIRST_SIZE, min(_LARGEST_SIZE, _GROUP_SECONDS / max(each, 1e-9))))
 
@@ -73,11 +74,12 @@ def run_groups(
     Raises GoldenError if a network can't be loaded or a worker process dies.
     """
     plan = Plan(groups, processes.count)
-    if processes.threads is not None and processes.count == 1:
-        use_threads(processes.threads)
     if processes.count > 1:
         yield from _run_in_processes(plan, processes, seed, images, tick)
         return
+    keep_freed_memory()
+    if processes.threads is not None:
+        use_threads(processes.threads)
     worker = Worker(seed, images)
     while (group := plan.next()) is not None:
         outcome = worker(group, tick)
@@ -89,7 +91,7 @@ def _run_in_processes(
     plan: Plan, processes: Processes, seed: int, images: Images, tick: Tick
 ) -> Generator[Outcome, None, None]:
     context = multiprocessing.get_context("spawn")
-    ticks: SimpleQueue[float] = context.SimpleQueue()
+    ticks: SimpleQueue[int] = context.SimpleQueue()
     stop = context.Event()
     arguments = (seed, images, processes.threads or 1, ticks, stop)
     running: set[Future[Outcome]] = set()
@@ -124,14 +126,15 @@ class _Process:
     """State of a worker process."""
 
     worker: Worker
-    ticks: SimpleQueue[float]
+    ticks: SimpleQueue[int]
     stop: Event
 
     @classmethod
-    def start(cls, seed: int, images: Images, threads: int, ticks: SimpleQueue[float], stop: Event) -> None:
+    def start(cls, seed: int, images: Images, threads: int, ticks: SimpleQueue[int], stop: Event) -> None:
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # the main process says when to stop
         threading.Thread(target=_end_with_parent, daemon=True).start()
         use_threads(threads)
+        keep_freed_memory()
         cls.worker, cls.ticks, cls.stop = Worker(seed, images), ticks, stop
 
     @classmethod
@@ -139,7 +142,7 @@ class _Process:
         return cls.worker(group, cls.tick)
 
     @classmethod
-    def tick(cls, count: float) -> None:
+    def tick(cls, count: int) -> None:
         if cls.stop.is_set():
             raise _Stopped
         cls.ticks.put(count)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import torch
@@ -83,13 +84,14 @@ class Pool:
             words += residual.data.to(torch.int64) << self.layer.residual.lshift
         return Words(finish_wide(words, self.parameters), self.parameters.output_peak)
 
-    def run(self, source: Words, residual: Words | None, clean: Words) -> Words:
-        """The same; ``clean`` is the fault-free output, of which only the changed channels are redone."""
+    def run(self, source: Words, residual: Words | None, clean_run: Mapping[str, CleanLayer]) -> Words:
+        """The same; of the fault-free output only the changed channels are redone, if ``source`` says which."""
         if source.part is None or source.channels is None or residual is not None:
             return self(source, residual)
         part = self._sums(source.part)
         if not self.identity:
             part = finish_wide(part.to(torch.int64), self.parameters.select(source.channels))
+        clean = clean_run[self.layer.name].output
         return Words(clean.data, max(clean.peak, source.peak), source.channels, part)
 
     def _sums(self, x: Tensor) -> Tensor:

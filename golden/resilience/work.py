@@ -6,19 +6,18 @@ import hashlib
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from functools import partial
 
 import numpy as np
 
 from golden.data import Images
 from golden.qnetwork import QNetwork
 from golden.resilience.bounds import StoredBounds
-from golden.resilience.evaluator import Evaluator
+from golden.resilience.evaluator import FAULT_FREE, Evaluator
 from golden.resilience.faults import Memory, bound_segments, corrupt, draw, stored_bounds
 from golden.resilience.store import Row
 from golden.resilience.subjects import FAULTY, Subject
 
-Tick = Callable[[float], object]
+Tick = Callable[[int], object]
 """Called with the number of image evaluations just done."""
 
 Job = tuple[float, int]
@@ -67,20 +66,20 @@ class Worker:
         faulty = [job for job in group.jobs if job != CLEAN]
         memory = Memory(bounds=group.subject.memory == FAULTY)
         maps = [draw(self._qnet, rate, self._seed, index, memory, self._stored) for rate, index in faulty]
+        patches = [FAULT_FREE] if CLEAN in group.jobs else []
         # one corrupted network at a time: only its changes are kept
-        patches = [self._evaluator.patch(corrupt(self._qnet, faults, self._stored)) for faults in maps]
+        patches += [self._evaluator.patch(corrupt(self._qnet, faults, self._stored)) for faults in maps]
         part = slice(group.first, group.stop)
         labels = self._images.labels[part]
-        # the fault-free run counts only where it is wanted
-        share = len(group.jobs) / (1 + len(maps))
         start = time.monotonic()
-        correct = self._evaluator.correct(self._words[part], labels, patches, partial(_scaled, tick, share))
+        correct = self._evaluator.correct(self._words[part], labels, patches, tick)
         seconds = time.monotonic() - start
-        clean = replace(self._row, images=len(labels), correct=int(correct[0]))
-        rows = [clean] if CLEAN in group.jobs else []
-        for faults, hits in zip(maps, correct[1:], strict=True):
+        blank = replace(self._row, images=len(labels))
+        clean = len(patches) - len(maps)
+        rows = [replace(blank, correct=int(hits)) for hits in correct[:clean]]
+        for faults, hits in zip(maps, correct[clean:], strict=True):
             row = replace(
-                clean,
+                blank,
                 rate=faults.rate,
                 map=faults.index,
                 correct=int(hits),
@@ -100,10 +99,6 @@ class Worker:
         size = -(-sum(s.size for s in bound_segments(bounds)) // 8)
         self._row = Row(*subject.key, *CLEAN, 0, 0, 0, 0, 0, size)
         self._subject = subject
-
-
-def _scaled(tick: Tick, share: float, count: int) -> None:
-    tick(count * share)
 
 
 def fingerprint(qnet: QNetwork, stored: Mapping[str, StoredBounds] | None) -> str:

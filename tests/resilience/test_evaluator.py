@@ -16,7 +16,7 @@ from golden.errors import GoldenError
 from golden.qnetwork import QNetwork
 from golden.quantise import quantise_images
 from golden.resilience import kernels
-from golden.resilience.evaluator import Evaluator
+from golden.resilience.evaluator import FAULT_FREE, Evaluator
 from golden.resilience.faults import Memory, corrupt, draw
 from golden.resilience.layers import Convolution
 from golden.resilience.words import Words
@@ -28,13 +28,13 @@ CPU = torch.device("cpu")
 
 
 def assert_exact(qnet: QNetwork, faulty: list[QNetwork], images: np.ndarray, memory_bytes: int | None = None) -> None:
-    """All logits equal; the fault-free ones also after the corrupted networks."""
+    """All logits equal; the fault-free ones before, after and without the corrupted networks."""
     evaluator = Evaluator(qnet, CPU, memory_bytes)
-    patches = [evaluator.patch(net) for net in faulty]
-    found = evaluator.logits(images, patches)
-    for number, net in enumerate([qnet, *faulty]):
+    networks = [*faulty, qnet, *faulty]
+    found = evaluator.logits(images, [evaluator.patch(net) for net in networks])
+    for number, net in enumerate(networks):
         np.testing.assert_array_equal(found[number], reference.logits(net, images), err_msg=f"network {number}")
-    np.testing.assert_array_equal(evaluator.logits(images, [])[0], found[0])
+    np.testing.assert_array_equal(evaluator.logits(images, [FAULT_FREE])[0], found[len(faulty)])
 
 
 @settings(max_examples=60, deadline=None)
@@ -128,7 +128,7 @@ def test_saturating_bounds_limit_and_clipping_bounds_zero() -> None:
         only = replace(qnet, layers=(layer,))
         evaluator = Evaluator(only, CPU)
         patch = evaluator.patch(replace(only, layers=(hit,)))
-        results[activation] = evaluator.logits(inputs(6, 32, 2), [patch])[1]
+        results[activation] = evaluator.logits(inputs(6, 32, 2), [patch])[0]
         assert isinstance(layer.bound, int)
         assert layer.bound > 0
         expected = layer.bound if activation == "saturate" else 0
@@ -143,7 +143,7 @@ def test_counts_correct_images_and_reports_progress() -> None:
     evaluator = Evaluator(qnet, CPU, memory_bytes=1)
     seen: list[int] = []
     patch = evaluator.patch(corrupt(qnet, draw(qnet, 1e-2, 1, 0)))
-    correct = evaluator.correct(images, labels, [patch], seen.append)
+    correct = evaluator.correct(images, labels, [FAULT_FREE, patch], seen.append)
     faulty = reference.logits(corrupt(qnet, draw(qnet, 1e-2, 1, 0)), images).argmax(axis=1)
     assert correct.tolist() == [5, int((faulty == labels).sum())]
     assert sum(seen) == 12
@@ -154,7 +154,7 @@ def test_refuses_another_network_and_other_images() -> None:
     with pytest.raises(GoldenError, match="more than its parameters"):
         Evaluator(qnet, CPU).patch(network(8, 8, "saturate"))
     with pytest.raises(GoldenError, match="expected images"):
-        Evaluator(qnet, CPU).logits(np.zeros((1, 3, 4, 4), np.int64), [])
+        Evaluator(qnet, CPU).logits(np.zeros((1, 3, 4, 4), np.int64), [FAULT_FREE])
 
 
 def test_wide_product_against_python_integers() -> None:
