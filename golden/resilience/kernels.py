@@ -1,7 +1,8 @@
 """Exact integer products in floating point: matrix product, Winograd, and 16-bit limbs.
 
 Tensors are channels-last, (batch, rows, columns, channels), and hold integers in floating point: float32 for
-words of 8 bits (twice as fast, and the networks' sums fit), float64 for wider ones. A sum of integers is exact,
+words of 8 bits (twice as fast, and the networks' sums fit), float64 for wider ones. Where the CPU has instructions
+for it, products of 8-bit words are formed in integers (:mod:`golden.resilience.integer`). A sum of integers is exact,
 in whatever order it forms, as long as no sum of some of its terms reaches 2**24 or 2**53; the callers check that
 with :meth:`Weights.reach` and :attr:`Weights.winograd_gain`. The weights of a layer are a matrix
 (kernel * kernel * in_channels, out_channels), rows in the order kernel row, kernel column, channel.
@@ -17,6 +18,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from golden.qnetwork import QLayer
+from golden.resilience import integer
 
 EXACT = {torch.float32: 1 << 24, torch.float64: 1 << 53}
 """Integers up to this magnitude are exact in a floating-point type."""
@@ -70,7 +72,8 @@ class Weights:
 
     ``matrix`` has the words' type ``dtype``. ``gain``: the largest sum of magnitudes of an output channel;
     ``one_sided_gain``: the largest sum of its positive or of its negative weights; ``winograd_gain``: as
-    ``gain``, of a transformed position (0 without Winograd, which float32 is too short for).
+    ``gain``, of a transformed position (0 without Winograd, which float32 is too short for). ``bytes``: the matrix
+    as int8, if words have 8 bits and the CPU is fast with them.
     """
 
     def __init__(self, layer: QLayer, device: torch.device, dtype: torch.dtype) -> None:
@@ -79,6 +82,8 @@ class Weights:
         weight = torch.from_numpy(layer.weight).to(device)
         matrix = weight.permute(2, 3, 1, 0).reshape(-1, self.geometry.outputs)
         self.matrix = matrix.to(dtype).contiguous()
+        in_integers = dtype == torch.float32 and device.type == "cpu" and integer.available()
+        self.bytes = matrix.to(torch.int8).contiguous() if in_integers else None
         words = matrix.double()
         self.gain = _largest_sum(words.abs())
         self.one_sided_gain = max(_largest_sum(words.clamp_min(0)), _largest_sum((-words).clamp_min(0)))
@@ -89,6 +94,14 @@ class Weights:
             taps = torch.einsum("ak,oikl,bl->abio", g, weight.double(), g)
             self.transformed = taps.reshape(16, self.geometry.inputs, self.geometry.outputs).contiguous()
             self.winograd_gain = float(self.transformed.abs().sum(dim=1).max()) * (1 + 1e-9)
+
+    def direct(self, x: Tensor, peak: float) -> Tensor:
+        """The layer's sums as :func:`direct` gives them, for ``x`` in which nothing exceeds ``peak``."""
+        g = self.geometry
+        if self.bytes is None or peak > integer.PEAK:
+            return direct(x, self.matrix, g)
+        sums = integer.product(unfold(x.to(torch.int8), g), self.bytes)
+        return sums.to(x.dtype).view(len(x), g.out_rows, g.out_columns, -1)
 
     def reach(self, low: Tensor, high: Tensor, extra_gain: float) -> Tensor:
         """What no sum of some products exceeds, for inputs from ``low`` to ``high`` (float64, any shape), if the
@@ -101,7 +114,10 @@ class Weights:
         g = self.geometry
         flat = ((row * g.kernel + column) * g.inputs + inputs) * g.outputs + outputs
         cells = self.matrix.view(-1)
-        cells[flat] = (cells[flat].to(torch.int64) + delta).to(cells.dtype)
+        words = cells[flat].to(torch.int64) + delta
+        cells[flat] = words.to(cells.dtype)
+        if self.bytes is not None:
+            self.bytes.view(-1)[flat] = words.to(torch.int8)
         if self.transformed is not None:
             pattern = _G.to(delta.device)
             terms = pattern[:, row].unsqueeze(1) * pattern[:, column].unsqueeze(0) * delta.double()

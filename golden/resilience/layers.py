@@ -292,7 +292,7 @@ class Convolution:
                     assert self.weights.transformed is not None
                     acc = kernels.winograd(x[block], self.weights.transformed, g)
                 else:
-                    acc = kernels.direct(x[block], self.weights.matrix, g)
+                    acc = self.weights.direct(x[block], source.peak)
                 if keep is not None:
                     keep[block] = acc
                 self._finish(acc, residual, hit, block, output, kept)
