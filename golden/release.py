@@ -103,10 +103,10 @@ def measure(
     first = next(iter(test_sets.values()))
     network = load_model(model, folder=folder)
     shares = result.setdefault("share_of_activations_above_bound", {})
-    for scheme in chosen:
-        if scheme != "unprotected":
-            shares[scheme] = _share_above(network, model, scheme, first, folder)
-    _store(model, result, folder)
+    bounded = [scheme for scheme in chosen if scheme != "unprotected"]
+    for scheme in track(bounded, "activations above bounds", len(bounded)):
+        shares[scheme] = _share_above(network, model, scheme, first, folder)
+        _store(model, result, folder)
     facts = {kind: result[kind]["unprotected"]["float32"] for kind in test_sets}
     update_facts(f"{model}.npz", {"accuracy_percent": facts}, folder)
     return result
