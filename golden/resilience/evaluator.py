@@ -106,7 +106,7 @@ class Evaluator:
         changed: dict[str, Channels] = {}
 
         def value(name: str) -> Words:
-            return values.get(name, clean[name].output)
+            return values[name] if name in values else clean[name].output
 
         for index, layer in enumerate(self.qnet.layers):
             own, source = patch.get(layer.name), changed.get(layer.source, nothing)
@@ -125,8 +125,7 @@ class Evaluator:
                     changed[layer.name] = None if residual_changed else source
             for name in self._last_use.get(index, ()):
                 values.pop(name, None)
-        last = self.qnet.layers[-1].name
-        return values.get(last, clean[last].output)
+        return value(self.qnet.layers[-1].name)
 
 
 class _CleanRun(Mapping[str, CleanLayer]):

@@ -12,7 +12,7 @@ import numpy as np
 from golden.data import Images
 from golden.qnetwork import QNetwork
 from golden.resilience.bounds import StoredBounds
-from golden.resilience.evaluator import FAULT_FREE, Evaluator
+from golden.resilience.evaluator import Evaluator
 from golden.resilience.faults import Memory, bound_segments, corrupt, draw, stored_bounds
 from golden.resilience.store import Row
 from golden.resilience.subjects import FAULTY, Subject
@@ -63,31 +63,28 @@ class Worker:
         """Do the work of ``group``. Raises GoldenError if its network can't be loaded."""
         if self._subject is None or group.subject.key != self._subject.key:
             self._take(group.subject)
-        faulty = [job for job in group.jobs if job != CLEAN]
         memory = Memory(bounds=group.subject.memory == FAULTY)
-        maps = [draw(self._qnet, rate, self._seed, index, memory, self._stored) for rate, index in faulty]
-        patches = [FAULT_FREE] if CLEAN in group.jobs else []
+        maps = [draw(self._qnet, rate, self._seed, index, memory, self._stored) for rate, index in group.jobs]
         # one corrupted network at a time: only its changes are kept
-        patches += [self._evaluator.patch(corrupt(self._qnet, faults, self._stored)) for faults in maps]
+        patches = [self._evaluator.patch(corrupt(self._qnet, faults, self._stored)) for faults in maps]
         part = slice(group.first, group.stop)
         labels = self._images.labels[part]
         start = time.monotonic()
         correct = self._evaluator.correct(self._words[part], labels, patches, tick)
         seconds = time.monotonic() - start
-        blank = replace(self._row, images=len(labels))
-        clean = len(patches) - len(maps)
-        rows = [replace(blank, correct=int(hits)) for hits in correct[:clean]]
-        for faults, hits in zip(maps, correct[clean:], strict=True):
-            row = replace(
-                blank,
+        rows = [
+            replace(
+                self._row,
                 rate=faults.rate,
                 map=faults.index,
+                images=len(labels),
                 correct=int(hits),
                 weight_flips=faults.count("weight"),
                 bias_flips=faults.count("bias", "shift"),
                 bound_flips=faults.count("bound"),
             )
-            rows.append(row)
+            for faults, hits in zip(maps, correct, strict=True)
+        ]
         return Outcome(group, rows, self._network, seconds)
 
     def _take(self, subject: Subject) -> None:

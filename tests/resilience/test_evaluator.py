@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -19,7 +20,7 @@ from golden.resilience import kernels
 from golden.resilience.evaluator import FAULT_FREE, Evaluator
 from golden.resilience.faults import Memory, corrupt, draw
 from golden.resilience.layers import Convolution
-from golden.resilience.words import Words
+from golden.resilience.words import CleanLayer, Words
 from golden.schemes import SCHEMES
 from golden.zoo import load_qnetwork
 from tests.resilience.networks import CHANNELS, SIDE, inputs, network
@@ -133,6 +134,25 @@ def test_saturating_bounds_limit_and_clipping_bounds_zero() -> None:
         assert layer.bound > 0
         expected = layer.bound if activation == "saturate" else 0
         assert (results[activation] == expected).all()
+
+
+def test_fault_free_layers_are_computed_only_if_needed(monkeypatch: pytest.MonkeyPatch) -> None:
+    qnet, images = network(9, 32), inputs(9, 32, 2)
+    evaluator = Evaluator(qnet, CPU)
+    patch = evaluator.patch(corrupt(qnet, draw(qnet, 1e-2, 1, 0)))
+    assert {layer.name for layer in qnet.layers if layer.weight is not None} == set(patch)
+    names: list[str] = []
+    run_clean = Convolution.run_clean
+
+    def note(self: Convolution, *arguments: Any) -> CleanLayer:
+        names.append(self.layer.name)
+        return run_clean(self, *arguments)
+
+    monkeypatch.setattr(Convolution, "run_clean", note)
+    evaluator.logits(images, [patch])
+    assert names == []
+    evaluator.logits(images, [FAULT_FREE, patch])
+    assert names == [layer.name for layer in qnet.layers if layer.weight is not None]
 
 
 def test_counts_correct_images_and_reports_progress() -> None:
