@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -16,9 +15,6 @@ from fitact_hw.errors import FitActError
 if TYPE_CHECKING:
     from golden.resilience.pool import Processes
 
-_WORKERS = 2
-"""Worker processes, unless the user or the number of cores says otherwise."""
-
 ModelArgument = Annotated[str, typer.Argument(help="network: see `fitact models`")]
 WordsOption = Annotated[str, typer.Option("--word", help="word widths in bits, e.g. 32 or 8,32 (32: Q15.16)")]
 RatesOption = Annotated[
@@ -30,11 +26,13 @@ ImagesOption = Annotated[int, typer.Option("--images", min=1, help="test images 
 BoundsOption = Annotated[
     str, typer.Option("--bounds", help="memory of the bounds: faulty, protected, or both as faulty,protected")
 ]
-ThreadsOption = Annotated[int | None, typer.Option("--threads", min=1, help="CPU threads [all cores]")]
+ThreadsOption = Annotated[int | None, typer.Option("--threads", min=1, help="CPU threads [1]: more are slower")]
 WorkersOption = Annotated[
     int | None,
     typer.Option(
-        "--workers", min=1, help="processes, of --threads each; results do not depend on it [2 at most; GPU: 1]"
+        "--workers",
+        min=1,
+        help="processes, of --threads each; results do not depend on it [one a core, if memory allows; GPU: 1]",
     ),
 ]
 
@@ -52,13 +50,10 @@ def _console() -> Console:
 
 
 def _processes(workers: int | None, threads: int | None) -> Processes:
-    """Single-threaded processes serve small layers better than threads, but each takes a gigabyte."""
-    from golden.resilience.evaluator import default_device
-    from golden.resilience.pool import Processes
+    from golden.resilience.pool import Processes, default_processes
 
-    cores = os.cpu_count() or 1
-    count = workers or (min(_WORKERS, cores) if default_device().type == "cpu" else 1)
-    return Processes(count, threads or max(1, cores // count))
+    default = default_processes()
+    return Processes(workers or default.count, threads or default.threads)
 
 
 def resilience(
@@ -136,8 +131,7 @@ def resilience_bench(
     from golden.resilience.bench import run_bench
     from golden.threads import use_threads
 
-    if threads is not None:
-        use_threads(threads)
+    use_threads(threads or 1)
     words, given = _numbers(word, int, "--word"), _numbers(rates or "", float, "--rates")
     run_bench(_console(), model, scheme, words, given, maps, images, repeats, seed)
 

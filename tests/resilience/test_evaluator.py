@@ -77,6 +77,15 @@ def test_weights_and_inputs_of_full_range(seed: int, word_bits: int, activation:
     assert_exact(qnet, faulty, inputs(seed, word_bits, 2, word_bits - 1))
 
 
+@pytest.mark.parametrize("numpy", [False, True])
+@pytest.mark.parametrize("word_bits", [8, 32])
+def test_products_of_either_library(word_bits: int, numpy: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(kernels, "_numpy_is_faster", lambda dtype: numpy)
+    monkeypatch.setattr(kernels, "_numpy_matmul" if not numpy else "_torch_matmul", None)  # the other is not called
+    qnet = network(3, word_bits)
+    assert_exact(qnet, [corrupt(qnet, draw(qnet, 1e-3, 3, index)) for index in range(3)], inputs(3, word_bits, 3, 6))
+
+
 @pytest.mark.parametrize("word_bits", [8, 32])
 @pytest.mark.parametrize("layer", ["stem", "quick", "narrow", "join", "strided", "fc2"])
 @pytest.mark.parametrize("bit", [0, 7, -2, -1])

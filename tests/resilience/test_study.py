@@ -10,16 +10,18 @@ import sys
 import time
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
+import torch
 from rich.console import Console
 
 from golden import reference
 from golden.data import sample_images
 from golden.errors import GoldenError
 from golden.quantise import quantise_images
-from golden.resilience import study
+from golden.resilience import pool, study
 from golden.resilience.faults import Memory, corrupt, draw
 from golden.resilience.pool import Plan
 from golden.resilience.store import DATABASE, ResultStore, Row, open_store
@@ -82,6 +84,24 @@ def test_killed_run_resumes_to_the_same_rows(tmp_path: Path) -> None:
     assert 0 < kept < len(whole)
     assert tiny_study.run(folder) == whole
     assert tiny_study.run(folder) == whole  # nothing left to do
+
+
+@pytest.mark.parametrize(
+    ("cores", "free", "count"),
+    [(16, 128 << 30, 16), (16, 7 << 30, 2), (2, 128 << 30, 2), (4, 1 << 30, 1), (None, 8 << 30, 1)],
+)
+def test_processes_fit_the_cores_and_the_free_memory(
+    cores: int | None, free: int, count: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pool, "default_device", lambda: torch.device("cpu"))
+    monkeypatch.setattr(pool.os, "cpu_count", lambda: cores)
+    monkeypatch.setattr(pool.psutil, "virtual_memory", lambda: SimpleNamespace(available=free))
+    assert pool.default_processes() == pool.Processes(count, 1)
+
+
+def test_a_gpu_serves_one_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pool, "default_device", lambda: torch.device("cuda"))
+    assert pool.default_processes() == pool.Processes(1, 1)
 
 
 def test_any_number_of_processes_gives_the_same_rows(tmp_path: Path) -> None:
