@@ -11,12 +11,15 @@ MODEL ?= alexnet
 BENCH_MODELS ?= alexnet vgg16 resnet50
 option = $(if $($(1)),--$(2) $($(1)))
 MACHINE = $(call option,ROWS,rows) $(call option,COLS,cols) $(call option,WORD,word) $(call option,CONFIG,config)
+STUDY = $(call option,WORD,word) $(call option,MAPS,maps) $(call option,IMAGES,images) $(call option,RATES,rates) \
+  $(call option,BOUNDS,bounds) $(call option,WEIGHTS,weights) $(call option,SEED,seed) $(call option,WORKERS,workers) \
+  $(call option,OUT,out)
 
-.PHONY: help setup sim train post-train campaign validate resilience overhead rtl lint test bench doctor docs clean distclean
+.PHONY: help setup sim train post-train campaign validate resilience granularity validate-memory overhead rtl lint test bench doctor docs clean distclean
 
 help:  ## list the targets
 	@echo "FitAct testbed. Two commands do everything: 'make sim MODEL=alexnet' and 'make test'."
-	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 	@echo "  options of sim: MODEL= IMAGES= FAULTS= SHAPE= SEED= ROWS= COLS= WORD=8|16|32 CONFIG= SCHEME= WAVES=1 OUT="
 
 setup: $(READY)  ## create .venv with the pinned packages
@@ -45,8 +48,14 @@ post-train: $(READY)  ## learn the bounds of SCHEME for MODEL anew from the stor
 	  $(call option,OUT,out)
 
 resilience: $(READY)  ## accuracy against bit error rate in parameter memory, every scheme (needs CIFAR-10)
-	@$(FITACT) resilience $(MODEL) $(call option,WORD,word) $(call option,MAPS,maps) $(call option,IMAGES,images) \
-	  $(call option,RATES,rates) $(call option,SEED,seed) $(call option,WORKERS,workers) $(call option,OUT,out)
+	@$(FITACT) resilience $(MODEL) $(STUDY) $(call option,SCHEMES,schemes)
+
+granularity: $(READY)  ## accuracy against bytes of bounds: layer, channel, patch, neuron; words, 4-bit codes (needs CIFAR-10)
+	@$(FITACT) granularity $(MODEL) $(STUDY)
+
+validate-memory: $(READY)  ## bit errors in the memory image through the whole RTL: logits as the golden model's
+	@$(FITACT) validate-memory $(MODEL) $(MACHINE) $(call option,SCHEMES,schemes) $(call option,MAPS,maps) \
+	  $(call option,RATE,rate) $(call option,IMAGES,images) $(call option,SEED,seed) $(call option,WORKERS,workers)
 
 campaign: $(READY)  ## thousands of RTL-exact upsets through the native engine; stop at any time, repeat to continue
 	@$(FITACT) campaign run $(MODEL) $(MACHINE) $(call option,FAULTS,faults) $(call option,IMAGES,images) \

@@ -141,10 +141,15 @@ class ResNet50(CifarNetwork):
 MODELS: dict[str, Callable[[], CifarNetwork]] = {"alexnet": AlexNet, "vgg16": Vgg16, "resnet50": ResNet50}
 
 
-def build_model(name: str, seed: int = 0) -> CifarNetwork:
-    """A freshly initialised network. Raises GoldenError for an unknown name, listing the known ones."""
+def check_model(name: str) -> None:
+    """Raises GoldenError for an unknown name, listing the known ones."""
     if name not in MODELS:
         raise GoldenError(f"unknown model {name!r}: known are {', '.join(sorted(MODELS))}")
+
+
+def build_model(name: str, seed: int = 0) -> CifarNetwork:
+    """A freshly initialised network. Raises GoldenError for an unknown name, listing the known ones."""
+    check_model(name)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         return MODELS[name]()

@@ -8,6 +8,7 @@ all bounds at once with cross entropy; ProAct layer by layer, and with knowledge
 from __future__ import annotations
 
 import copy
+import math
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
@@ -57,8 +58,15 @@ class PostTraining:
     seed: int = 1
 
     def __post_init__(self) -> None:
-        positive = min(self.k, self.lr, self.temperature) > 0 and min(self.epochs, self.checks, self.images) > 0
-        if not positive or min(self.zeta, self.delta, self.batch, self.backoffs) < 0 or not 0 <= self.distil <= 1:
+        positive = (self.k, self.lr, self.temperature, self.epochs, self.checks, self.images, self.validation)
+        others = (self.zeta, self.batch, self.backoffs, self.seed)
+        shares = (self.delta, self.distil)
+        # written so that NaN and infinity fail as well
+        if not (
+            all(0 < value < math.inf for value in positive)
+            and all(0 <= value < math.inf for value in others)
+            and all(0 <= value <= 1 for value in shares)
+        ):
             raise GoldenError(f"post-training options are out of range: {self}")
 
     def batch_for(self, neurons: int) -> int:

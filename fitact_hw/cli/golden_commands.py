@@ -60,13 +60,14 @@ def post_train(
     The committed bounds stay as they are; `--out golden/weights` replaces them.
     """
     from golden.data import load_images
+    from golden.schemes import find_scheme
     from golden.search import find_bounds, options_for
 
+    schemes = [] if scheme == "all" else [find_scheme(scheme).name]
     changes = {"k": k, "zeta": zeta, "delta": delta, "lr": lr, "epochs": epochs, "images": images}
     options = options_for(model, seed, **changes)
     target = out or Path("build") / model / "weights"
     training = load_images(True, None, Path("build/data"), download)
-    schemes = [] if scheme == "all" else [scheme]
     record = find_bounds(model, training, options, schemes, weights, target, Path("build/profiles"))
     _print_bounds(record)
     print(f"bounds, options and history are in {target} ({model}_bounds.npz, manifest.json)")

@@ -26,6 +26,9 @@ ImagesOption = Annotated[int, typer.Option("--images", min=1, help="test images 
 BoundsOption = Annotated[
     str, typer.Option("--bounds", help="memory of the bounds: faulty, protected, or both as faulty,protected")
 ]
+WeightsOption = Annotated[
+    Path | None, typer.Option("--weights", help="folder of weights and bounds, e.g. what post-train wrote [committed]")
+]
 ThreadsOption = Annotated[int | None, typer.Option("--threads", min=1, help="CPU threads [1]: more are slower")]
 WorkersOption = Annotated[
     int | None,
@@ -39,9 +42,12 @@ WorkersOption = Annotated[
 
 def _numbers(text: str, kind: type, what: str) -> tuple[Any, ...]:
     try:
-        return tuple(kind(part) for part in text.split(",") if part.strip())
+        found = tuple(dict.fromkeys(kind(part) for part in text.split(",") if part.strip()))
     except ValueError:
-        raise FitActError(f"{what} {text!r} must be numbers separated by commas") from None
+        found = ()
+    if not found:
+        raise FitActError(f"{what} {text!r} must be numbers separated by commas")
+    return found
 
 
 def _console() -> Console:
@@ -65,6 +71,7 @@ def resilience(
     images: ImagesOption = 1000,
     seed: SeedOption = 1,
     bounds: BoundsOption = "faulty",
+    weights: WeightsOption = None,
     out: Annotated[Path | None, typer.Option(help="result folder [build/<model>/resilience]")] = None,
     workers: WorkersOption = None,
     threads: ThreadsOption = None,
@@ -77,11 +84,12 @@ def resilience(
         model=model,
         schemes=names(schemes or ""),
         words=_numbers(word, int, "--word"),
-        rates=_numbers(rates or "", float, "--rates"),
+        rates=() if rates is None else _numbers(rates, float, "--rates"),
         maps=maps,
         images=images,
         seed=seed,
         memories=names(bounds),
+        weights=str(weights or ""),
     )
     run_resilience(settings, out or Path("build") / model / "resilience", _console(), _processes(workers, threads))
 
@@ -95,6 +103,7 @@ def granularity(
     images: ImagesOption = 1000,
     seed: SeedOption = 1,
     bounds: BoundsOption = "faulty",
+    weights: WeightsOption = None,
     out: Annotated[Path | None, typer.Option(help="result folder [build/<model>/granularity]")] = None,
     workers: WorkersOption = None,
     threads: ThreadsOption = None,
@@ -106,11 +115,12 @@ def granularity(
     settings = Settings(
         model=model,
         words=_numbers(word, int, "--word"),
-        rates=_numbers(rates or "", float, "--rates"),
+        rates=() if rates is None else _numbers(rates, float, "--rates"),
         maps=maps,
         images=images,
         seed=seed,
         memories=names(bounds),
+        weights=str(weights or ""),
     )
     folder = out or Path("build") / model / "granularity"
     run_granularity(settings, folder, _console(), _processes(workers, threads), source)
@@ -132,7 +142,7 @@ def resilience_bench(
     from golden.threads import use_threads
 
     use_threads(threads or 1)
-    words, given = _numbers(word, int, "--word"), _numbers(rates or "", float, "--rates")
+    words, given = _numbers(word, int, "--word"), () if rates is None else _numbers(rates, float, "--rates")
     run_bench(_console(), model, scheme, words, given, maps, images, repeats, seed)
 
 

@@ -6,8 +6,11 @@ comparison also proves that the software study corrupts what the hardware stores
 
 from __future__ import annotations
 
+import csv
+import io
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 from rich.console import Console
@@ -20,6 +23,7 @@ from fitact_hw.experiment.inputs import load_images, load_networks
 from fitact_hw.experiment.progress import bar, terminal
 from fitact_hw.isa import INSTRUCTION_BYTES, Opcode, offsets
 from fitact_hw.program import ParameterBlock, Program
+from golden.artefacts import write_text
 from golden.qnetwork import QNetwork
 from golden.resilience.faults import FaultMap, Flips, Memory, corrupt, draw
 from sim.bench import Simulator
@@ -156,6 +160,22 @@ def check(console: Console, results: Sequence[MapResult]) -> None:
         )
 
 
+def csv_text(results: Sequence[MapResult], word_bits: int, seed: int) -> str:
+    """A line for each map: what was flipped, logits that it changed, logits in which the RTL differs."""
+    file = io.StringIO()
+    writer = csv.writer(file, lineterminator="\n")
+    kinds = ("weight", "bias", "bound")
+    columns = ("scheme", "word_bits", "rate", "seed", "map", *(f"{kind}_flips" for kind in kinds), "images", "classes")
+    writer.writerow((*columns, "logits_changed", "logits_that_differ_in_rtl"))
+    for result in results:
+        faults = result.faults
+        flips = (faults.count("weight"), faults.count("bias", "shift"), faults.count("bound"))
+        changed, wrong = (int((a != result.golden).sum()) for a in (result.fault_free, result.rtl))
+        names = (result.scheme, word_bits, faults.rate, seed, faults.index)
+        writer.writerow((*names, *flips, *result.golden.shape, changed, wrong))
+    return file.getvalue()
+
+
 def run_validate_memory(
     model: str,
     config: AcceleratorConfig,
@@ -166,7 +186,7 @@ def run_validate_memory(
     seed: int,
     workers: int,
 ) -> None:
-    """The command: build, run, compare, print."""
+    """The command: build, run, compare, print, and keep every map in a CSV file under `build/`."""
     from golden.quantise import quantise_images
 
     console = terminal()
@@ -179,7 +199,10 @@ def run_validate_memory(
     simulator = Simulator(config, workers=workers, note=lambda text: console.print(f"[dim]{text}[/]"))
     with console.status("generating and building the simulator (kept for the next run)"):
         simulator.build()
-    chosen = rate or DEFAULT_RATES[config.word_bits]
+    chosen = DEFAULT_RATES[config.word_bits] if rate is None else rate
     results = run_maps(simulator, networks, words, chosen, maps, seed, console)
+    path = Path("build") / model / "validate-memory" / f"{config.fingerprint}.csv"
+    write_text(path, csv_text(results, config.word_bits, seed))
+    console.print(f"every map is in {path}", soft_wrap=True)
     check(console, results)
     console.print(f"all {len(results)} agree ({model}, {config.word_bits}-bit words, BER {chosen:g}, seed {seed})")

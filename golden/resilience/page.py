@@ -10,7 +10,7 @@ import numpy as np
 
 from golden.artefacts import write_text
 from golden.quantise import word_name
-from golden.resilience.report import BoundsCost, Summary
+from golden.resilience.report import BoundsCost, Summary, signed
 from golden.resilience.subjects import Settings
 from golden.schemes import titled
 
@@ -22,8 +22,12 @@ _OPTIONS = {
     "images": "images",
     "seed": "seed",
     "memories": "bounds",
+    "weights": "weights",
 }
 """Options of the command by field of :class:`Settings`."""
+
+_ENOUGH_MAPS = 10
+"""With fewer, the page warns of its intervals."""
 
 
 def command(settings: Settings, experiment: str) -> str:
@@ -32,11 +36,7 @@ def command(settings: Settings, experiment: str) -> str:
     for field in fields(Settings):
         value = getattr(settings, field.name)
         if field.name in _OPTIONS and (value != field.default or field.name == "seed"):
-            text = (
-                ",".join(f"{v:g}" if isinstance(v, float) else str(v) for v in value)
-                if isinstance(value, tuple)
-                else value
-            )
+            text = ",".join(map(str, value)) if isinstance(value, tuple) else value
             parts.append(f"--{_OPTIONS[field.name]} {text}")
     return " ".join(parts)
 
@@ -58,7 +58,7 @@ def write_page(
         f"* command: `{command(settings, stem)}{extra}`",
         f"* images: the first {images} CIFAR-10 test images",
         f"* fault maps: {settings.maps} at each rate, the same for all networks",
-        "* intervals: 95 %, BCa bootstrap over maps; differences are in points, paired by map",
+        f"* intervals: 95 %, BCa bootstrap over maps; differences are in points, paired by map{_few(settings.maps)}",
         f"* data: [{stem}.csv]({stem}.csv), every map in [{stem}_maps.csv]({stem}_maps.csv)",
         "",
         f"![accuracy]({stem}.png)",
@@ -85,6 +85,12 @@ def write_page(
     write_text(path, "\n".join(lines) + "\n")
 
 
+def _few(maps: int) -> str:
+    if maps >= _ENOUGH_MAPS:
+        return ""
+    return "; **of so few maps they are too narrow** (the bootstrap knows only the maps that were drawn)"
+
+
 def accuracy_cell(summary: Summary) -> str:
     """Mean and, if there are several maps, interval."""
     if summary.maps == 1:
@@ -95,7 +101,7 @@ def accuracy_cell(summary: Summary) -> str:
 def _signed(mean: float | None, low: float | None, high: float | None) -> str:
     if mean is None or low is None or high is None:
         return ""
-    return f"{mean:+.1f}" if low == mean == high else f"{mean:+.1f} ({low:+.1f} {high:+.1f})"
+    return signed(mean) if low == mean == high else f"{signed(mean)} ({signed(low)} {signed(high)})"
 
 
 def _rate(rate: float) -> str:
@@ -117,6 +123,8 @@ def _words(part: Sequence[Summary], reference: str) -> list[str]:
         found: dict[str, list[str]] = {"better": [], "worse": [], "no difference shown": []}
         for s in part:
             if s.label != label or s.rate == 0 or s.difference is None or s.difference_low is None:
+                continue
+            if s.maps < 2:  # no interval, so no verdict
                 continue
             assert s.difference_high is not None
             verdict = "better" if s.difference_low > 0 else "worse" if s.difference_high < 0 else "no difference shown"

@@ -53,22 +53,25 @@ def summarise(rows: Sequence[Row], reference: str = REFERENCE) -> list[Summary]:
     """One summary per network and rate, in the order of the rows' first appearance within a word width.
 
     A network is compared with the reference in the same kind of bound memory; one that has no bounds with the
-    reference in faulty memory. Only maps that both have count in the difference.
+    reference in faulty memory, or in protected memory if it was run only there. Only maps that both have count in
+    the difference.
     """
     groups: dict[tuple[str, int, str, float], dict[int, Row]] = {}
     for row in rows:
         groups.setdefault((row.scheme, row.word_bits, row.memory, row.rate), {})[row.map] = row
     summaries = []
     for (scheme, word_bits, memory, rate), by_map in groups.items():
+        first = next(iter(by_map.values()))
         values = {index: 100 * row.accuracy for index, row in sorted(by_map.items())}
         whole = mean_interval(np.array(list(values.values())))
         rival = groups.get((reference, word_bits, memory, rate), {})
+        if not rival and first.bound_bytes == 0:
+            rival = groups.get((reference, word_bits, PROTECTED, rate), {})
         common = [index for index in values if index in rival]
         gain: Interval | None = None
         if scheme != reference and common:
             ours = np.array([100 * rival[index].accuracy for index in common])
             gain = paired_interval(ours, np.array([values[index] for index in common]))
-        first = next(iter(by_map.values()))
         ends = (None, None, None) if gain is None else (gain.mean, gain.low, gain.high)
         spread = (whole.mean, whole.low, whole.high)
         summaries.append(
@@ -107,6 +110,17 @@ def bounds_cost(rows: Sequence[Row]) -> list[BoundsCost]:
     return costs
 
 
+def signed(points: float) -> str:
+    """A difference with its sign and one decimal; what rounds to nothing is +0.0."""
+    return f"{points:+.1f}".replace("-0.0", "+0.0")
+
+
+def _with_interval(mean: float, low: float | None, high: float | None) -> str:
+    assert low is not None
+    assert high is not None
+    return f"{signed(mean)} ({signed(low)} {signed(high)})"
+
+
 def write_tables(rows: Sequence[Row], summaries: Sequence[Summary], folder: Path, stem: str) -> list[Path]:
     """``<stem>`` (summaries), ``<stem>_maps`` (one line per map) and, if bounds were in both kinds of memory,
     ``<stem>_bounds`` as CSV and Parquet; returns the paths."""
@@ -128,9 +142,17 @@ def write_tables(rows: Sequence[Row], summaries: Sequence[Summary], folder: Path
 def _write_csv(path: Path, columns: list[str], lines: Sequence[tuple[object, ...]]) -> Path:
     text = [",".join(columns)]
     for line in lines:
-        text.append(",".join("" if v is None else f"{v:.6g}" if isinstance(v, float) else str(v) for v in line))
+        text.append(",".join(_field(column, value) for column, value in zip(columns, line, strict=True)))
     write_text(path, "\n".join(text) + "\n")
     return path
+
+
+def _field(column: str, value: object) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, float) and column != "rate":  # the fault maps depend on every bit of a rate
+        return f"{value:.6g}"
+    return str(value)
 
 
 def _write_parquet(path: Path, columns: list[str], lines: Sequence[tuple[object, ...]]) -> Path:
@@ -160,7 +182,7 @@ def print_summaries(console: Console, summaries: Sequence[Summary], reference: s
         title = f"Top-1 accuracy in %, mean and 95 % interval over maps ({word_bits} bits, {some.images} images)"
         _print(console, title, list(dict.fromkeys(s.label for s in part)), rates, cell)
         gains = {
-            (s.label, s.rate): f"{s.difference:+.1f} ({s.difference_low:+.1f} {s.difference_high:+.1f})"
+            (s.label, s.rate): _with_interval(s.difference, s.difference_low, s.difference_high)
             for s in part
             if s.difference is not None
         }
@@ -173,7 +195,7 @@ def print_costs(console: Console, costs: Sequence[BoundsCost]) -> None:
     """Per word width: points lost because the bounds themselves are hit."""
     for word_bits in sorted({cost.word_bits for cost in costs}):
         part = [cost for cost in costs if cost.word_bits == word_bits]
-        cell = {(c.scheme, c.rate): f"{c.lost:+.1f} ({c.low:+.1f} {c.high:+.1f})" for c in part}
+        cell = {(c.scheme, c.rate): _with_interval(c.lost, c.low, c.high) for c in part}
         title = f"Points lost because the bounds are hit too, same maps, 95 % interval ({word_bits} bits)"
         _print(console, title, list(dict.fromkeys(c.scheme for c in part)), sorted({c.rate for c in part}), cell)
 

@@ -1,4 +1,5 @@
-"""Result rows in SQLite (write-ahead log): one per network, bound memory, rate and map; never mixed."""
+"""Result rows in SQLite (write-ahead log), never mixed: of each network, bound memory, rate and map one after every
+slab of images, with all the images up to there. A study can be reported on at the end of any slab that it finished."""
 
 from __future__ import annotations
 
@@ -17,12 +18,14 @@ from golden.errors import GoldenError
 DATABASE = "resilience.db"
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS settings (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS results (
+CREATE TABLE IF NOT EXISTS parts (
   scheme TEXT NOT NULL, word_bits INTEGER NOT NULL, memory TEXT NOT NULL, rate REAL NOT NULL,
   map INTEGER NOT NULL, images INTEGER NOT NULL, correct INTEGER NOT NULL, weight_flips INTEGER NOT NULL,
   bias_flips INTEGER NOT NULL, bound_flips INTEGER NOT NULL, bound_bytes INTEGER NOT NULL,
-  PRIMARY KEY (scheme, word_bits, memory, rate, map)) WITHOUT ROWID;
+  PRIMARY KEY (scheme, word_bits, memory, rate, map, images)) WITHOUT ROWID;
 """
+_OLDER = "results"
+"""Table of stores that kept only the last row of each map."""
 
 
 @dataclass(frozen=True)
@@ -69,13 +72,19 @@ class ResultStore:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        try:
+        with self._readable():
             self._connection = sqlite3.connect(path, isolation_level=None)
             self._connection.execute("PRAGMA journal_mode=WAL")
             self._connection.execute("PRAGMA synchronous=NORMAL")
             self._connection.executescript(_SCHEMA)
-        except sqlite3.DatabaseError as error:
-            raise GoldenError(f"{path} is no result database ({error}): remove it or choose another folder") from None
+            self._take_older()
+
+    def _take_older(self) -> None:
+        found = self._connection.execute("SELECT 1 FROM sqlite_master WHERE name = ?", (_OLDER,)).fetchone()
+        if found:
+            with self._transaction():
+                self._connection.execute(f"INSERT OR IGNORE INTO parts SELECT * FROM {_OLDER}")
+                self._connection.execute(f"DROP TABLE {_OLDER}")
 
     def claim(self, name: str, settings: Mapping[str, Any]) -> None:
         """Bind the store to settings called ``name``; the first claim decides.
@@ -83,11 +92,12 @@ class ResultStore:
         Raises GoldenError naming what differs if the store was made with others.
         """
         text = json.dumps(settings, sort_keys=True)
-        self._connection.execute("INSERT OR IGNORE INTO settings VALUES (?, ?)", (name, text))
-        kept = self._connection.execute("SELECT value FROM settings WHERE name = ?", (name,)).fetchone()[0]
-        if kept == text:
-            return
-        old = json.loads(kept)
+        with self._readable():
+            self._connection.execute("INSERT OR IGNORE INTO settings VALUES (?, ?)", (name, text))
+            kept = self._connection.execute("SELECT value FROM settings WHERE name = ?", (name,)).fetchone()[0]
+            if kept == text:
+                return
+            old = dict(json.loads(kept))
         differing = [
             f"{key} {old.get(key)} there, {settings.get(key)} here"
             for key in sorted({*old, *settings})
@@ -98,29 +108,44 @@ class ResultStore:
         )
 
     def add(self, rows: Iterable[Row]) -> None:
-        """Store rows, all or none. A row replaces one of fewer images; if its key exists with as many or more, both
-        must be equal, else GoldenError."""
+        """Store rows, all or none. If there is one of the same map and images, both must be equal, else GoldenError."""
         marks = ", ".join("?" * len(COLUMNS))
-        update = (
-            f"INSERT INTO results VALUES ({marks}) ON CONFLICT DO UPDATE "
-            "SET images = excluded.images, correct = excluded.correct WHERE excluded.images > images"
-        )
-        with self._transaction():
+        with self._readable(), self._transaction():
             for row in rows:
-                self._connection.execute(update, astuple(row))
+                self._connection.execute(f"INSERT OR IGNORE INTO parts VALUES ({marks})", astuple(row))
                 kept = self._connection.execute(
-                    "SELECT * FROM results WHERE (scheme, word_bits, memory, rate, map) = (?, ?, ?, ?, ?)", row.key
+                    "SELECT * FROM parts WHERE (scheme, word_bits, memory, rate, map, images) = (?, ?, ?, ?, ?, ?)",
+                    (*row.key, row.images),
                 ).fetchone()
                 if tuple(kept) != astuple(row):
                     raise GoldenError(f"{self.path}: {row.scheme} map {row.map} was {kept}, is now {astuple(row)}")
 
     def rows(self) -> list[Row]:
-        """Every row, ordered by key."""
-        return [Row(*row) for row in self._connection.execute("SELECT * FROM results")]
+        """Every row, ordered by key and images. Raises GoldenError if one cannot be a result."""
+        with self._readable():
+            rows = [Row(*row) for row in self._connection.execute(f"SELECT {', '.join(COLUMNS)} FROM parts")]
+            for row in rows:
+                if not (
+                    isinstance(row.correct, int) and isinstance(row.images, int) and 0 <= row.correct <= row.images
+                ):
+                    raise ValueError(f"{row.correct} of {row.images} images correct")
+        return rows
 
     def close(self) -> None:
         """Close the database."""
         self._connection.close()
+
+    @contextmanager
+    def _readable(self) -> Iterator[None]:
+        """A full disk and damage to the database as errors that say what to do."""
+        try:
+            yield
+        except (sqlite3.DatabaseError, ValueError, TypeError) as error:
+            if getattr(error, "sqlite_errorname", "") == "SQLITE_FULL":
+                raise GoldenError(f"no room for {self.path}: free some and run the same command again") from None
+            raise GoldenError(
+                f"{self.path} is no result database, or damaged ({error}): remove it or choose another folder"
+            ) from None
 
     @contextmanager
     def _transaction(self) -> Iterator[None]:
@@ -128,7 +153,8 @@ class ResultStore:
         try:
             yield
         except BaseException:
-            self._connection.execute("ROLLBACK")
+            if self._connection.in_transaction:  # a full disk ends it as well
+                self._connection.execute("ROLLBACK")
             raise
         self._connection.execute("COMMIT")
 
@@ -136,7 +162,10 @@ class ResultStore:
 @contextmanager
 def open_store(folder: Path) -> Iterator[ResultStore]:
     """The store of a result folder, held by this process. Raises GoldenError if another run holds it."""
-    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except (FileExistsError, NotADirectoryError):
+        raise GoldenError(f"{folder} is no folder: choose another one for the results") from None
     with (folder / ".resilience.lock").open("a+", encoding="utf-8") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import closing
 from functools import partial
 from pathlib import Path
@@ -16,7 +16,7 @@ from golden.progress import progress
 from golden.resilience.pool import HERE, Processes, run_groups
 from golden.resilience.store import Key, ResultStore, Row, open_store
 from golden.resilience.subjects import Settings, Subject
-from golden.resilience.work import CLEAN, Group, Job
+from golden.resilience.work import CLEAN, Group, Job, fingerprint
 
 _SLAB_IMAGES = 100
 """All networks see so many images before any sees more: a run that is stopped early has all alike, and in a minute a
@@ -52,15 +52,17 @@ def run(
     """Run what is missing in ``folder`` and return the rows of these settings.
 
     More rates, maps or images than last time go on from there: only what is new is evaluated. Raises
-    GoldenError if the folder holds results of another model, seed, network, set of images or of more images.
+    GoldenError if the folder holds results of another model, seed, network or set of images.
     """
     chosen, source = images or evaluation_images(settings.images, console)
     with open_store(folder) as store:
         store.claim("study", {"model": settings.model, "seed": settings.seed, "image_source": source})
-        kept = {row.key: row for row in store.rows()}
-        _claim_images(store, chosen, {*_stops(len(chosen)), *(row.images for row in kept.values())})
+        kept = store.rows()
+        _claim_images(store, chosen, {*_stops(len(chosen)), *(row.images for row in kept)})
         groups = _missing(settings, subjects, kept, len(chosen))
-        extended = ExtendedRows(store, kept.values())
+        working = {group.subject.name for group in groups}
+        _claim_networks(store, [s for s in subjects if s.name not in working], console)
+        extended = ExtendedRows(store, kept)
         with progress(console, "image evaluations") as bar:
             task = bar.add_task("fault maps", total=sum(group.evaluations for group in groups))
             tick = partial(bar.advance, task)
@@ -68,19 +70,25 @@ def run(
                 for outcome in outcomes:
                     subject = outcome.group.subject
                     bar.update(task, description=f"{settings.model} {subject.name}")
-                    store.claim(subject.name, {"network": outcome.network})
+                    _claim_network(store, subject, outcome.network)
                     extended.add(outcome.group.first, outcome.rows)
         wanted = {key for subject in subjects for key in _keys(settings, subject)}
-        return [row for row in store.rows() if row.key in wanted]
+        return [row for row in store.rows() if row.images == len(chosen) and row.key in wanted]
+
+
+def _claim_networks(store: ResultStore, subjects: Sequence[Subject], console: Console) -> None:
+    """Those of which nothing is to do: their rows must not be of other weights or bounds than are there now."""
+    with console.status("checking that the networks are the same as before"):
+        for subject in {subject.name: subject for subject in subjects}.values():
+            _claim_network(store, subject, fingerprint(*subject.load()))
+
+
+def _claim_network(store: ResultStore, subject: Subject, network: str) -> None:
+    store.claim(subject.name, {"network": network})
 
 
 def _claim_images(store: ResultStore, chosen: Images, counts: Iterable[int]) -> None:
-    for count in sorted(counts):
-        if count > len(chosen):
-            raise GoldenError(
-                f"{store.path} holds results of {count} images, more than {len(chosen)}: say --images {count} "
-                "or choose another folder"
-            )
+    for count in sorted(count for count in counts if count <= len(chosen)):
         part = chosen.part(0, count)
         digest = hashlib.sha256(part.images.tobytes() + part.labels.tobytes()).hexdigest()[:16]
         store.claim(f"first {count} images", {"image_hash": digest})
@@ -98,20 +106,17 @@ class ExtendedRows:
 
     def __init__(self, store: ResultStore, kept: Iterable[Row]) -> None:
         self._store = store
-        self._kept = {row.key: row for row in kept}
+        self._kept = {(row.key, row.images): row for row in kept}
         self._waiting: list[tuple[int, Row]] = []
 
     def add(self, first: int, rows: Iterable[Row]) -> None:
         """Store rows of the images from ``first`` on, and what waited for them; the others wait."""
         self._waiting += [(first, row) for row in rows]
-        while ready := [part for part in self._waiting if part[0] == self._images(part[1].key)]:
-            whole = [self._kept[row.key].plus(row) if start else row for start, row in ready]
+        while ready := [part for part in self._waiting if not part[0] or (part[1].key, part[0]) in self._kept]:
+            whole = [self._kept[row.key, start].plus(row) if start else row for start, row in ready]
             self._store.add(whole)
-            self._kept.update((row.key, row) for row in whole)
+            self._kept.update(((row.key, row.images), row) for row in whole)
             self._waiting = [part for part in self._waiting if part not in ready]
-
-    def _images(self, key: Key) -> int:
-        return self._kept[key].images if key in self._kept else 0
 
 
 def _stops(images: int) -> list[int]:
@@ -119,9 +124,12 @@ def _stops(images: int) -> list[int]:
     return [*range(_SLAB_IMAGES, images, _SLAB_IMAGES), images]
 
 
-def _missing(settings: Settings, subjects: Sequence[Subject], kept: Mapping[Key, Row], images: int) -> list[Group]:
+def _missing(settings: Settings, subjects: Sequence[Subject], kept: Iterable[Row], images: int) -> list[Group]:
     """The jobs that lack images, slab after slab, for each subject by the first image that they lack."""
-    done = {key: row.images for key, row in kept.items()}
+    done: dict[Key, int] = {}
+    for row in kept:
+        if row.images <= images:
+            done[row.key] = max(row.images, done.get(row.key, 0))
     groups: list[Group] = []
     for stop in _stops(images):
         for subject in subjects:

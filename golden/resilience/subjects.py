@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 
 import numpy as np
 
+from golden.artefacts import WEIGHTS_FOLDER
 from golden.errors import GoldenError
+from golden.models import check_model
 from golden.qnetwork import QNetwork
 from golden.quantise import check_word, quantise_images
 from golden.resilience.bounds import Format, Granularity, StoredBounds, regroup
@@ -29,7 +32,8 @@ FAULTY, PROTECTED = "faulty", "protected"
 @dataclass(frozen=True)
 class Settings:
     """What an experiment runs. ``rates`` apply to every word width if given, else the defaults of each;
-    ``memories``: bounds in faulty memory, in protected memory, or both."""
+    ``memories``: bounds in faulty memory, in protected memory, or both. ``weights``: folder of weights and bounds,
+    the committed ones if empty."""
 
     model: str
     schemes: tuple[str, ...] = ()
@@ -39,6 +43,7 @@ class Settings:
     images: int = 1000
     seed: int = 1
     memories: tuple[str, ...] = (FAULTY,)
+    weights: str = ""
 
     def __post_init__(self) -> None:
         if self.maps < 1 or self.images < 1 or self.seed < 0:
@@ -54,6 +59,11 @@ class Settings:
             check_word(word_bits)
         for scheme in self.schemes:
             find_scheme(scheme)
+
+    @property
+    def folder(self) -> Path:
+        """Where the weights and bounds are."""
+        return Path(self.weights) if self.weights else WEIGHTS_FOLDER
 
     def rates_for(self, word_bits: int) -> tuple[float, ...]:
         """Ascending rates of a word width."""
@@ -85,27 +95,28 @@ class Subject:
         return f"{self.scheme} {self.word_bits} bits"
 
 
-def _load(model: str, scheme: str, word_bits: int) -> tuple[QNetwork, None]:
-    return load_qnetwork(model, scheme, word_bits), None
+def _load(settings: Settings, scheme: str, word_bits: int) -> tuple[QNetwork, None]:
+    return load_qnetwork(settings.model, scheme, word_bits, settings.folder), None
 
 
 def _load_grouped(
-    model: str, source: str, word_bits: int, granularity: Granularity, saturate: bool, form: Format
+    settings: Settings, source: str, word_bits: int, granularity: Granularity, saturate: bool, form: Format
 ) -> tuple[QNetwork, dict[str, StoredBounds]]:
-    return regroup(load_qnetwork(model, source, word_bits), granularity, saturate, form)
+    return regroup(load_qnetwork(settings.model, source, word_bits, settings.folder), granularity, saturate, form)
 
 
 def scheme_subjects(settings: Settings) -> list[Subject]:
     """Every protection scheme (all with stored bounds, if none is named) at every word width.
 
-    A scheme without bounds has none to protect and appears once.
+    A scheme without bounds has none to protect and appears once. Raises GoldenError for an unknown model.
     """
+    check_model(settings.model)
     subjects = []
     for word_bits in settings.words:
-        for scheme in settings.schemes or stored_schemes(settings.model):
+        for scheme in settings.schemes or stored_schemes(settings.model, settings.folder):
             bounded = find_scheme(scheme).mode is not None
             for memory in settings.memories if bounded else settings.memories[:1]:
-                load = partial(_load, settings.model, scheme, word_bits)
+                load = partial(_load, settings, scheme, word_bits)
                 subjects.append(Subject(scheme, word_bits, memory if bounded else FAULTY, load))
     return subjects
 
@@ -113,8 +124,10 @@ def scheme_subjects(settings: Settings) -> list[Subject]:
 def granularity_subjects(settings: Settings, source: str = "fitact") -> list[Subject]:
     """Layer, channel, patch and neuron bounds x clip and saturate x words and 4-bit codes.
 
-    The bounds are maxima over groups of ``source``'s, which must be per neuron.
+    The bounds are maxima over groups of ``source``'s, which must be per neuron. Raises GoldenError for others
+    and for an unknown model.
     """
+    check_model(settings.model)
     if find_scheme(source).granularity != "neuron":
         raise GoldenError(f"scheme {source} has no neuron bounds to group: choose another source")
     subjects = []
@@ -123,6 +136,6 @@ def granularity_subjects(settings: Settings, source: str = "fitact") -> list[Sub
             for saturate in (False, True):
                 for form in Format:
                     name = f"{granularity.value}-{'saturate' if saturate else 'clip'}-{form.value}"
-                    load = partial(_load_grouped, settings.model, source, word_bits, granularity, saturate, form)
+                    load = partial(_load_grouped, settings, source, word_bits, granularity, saturate, form)
                     subjects += [Subject(name, word_bits, memory, load) for memory in settings.memories]
     return subjects

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import io
 from dataclasses import replace
 
 import numpy as np
@@ -10,7 +12,7 @@ from rich.console import Console
 
 from fitact_hw.compiler import compile_network
 from fitact_hw.errors import FitActError
-from fitact_hw.experiment.memory_faults import apply_map, check, run_maps
+from fitact_hw.experiment.memory_faults import apply_map, check, csv_text, run_maps
 from golden.qnetwork import QNetwork
 from golden.resilience.faults import Memory, corrupt, draw
 from sim.bench import Simulator
@@ -58,6 +60,11 @@ def test_rtl_computes_what_the_golden_model_says_of_corrupted_memory() -> None:
     assert len(results) == 18
     assert all(result.agrees for result in results)
     assert sum(not result.masked for result in results) > 9  # else nothing was shown
+    lines = list(csv.DictReader(io.StringIO(csv_text(results, 8, 5))))
+    assert [line["scheme"] for line in lines] == [result.scheme for result in results]
+    assert [line["logits_changed"] == "0" for line in lines] == [result.masked for result in results]
+    assert {line["logits_that_differ_in_rtl"] for line in lines} == {"0"}
+    assert {(line["rate"], line["seed"], line["images"]) for line in lines} == {("0.01", "5", str(IMAGES))}
     check(Console(quiet=True), results)
     results[7] = replace(results[7], rtl=results[7].rtl + 1)
     with pytest.raises(FitActError, match="1 of 18 disagree, the first is map 1 of layer"):

@@ -365,8 +365,10 @@ def test_stopped_clipact_search_goes_on_from_the_checkpoint(
 
 
 def test_options_and_schemes_are_checked() -> None:
-    with pytest.raises(GoldenError, match="out of range"):
-        PostTraining(k=0)
+    nan, infinite = float("nan"), float("inf")
+    for wrong in ({"k": 0}, {"lr": nan}, {"lr": infinite}, {"zeta": nan}, {"delta": nan}, {"delta": 5}, {"seed": -1}):
+        with pytest.raises(GoldenError, match="out of range"):
+            PostTraining(**wrong)
     with pytest.raises(GoldenError, match="known are unprotected, ranger, clipact, proact, fitact"):
         find_scheme("none")
     assert SCHEMES["ranger"].mode == "saturate"

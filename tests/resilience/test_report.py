@@ -114,6 +114,42 @@ def test_page_tells_close_rates_apart(tmp_path: Path) -> None:
     assert "| bit error rate | 1.5e-6 | 2e-6 | 1e-4 |" in (tmp_path / "resilience.md").read_text()
 
 
+def test_one_map_gives_no_verdict_and_few_maps_a_warning(tmp_path: Path) -> None:
+    rows = [row("fitact", 1e-6, 0, 80), row("ranger", 1e-6, 0, 70)]
+    page.write_page(Settings("vgg16", maps=1), report.summarise(rows), [], "fitact", tmp_path / "resilience.md")
+    text = (tmp_path / "resilience.md").read_text()
+    assert "better" not in text
+    assert "too narrow" in text
+    page.write_page(Settings("vgg16"), report.summarise(rows), [], "fitact", tmp_path / "resilience.md")
+    assert "too narrow" not in (tmp_path / "resilience.md").read_text()
+
+
+def test_every_bit_of_a_rate_is_kept(tmp_path: Path) -> None:
+    """The fault maps are drawn from it."""
+    rate = 1.2345678901234e-6
+    rows = [row("fitact", rate, 0, 70)]
+    assert page.command(Settings("vgg16", rates=(rate,)), "resilience").split(" --")[1] == f"rates {rate!r}"
+    report.write_tables(rows, report.summarise(rows), tmp_path, "out")
+    for name in ("out.csv", "out_maps.csv"):
+        assert float(report.read_csv(tmp_path / name)[0]["rate"]) == rate
+
+
+def test_schemes_without_bounds_are_compared_with_protected_ones_too() -> None:
+    unprotected = replace(row("unprotected", 1e-6, 0, 10), bound_bytes=0)
+    (summary, _) = report.summarise([unprotected, row("fitact", 1e-6, 0, 81, PROTECTED)])
+    assert summary.difference == pytest.approx(71)
+
+
+def test_nothing_is_never_negative() -> None:
+    assert [report.signed(value) for value in (-0.04, 0.0, 0.04, -0.06, 1.23)] == [
+        "+0.0",
+        "+0.0",
+        "+0.0",
+        "-0.1",
+        "+1.2",
+    ]
+
+
 def test_results_of_a_real_study_can_be_summarised(tmp_path: Path) -> None:
     rows = tiny_study.run(tmp_path)
     summaries = report.summarise(rows)
@@ -148,7 +184,14 @@ def test_commands_run_alexnet_on_the_sample_images(
 
 @pytest.mark.parametrize(
     ("options", "message"),
-    [(["--rates", "often"], "numbers separated by commas"), (["--schemes", "magic"], "unknown scheme")],
+    [
+        (["--rates", "often"], "numbers separated by commas"),
+        (["--rates", ""], "numbers separated by commas"),
+        (["--word", ","], "numbers separated by commas"),
+        (["--rates", "nan"], "between 0 and 1"),
+        (["--schemes", "magic"], "unknown scheme"),
+        (["--weights", "nowhere"], "nowhere"),
+    ],
 )
 def test_commands_refuse_bad_options(options: list[str], message: str) -> None:
     outcome = CliRunner().invoke(app(), ["resilience", "alexnet", *options])
@@ -156,10 +199,12 @@ def test_commands_refuse_bad_options(options: list[str], message: str) -> None:
     assert message in str(outcome.exception)
 
 
-def test_unknown_model_is_a_clear_line(tmp_path: Path) -> None:
-    outcome = CliRunner().invoke(app(), ["resilience", "lenet", "--images", "1", "--out", str(tmp_path)])
+@pytest.mark.parametrize("command", [["resilience", "lenet", "--schemes", "fitact"], ["granularity", "lenet"]])
+def test_unknown_model_is_a_clear_line(command: list[str], tmp_path: Path) -> None:
+    outcome = CliRunner().invoke(app(), [*command, "--images", "1", "--out", str(tmp_path)])
     assert isinstance(outcome.exception, GoldenError)
     assert "unknown model 'lenet'" in str(outcome.exception)
+    assert not list(tmp_path.iterdir())  # the folder is free for another model
 
 
 def test_throughput_measures_both_in_one_run() -> None:
