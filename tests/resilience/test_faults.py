@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -18,8 +20,11 @@ from golden.resilience.faults import (
     shared_segments,
     stored_bounds,
 )
+from golden.resilience.report import read_csv
 from golden.zoo import load_qnetwork
 from tests.resilience.networks import network
+
+ROOT = Path(__file__).parents[2]
 
 
 def bits_of(qnet: QNetwork) -> dict[tuple[str, str], list[int]]:
@@ -168,3 +173,18 @@ def test_clean_network_and_untouched_layers_are_kept() -> None:
         assert (faulty.layer(layer.name) is layer) == (layer.name not in touched)
         if layer.weight is not None:
             np.testing.assert_array_equal(layer.weight, weights[layer.name])
+
+
+@pytest.mark.parametrize(("model", "word_bits"), [("alexnet", 8), ("alexnet", 32), ("vgg16", 32)])
+def test_published_maps_are_drawn_again(model: str, word_bits: int) -> None:
+    """The command of a published page still strikes as many bits of each kind."""
+    seed = 1
+    rows = read_csv(ROOT / "docs" / "results" / f"resilience_{model}_maps.csv")
+    for scheme in ("unprotected", "clipact", "fitact"):
+        qnet = load_qnetwork(model, scheme, word_bits)
+        published = [r for r in rows if (r["scheme"], r["word_bits"]) == (scheme, str(word_bits)) and r["rate"] != "0"]
+        assert len(published) >= 20 * 3
+        for row in published[:: len(published) // 9]:
+            faults = draw(qnet, float(row["rate"]), seed, int(row["map"]))
+            found = [faults.count("weight"), faults.count("bias", "shift"), faults.count("bound")]
+            assert found == [int(row[f"{kind}_flips"]) for kind in ("weight", "bias", "bound")]
