@@ -46,15 +46,17 @@ DEFAULTS = SearchOptions(
     fitact=PostTraining(),
 )
 
-_PROACT_FAST = PostTraining(zeta=0.1, lr=0.04, epochs=1, images=2_000, checks=2, validation=1_000, distil=1.0)
-
 OPTIONS: dict[str, SearchOptions] = {
     # the time is linear in activations and in work per image: fewer images for the larger networks
-    "vgg16": SearchOptions(clipact=ClipActSearch(images=300), proact=_PROACT_FAST, fitact=DEFAULTS.fitact),
+    "vgg16": SearchOptions(
+        clipact=ClipActSearch(images=300),
+        # small batches: with 30 steps a bound could go all the way down, so accuracy ends it and not their number
+        proact=replace(DEFAULTS.proact, images=1_500, batch=50),
+        fitact=DEFAULTS.fitact,
+    ),
     "resnet50": SearchOptions(
         clipact=ClipActSearch(maps=1, images=100),
-        # small batches: a bound needs some 20 steps to find its place
-        proact=replace(_PROACT_FAST, images=200, batch=10, validation=500),
+        proact=replace(DEFAULTS.proact, images=200, batch=10, checks=2, validation=500),
         fitact=PostTraining(epochs=1, images=6_000, validation=1_000),
     ),
 }
