@@ -1,4 +1,4 @@
-"""Commands about bit errors in parameter memory: resilience, granularity and resilience-bench."""
+"""Commands about bit errors in parameter memory: resilience, granularity, fault-map and resilience-bench."""
 
 from __future__ import annotations
 
@@ -126,6 +126,37 @@ def granularity(
     run_granularity(settings, folder, _console(), _processes(workers, threads), source)
 
 
+def fault_map(
+    model: ModelArgument = "alexnet",
+    scheme: Annotated[str, typer.Option(help="protection scheme")] = "fitact",
+    rate: Annotated[float, typer.Option(help="bit error rate of the study")] = 1e-6,
+    number: Annotated[int, typer.Option("--map", min=0, help="number of the map: column `map` of _maps.csv")] = 0,
+    word: Annotated[int, typer.Option("--word", help="word width in bits (32: Q15.16)")] = 32,
+    bounds: Annotated[str, typer.Option("--bounds", help="memory of the bounds: faulty or protected")] = "faulty",
+    images: Annotated[int, typer.Option("--images", min=0, help="evaluate it on so many test images")] = 0,
+    seed: SeedOption = 1,
+    weights: WeightsOption = None,
+    out: Annotated[Path | None, typer.Option(help="CSV of all flips [build/<model>/fault-maps/...]")] = None,
+) -> None:
+    """One fault map of a study again: every flipped bit of the memory and, with --images, how many stay correct."""
+    from golden.resilience.replay import run_replay
+    from golden.resilience.subjects import Settings
+    from golden.threads import use_threads
+
+    use_threads(1)
+    settings = Settings(
+        model=model,
+        schemes=(scheme,),
+        words=(word,),
+        rates=(rate,),
+        seed=seed,
+        memories=(bounds,),
+        weights=str(weights or ""),
+    )
+    name = f"{scheme}_{word}bit_{rate}_map{number}_seed{seed}_{bounds}.csv"
+    run_replay(settings, number, images, out or Path("build") / model / "fault-maps" / name, _console())
+
+
 def resilience_bench(
     model: ModelArgument = "alexnet",
     scheme: Annotated[str, typer.Option(help="protection scheme")] = "fitact",
@@ -148,5 +179,5 @@ def resilience_bench(
 
 def register(app: typer.Typer) -> None:
     """Add this module's commands to ``app``."""
-    for function in (resilience, granularity, resilience_bench):
+    for function in (resilience, granularity, fault_map, resilience_bench):
         app.command()(function)

@@ -22,6 +22,8 @@ from golden.resilience.store import Row
 from golden.resilience.subjects import FAULTY, PROTECTED, Settings
 from tests.resilience import tiny_study
 
+ROOT = Path(__file__).parents[2]
+
 
 def row(scheme: str, rate: float, index: int, correct: int, memory: str = FAULTY) -> Row:
     """A row of 100 images."""
@@ -180,6 +182,30 @@ def test_commands_run_alexnet_on_the_sample_images(
     assert f"fitact {command} alexnet" in (folder / f"{command}.md").read_text()
     assert (folder / f"{command}.png").stat().st_size > 10_000
     assert "20 sample images are used instead" in outcome.output
+
+
+def test_a_published_map_is_replayed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its flips, each once, are those that the published row counts."""
+    monkeypatch.setenv("FITACT_CIFAR10", "")
+    monkeypatch.chdir(tmp_path)
+    options = ["--rate", "1e-6", "--map", "3", "--images", "2", "--out", "flips.csv"]
+    outcome = CliRunner().invoke(app(), ["fault-map", "alexnet", *options])
+    assert outcome.exit_code == 0, outcome.output
+    assert "correct of the first 2 images" in outcome.output
+    bits = report.read_csv(tmp_path / "flips.csv")
+    published = report.read_csv(ROOT / "docs" / "results" / "resilience_alexnet_maps.csv")
+    (row,) = [
+        r for r in published if (r["scheme"], r["word_bits"], r["rate"], r["map"]) == ("fitact", "32", "1e-06", "3")
+    ]
+    for kind in ("weight", "bias", "bound"):
+        assert sum(bit["kind"] == kind for bit in bits) == int(row[f"{kind}_flips"])
+    words: dict[tuple[str, str, str], int] = {}
+    for bit in bits:
+        word = (bit["layer"], bit["kind"], bit["index"])
+        words[word] = words.get(word, 0) | 1 << int(bit["bit"])
+    for bit in bits:
+        word = (bit["layer"], bit["kind"], bit["index"])
+        assert (int(bit["before"]) ^ int(bit["after"])) % (1 << 32) == words[word]
 
 
 @pytest.mark.parametrize(
