@@ -78,15 +78,18 @@ def _print_bounds(record: dict[str, Any]) -> None:
     from rich.table import Table
 
     neurons, silent = record["neurons"], record["neurons_that_never_fire"]
-    table = Table(title="validation images: top-1 in %, before and after")
-    for heading in ("scheme", "before", "after, hard", "after, smooth", "seconds", "neurons with bound 0"):
+    table = Table(
+        title="top-1 in % on the validation images (smooth: the form that is learned; hard: what the hardware computes)"
+    )
+    headings = ("no bounds", "smooth, before", "smooth, after", "hard, after", "seconds", "neurons with bound 0")
+    for heading in ("scheme", *headings):
         table.add_column(heading, justify="left" if heading == "scheme" else "right")
     for scheme, facts in record.items():
         if not isinstance(facts, dict) or "validation_accuracy" not in facts:
             continue
-        of, smooth = facts["validation_accuracy"], facts.get("smooth_accuracy")
-        shown = [f"{100 * of[form]:.2f}" for form in ("unprotected", "hard")]
-        shown.append("-" if smooth is None else f"{100 * smooth:.2f}")
+        of, smooth = facts["validation_accuracy"], facts.get("smooth_accuracy", {})
+        values = (of["unprotected"], smooth.get("before"), smooth.get("after"), of["hard"])
+        shown = ["-" if value is None else f"{100 * value:.2f}" for value in values]
         table.add_row(scheme, *shown, str(facts["seconds"]), f"{facts['neurons_with_bound_0']:,}")
     console = Console()
     console.print(table)

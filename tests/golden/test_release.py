@@ -9,7 +9,10 @@ from pathlib import Path
 
 import pytest
 import torch
+import typer
+from typer.testing import CliRunner
 
+from fitact_hw.cli import golden_commands
 from golden.artefacts import read_manifest
 from golden.averaging import average_checkpoints
 from golden.clipact import ClipActSearch
@@ -155,3 +158,31 @@ def test_a_damaged_profile_is_made_again(stored: tuple[Images, Path], tmp_path: 
 def test_schedule_tells_of_a_shortened_run() -> None:
     log = [{"epoch": 1, "of": 9}, {"epoch": 2, "of": 9}, {"epoch": 3, "of": 4}, {"epoch": 4, "of": 4}]
     assert schedule(log) == "epochs 1-2 of 9, epochs 3-4 of 4"
+
+
+def test_post_train_command_shows_both_forms_before_and_after(
+    stored: tuple[Images, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    images, folder = stored
+    monkeypatch.setattr("golden.data.load_images", lambda *_: images)
+    monkeypatch.chdir(tmp_path)
+    app = typer.Typer()
+    golden_commands.register(app)
+    options = ["--weights", str(folder), "--images", "16", "--epochs", "1", "--delta", "1"]
+    outcome = CliRunner().invoke(app, ["post-train", "alexnet", *options], env={"COLUMNS": "160"})
+    assert outcome.exit_code == 0, outcome.output
+    for heading in ("no bounds", "smooth, before", "smooth, after", "hard, after", "seconds"):
+        assert heading in outcome.output
+    assert "fire for none of the 40 training images" in outcome.output
+    written = tmp_path / "build" / "alexnet" / "weights"
+    facts = read_manifest(written)["alexnet_bounds.npz"]["fitact"]
+    line = next(line for line in outcome.output.splitlines() if "fitact" in line and "│" in line)
+    shown = [float(cell) for cell in line.split("│")[2:6]]
+    of, smooth = facts["validation_accuracy"], facts["smooth_accuracy"]
+    assert shown == pytest.approx([100 * v for v in (of["unprotected"], smooth["before"], smooth["after"], of["hard"])])
+    moved = load_bounds("alexnet", "fitact", written)
+    assert any(
+        not torch.equal(bound, Profiled("alexnet", images, folder, None).maxima[name]) for name, bound in moved.items()
+    )
+    bad = CliRunner().invoke(app, ["post-train", "alexnet", "--scheme", "magic"])
+    assert "unknown scheme 'magic'" in str(bad.exception)
