@@ -6,6 +6,7 @@ A scheme is an entry of ``SEARCHES``: from the profile and its options to bounds
 from __future__ import annotations
 
 import hashlib
+import math
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
@@ -33,11 +34,19 @@ Record = dict[str, Any]
 
 @dataclass(frozen=True)
 class SearchOptions:
-    """Options of the schemes that search or learn; ``OPTIONS`` has those of a network, else ``DEFAULTS``."""
+    """Options of the schemes that search or learn; ``OPTIONS`` has those of a network, else ``DEFAULTS``.
+
+    ``factor``: FitAct's bounds are not learned but the profiled maxima times it (to see what learning adds).
+    """
 
     clipact: ClipActSearch
     proact: PostTraining
     fitact: PostTraining
+    factor: float | None = None
+
+    def __post_init__(self) -> None:
+        if self.factor is not None and not 0 < self.factor < math.inf:
+            raise GoldenError(f"factor {self.factor} of the profiled maxima must be positive")
 
 
 DEFAULTS = SearchOptions(
@@ -56,21 +65,22 @@ OPTIONS: dict[str, SearchOptions] = {
     ),
     "resnet50": SearchOptions(
         clipact=ClipActSearch(maps=1, images=100),
-        proact=replace(DEFAULTS.proact, images=200, batch=10, checks=2, validation=500),
+        proact=replace(DEFAULTS.proact, images=300, batch=10, checks=3, validation=500),
         fitact=PostTraining(epochs=1, images=6_000, validation=1_000),
     ),
 }
 
 
-def options_for(model: str, seed: int = 1, **post_training: Any) -> SearchOptions:
+def options_for(model: str, seed: int = 1, factor: float | None = None, **post_training: Any) -> SearchOptions:
     """The default options of ``model``, every draw from ``seed``; fields of post-training that are not None
-    apply to FitAct and ProAct. Raises GoldenError if one is out of range."""
+    apply to FitAct and ProAct, ``factor`` to FitAct. Raises GoldenError if one is out of range."""
     changes = {key: value for key, value in post_training.items() if value is not None}
     options = OPTIONS.get(model, DEFAULTS)
     return SearchOptions(
         replace(options.clipact, seed=seed),
         replace(options.proact, seed=seed, **changes),
         replace(options.fitact, seed=seed, **changes),
+        factor,
     )
 
 
@@ -165,6 +175,9 @@ def _proact(profiled: Profiled, options: SearchOptions) -> tuple[Bounds, Record]
 
 
 def _fitact(profiled: Profiled, options: SearchOptions) -> tuple[Bounds, Record]:
+    if options.factor is not None:
+        scaled = {name: bound * options.factor for name, bound in profiled.maxima.items()}
+        return scaled, {"bound": "profiled maximum of the neuron, not learned", "factor": options.factor}
     return _post_train(profiled, profiled.maxima, options.fitact, [])
 
 

@@ -52,6 +52,9 @@ def post_train(
     lr: BoundRate = None,
     epochs: StageEpochs = None,
     images: EpochImages = None,
+    factor: Annotated[
+        float | None, typer.Option(help="FitAct without learning: the profiled maxima of the neurons times this")
+    ] = None,
     seed: SeedOption = 1,
     download: Annotated[bool, typer.Option(help="fetch CIFAR-10 if FITACT_CIFAR10 names none")] = False,
 ) -> None:
@@ -65,7 +68,7 @@ def post_train(
 
     schemes = [] if scheme == "all" else [find_scheme(scheme).name]
     changes = {"k": k, "zeta": zeta, "delta": delta, "lr": lr, "epochs": epochs, "images": images}
-    options = options_for(model, seed, **changes)
+    options = options_for(model, seed, factor, **changes)
     target = out or Path("build") / model / "weights"
     training = load_images(True, None, Path("build/data"), download)
     record = find_bounds(model, training, options, schemes, weights, target, Path("build/profiles"))

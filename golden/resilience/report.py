@@ -150,9 +150,10 @@ def _write_csv(path: Path, columns: list[str], lines: Sequence[tuple[object, ...
 def _field(column: str, value: object) -> str:
     if value is None:
         return ""
-    if isinstance(value, float) and column != "rate":  # the fault maps depend on every bit of a rate
-        return f"{value:.6g}"
-    return str(value)
+    if not isinstance(value, float):
+        return str(value)
+    # the fault maps depend on every bit of a rate
+    return repr(value) if column == "rate" and value else f"{value:.6g}"
 
 
 def _write_parquet(path: Path, columns: list[str], lines: Sequence[tuple[object, ...]]) -> Path:

@@ -181,8 +181,12 @@ def test_post_train_command_shows_both_forms_before_and_after(
     of, smooth = facts["validation_accuracy"], facts["smooth_accuracy"]
     assert shown == pytest.approx([100 * v for v in (of["unprotected"], smooth["before"], smooth["after"], of["hard"])])
     moved = load_bounds("alexnet", "fitact", written)
-    assert any(
-        not torch.equal(bound, Profiled("alexnet", images, folder, None).maxima[name]) for name, bound in moved.items()
-    )
+    maxima = Profiled("alexnet", images, folder, None).maxima
+    assert any(not torch.equal(bound, maxima[name]) for name, bound in moved.items())
+    scaled = CliRunner().invoke(app, ["post-train", "alexnet", *options, "--factor", "0.5", "--out", "half"])
+    assert scaled.exit_code == 0, scaled.output
+    for name, bound in load_bounds("alexnet", "fitact", tmp_path / "half").items():
+        torch.testing.assert_close(bound, maxima[name] / 2, rtol=1e-3, atol=1e-6)  # stored as float16
+    assert "must be positive" in str(CliRunner().invoke(app, ["post-train", "alexnet", "--factor", "nan"]).exception)
     bad = CliRunner().invoke(app, ["post-train", "alexnet", "--scheme", "magic"])
     assert "unknown scheme 'magic'" in str(bad.exception)
