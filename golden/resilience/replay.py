@@ -85,6 +85,6 @@ def run_replay(settings: Settings, number: int, images: int, out: Path, console:
         rows = Worker(settings.seed, chosen)(group, lambda count: bar.advance(task, count)).rows
     clean, hit = rows
     console.print(
-        f"correct of the first {len(chosen)} images ({source}): {clean.correct} without faults, {hit.correct}"
+        f"correct of the first {len(chosen)} images ({source}): {hit.correct}, and {clean.correct} without faults"
     )
     return rows
