@@ -50,6 +50,11 @@ def _numbers(text: str, kind: type, what: str) -> tuple[Any, ...]:
     return found
 
 
+def _rates(text: str | None) -> tuple[float, ...]:
+    """Empty: the defaults of the word width."""
+    return () if text is None else _numbers(text, float, "--rates")
+
+
 def _console() -> Console:
     """The terminal, or a file that is wide enough for the tables."""
     return Console(width=None if sys.stdout.isatty() else 160)
@@ -84,7 +89,7 @@ def resilience(
         model=model,
         schemes=names(schemes or ""),
         words=_numbers(word, int, "--word"),
-        rates=() if rates is None else _numbers(rates, float, "--rates"),
+        rates=_rates(rates),
         maps=maps,
         images=images,
         seed=seed,
@@ -115,7 +120,7 @@ def granularity(
     settings = Settings(
         model=model,
         words=_numbers(word, int, "--word"),
-        rates=() if rates is None else _numbers(rates, float, "--rates"),
+        rates=_rates(rates),
         maps=maps,
         images=images,
         seed=seed,
@@ -173,7 +178,7 @@ def resilience_bench(
     from golden.threads import use_threads
 
     use_threads(threads or 1)
-    words, given = _numbers(word, int, "--word"), () if rates is None else _numbers(rates, float, "--rates")
+    words, given = _numbers(word, int, "--word"), _rates(rates)
     run_bench(_console(), model, scheme, words, given, maps, images, repeats, seed)
 
 

@@ -6,8 +6,6 @@ comparison also proves that the software study corrupts what the hardware stores
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +23,7 @@ from fitact_hw.isa import INSTRUCTION_BYTES, Opcode, offsets
 from fitact_hw.program import ParameterBlock, Program
 from golden.artefacts import write_text
 from golden.qnetwork import QNetwork
+from golden.resilience import report
 from golden.resilience.faults import FaultMap, Flips, Memory, corrupt, draw
 from sim.bench import Simulator
 from sim.job import Job
@@ -162,18 +161,16 @@ def check(console: Console, results: Sequence[MapResult]) -> None:
 
 def csv_text(results: Sequence[MapResult], word_bits: int, seed: int) -> str:
     """A line for each map: what was flipped, logits that it changed, logits in which the RTL differs."""
-    file = io.StringIO()
-    writer = csv.writer(file, lineterminator="\n")
     kinds = ("weight", "bias", "bound")
     columns = ("scheme", "word_bits", "rate", "seed", "map", *(f"{kind}_flips" for kind in kinds), "images", "classes")
-    writer.writerow((*columns, "logits_changed", "logits_that_differ_in_rtl"))
+    lines = []
     for result in results:
         faults = result.faults
         flips = (faults.count("weight"), faults.count("bias", "shift"), faults.count("bound"))
         changed, wrong = (int((a != result.golden).sum()) for a in (result.fault_free, result.rtl))
         names = (result.scheme, word_bits, faults.rate, seed, faults.index)
-        writer.writerow((*names, *flips, *result.golden.shape, changed, wrong))
-    return file.getvalue()
+        lines.append((*names, *flips, *result.golden.shape, changed, wrong))
+    return report.csv_text((*columns, "logits_changed", "logits_that_differ_in_rtl"), lines)
 
 
 def run_validate_memory(

@@ -10,7 +10,7 @@ import numpy as np
 
 from golden.artefacts import write_text
 from golden.quantise import word_name
-from golden.resilience.report import BoundsCost, Summary, signed
+from golden.resilience.report import BoundsCost, Summary, signed, with_interval
 from golden.resilience.subjects import Settings
 from golden.schemes import titled
 
@@ -101,7 +101,7 @@ def accuracy_cell(summary: Summary) -> str:
 def _signed(mean: float | None, low: float | None, high: float | None) -> str:
     if mean is None or low is None or high is None:
         return ""
-    return signed(mean) if low == mean == high else f"{signed(mean)} ({signed(low)} {signed(high)})"
+    return signed(mean) if low == mean == high else with_interval(mean, low, high)
 
 
 def _rate(rate: float) -> str:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from dataclasses import astuple, dataclass, fields
 from pathlib import Path
 
@@ -15,6 +13,7 @@ from golden.artefacts import write_text
 from golden.progress import progress
 from golden.qnetwork import QNetwork
 from golden.resilience.faults import FaultMap, Kind, Memory, corrupt, draw, stored_bounds
+from golden.resilience.report import csv_text
 from golden.resilience.store import Row
 from golden.resilience.study import evaluation_images
 from golden.resilience.subjects import FAULTY, Settings, scheme_subjects
@@ -62,11 +61,7 @@ def run_replay(settings: Settings, number: int, images: int, out: Path, console:
     qnet, _ = subject.load()
     faults = draw(qnet, rate, settings.seed, number, Memory(bounds=subject.memory == FAULTY))
     bits = flipped_bits(qnet, faults)
-    file = io.StringIO()
-    writer = csv.writer(file, lineterminator="\n")
-    writer.writerow([field.name for field in fields(FlippedBit)])
-    writer.writerows(astuple(bit) for bit in bits)
-    write_text(out, file.getvalue())
+    write_text(out, csv_text([field.name for field in fields(FlippedBit)], map(astuple, bits)))
     table = Table(title=f"{settings.model}, {subject.name}: map {number} at BER {rate}, seed {settings.seed}")
     for field in fields(FlippedBit):
         table.add_column(field.name, justify="left" if field.type == "str" else "right")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import astuple, dataclass, fields
 from pathlib import Path
 
@@ -115,7 +115,8 @@ def signed(points: float) -> str:
     return f"{points:+.1f}".replace("-0.0", "+0.0")
 
 
-def _with_interval(mean: float, low: float | None, high: float | None) -> str:
+def with_interval(mean: float, low: float | None, high: float | None) -> str:
+    """A difference and its interval."""
     assert low is not None
     assert high is not None
     return f"{signed(mean)} ({signed(low)} {signed(high)})"
@@ -140,11 +141,16 @@ def write_tables(rows: Sequence[Row], summaries: Sequence[Summary], folder: Path
 
 
 def _write_csv(path: Path, columns: list[str], lines: Sequence[tuple[object, ...]]) -> Path:
+    write_text(path, csv_text(columns, lines))
+    return path
+
+
+def csv_text(columns: Sequence[str], lines: Iterable[tuple[object, ...]]) -> str:
+    """A table as CSV: floats with six digits, rates with all; nothing may hold a comma."""
     text = [",".join(columns)]
     for line in lines:
         text.append(",".join(_field(column, value) for column, value in zip(columns, line, strict=True)))
-    write_text(path, "\n".join(text) + "\n")
-    return path
+    return "\n".join(text) + "\n"
 
 
 def _field(column: str, value: object) -> str:
@@ -183,7 +189,7 @@ def print_summaries(console: Console, summaries: Sequence[Summary], reference: s
         title = f"Top-1 accuracy in %, mean and 95 % interval over maps ({word_bits} bits, {some.images} images)"
         _print(console, title, list(dict.fromkeys(s.label for s in part)), rates, cell)
         gains = {
-            (s.label, s.rate): _with_interval(s.difference, s.difference_low, s.difference_high)
+            (s.label, s.rate): with_interval(s.difference, s.difference_low, s.difference_high)
             for s in part
             if s.difference is not None
         }
@@ -196,7 +202,7 @@ def print_costs(console: Console, costs: Sequence[BoundsCost]) -> None:
     """Per word width: points lost because the bounds themselves are hit."""
     for word_bits in sorted({cost.word_bits for cost in costs}):
         part = [cost for cost in costs if cost.word_bits == word_bits]
-        cell = {(c.scheme, c.rate): _with_interval(c.lost, c.low, c.high) for c in part}
+        cell = {(c.scheme, c.rate): with_interval(c.lost, c.low, c.high) for c in part}
         title = f"Points lost because the bounds are hit too, same maps, 95 % interval ({word_bits} bits)"
         _print(console, title, list(dict.fromkeys(c.scheme for c in part)), sorted({c.rate for c in part}), cell)
 
