@@ -172,6 +172,7 @@ def resilience_bench(
     repeats: Annotated[int, typer.Option(min=1, help="runs of which the fastest counts")] = 2,
     seed: SeedOption = 1,
     threads: ThreadsOption = None,
+    compiled: Annotated[bool, typer.Option("--compile/--no-compile", help="as after a study's first minute")] = True,
 ) -> None:
     """Speed of exact evaluation under faults against plain float32 inference of the same network, in one run."""
     from golden.resilience.bench import run_bench
@@ -179,7 +180,7 @@ def resilience_bench(
 
     use_threads(threads or 1)
     words, given = _numbers(word, int, "--word"), _rates(rates)
-    run_bench(_console(), model, scheme, words, given, maps, images, repeats, seed)
+    run_bench(_console(), model, scheme, words, given, maps, images, repeats, seed, compiled)
 
 
 def register(app: typer.Typer) -> None:

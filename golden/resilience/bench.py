@@ -16,6 +16,7 @@ from golden.evaluate import BATCH
 from golden.quantise import check_word, quantise_images
 from golden.resilience.evaluator import Evaluator, default_device
 from golden.resilience.faults import corrupt, draw
+from golden.resilience.fused import use_compiler
 from golden.zoo import load_model, load_qnetwork
 
 RATES = {8: (1e-5, 1e-4, 1e-3), 16: (1e-6, 1e-5, 1e-4), 32: (1e-7, 1e-6, 1e-5)}
@@ -96,11 +97,16 @@ def run_bench(
     images: int,
     repeats: int,
     seed: int,
+    compiled: bool,
 ) -> None:
-    """Measure at every word width and print a table. Raises GoldenError for unknown names and widths."""
+    """Measure at every word width and print a table; ``compiled``: as in a study after its first minute.
+
+    Raises GoldenError for unknown names and widths.
+    """
     for word_bits in words:
         check_word(word_bits)
     keep_freed_memory()
+    use_compiler(compiled)
     table = Table(title=f"{model}, {scheme}: image evaluations per second (CPU threads: {torch.get_num_threads()})")
     for title in ("bits", "bit error rate", "exact, under faults", "float32, plain", "ratio"):
         table.add_column(title, justify="right")

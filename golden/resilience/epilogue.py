@@ -13,7 +13,8 @@ import torch
 from torch import Tensor
 
 from golden.qnetwork import Activation, QLayer
-from golden.resilience.kernels import word_type
+from golden.resilience.fused import Fused
+from golden.resilience.kernels import from_tiles, word_type
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,19 +77,47 @@ def channels_last_bound(bound: np.ndarray, device: torch.device, dtype: torch.dt
     return torch.from_numpy(np.ascontiguousarray(bound.transpose(1, 2, 0))).to(device, dtype)
 
 
-def finish_float(acc: Tensor, parameters: Parameters, terms: tuple[Tensor, Tensor], out: Tensor) -> None:
-    """Epilogue of accumulators in the words' type into ``out``; exact while |acc| + |bias| + half a step is so.
+def finish_float(
+    sums: Tensor,
+    tiled: bool,
+    residual: Tensor | None,
+    factor: int,
+    parameters: Parameters,
+    terms: tuple[Tensor, Tensor],
+    out: Tensor,
+) -> None:
+    """Epilogue of accumulators plus ``factor`` times ``residual`` in the words' type into ``out``; exact while their
+    magnitude + |bias| + half a step is so.
 
+    ``sums``: the accumulators, ``tiled`` as :func:`golden.resilience.kernels.winograd` leaves them.
     ``terms`` are those of :meth:`Parameters.float_terms`.
     """
-    scale, offset = terms
+    p = parameters
+    _float_epilogue(sums, tiled, residual, factor, *terms, p.activation, p.bound, p.top, out)
+
+
+@Fused
+def _float_epilogue(
+    sums: Tensor,
+    tiled: bool,
+    residual: Tensor | None,
+    factor: int,
+    scale: Tensor,
+    offset: Tensor,
+    activation: Activation,
+    bound: Tensor | int | None,
+    top: int,
+    out: Tensor,
+) -> None:
+    acc = from_tiles(sums).view(out.shape) if tiled else sums
+    if residual is not None:
+        acc = torch.add(acc, residual, alpha=factor)
     value = torch.addcmul(offset, acc, scale, out=out).floor_()
-    bound = parameters.bound
-    if parameters.activation == "linear":
-        value.clamp_(-parameters.top - 1, parameters.top)
-    elif parameters.activation == "relu":
-        value.clamp_(0, parameters.top)
-    elif parameters.activation == "saturate":
+    if activation == "linear":
+        value.clamp_(-top - 1, top)
+    elif activation == "relu":
+        value.clamp_(0, top)
+    elif activation == "saturate":
         value.clamp_min_(0)
         if isinstance(bound, Tensor):
             torch.minimum(value, bound, out=value)

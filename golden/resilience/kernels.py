@@ -11,6 +11,7 @@ with :meth:`Weights.reach` and :attr:`Weights.winograd_gain`. The weights of a l
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 
@@ -21,6 +22,7 @@ from torch.nn import functional as F
 
 from golden.qnetwork import QLayer
 from golden.resilience import integer
+from golden.resilience.fused import Fused
 
 EXACT = {torch.float32: 1 << 24, torch.float64: 1 << 53}
 """Integers up to this magnitude are exact in a floating-point type."""
@@ -199,36 +201,34 @@ def direct(x: Tensor, matrix: Tensor, g: Geometry) -> Tensor:
 
 
 def winograd(x: Tensor, transformed: Tensor, g: Geometry) -> Tensor:
-    """The same as :func:`direct` for 3x3 kernels by F(2x2, 3x3), exact with the margin for its fractions."""
-    batch, tile_rows, tile_columns = len(x), g.rows // 2, g.columns // 2
+    """The same for 3x3 kernels by F(2x2, 3x3), exact with the margin for its fractions, for :func:`from_tiles`."""
+    tiles = _to_tiles(x)
+    sums = _matmul(tiles.view(16, -1, g.inputs), transformed)
+    return sums.view(4, 4, len(x) * g.rows // 2, g.columns // 2, g.outputs)
+
+
+@Fused
+def _to_tiles(x: Tensor) -> Tensor:
+    """(4, 4, batch, rows / 2, columns / 2, channels): the transform of each 4x4 tile, which overlap by half."""
+    batch, rows, columns, channels = x.shape
     x = pad(x, 1)
-    r = [x[:, k : k + 2 * tile_rows - 1 : 2] for k in range(4)]
-    vertical = x.new_empty(4, batch, tile_rows, g.columns + 2, g.inputs)
-    _input_terms(r, vertical)
-    c = [vertical[:, :, :, k : k + 2 * tile_columns - 1 : 2] for k in range(4)]
-    tiles = x.new_empty(4, 4, batch, tile_rows, tile_columns, g.inputs)
-    _input_terms(c, tiles.transpose(0, 1))
-    m = _matmul(tiles.view(16, -1, g.inputs), transformed)
-    m = m.view(4, 4, batch * tile_rows, tile_columns, g.outputs)
-    partial = x.new_empty(2, 4, batch * tile_rows, tile_columns, g.outputs)
-    _output_terms(m, partial)
-    out = x.new_empty(batch * tile_rows, 2, tile_columns, 2, g.outputs)
-    _output_terms(partial.transpose(0, 1), out.permute(3, 1, 0, 2, 4))
-    return out.view(batch, g.rows, g.columns, g.outputs)
+    vertical = _input_terms([x[:, k : k + rows - 1 : 2] for k in range(4)])
+    both = [_input_terms([v[:, :, k : k + columns - 1 : 2] for k in range(4)]) for v in vertical]
+    return torch.stack([term for terms in both for term in terms]).view(4, 4, batch, rows // 2, columns // 2, channels)
 
 
-def _input_terms(d: list[Tensor], out: Tensor) -> None:
-    torch.sub(d[0], d[2], out=out[0])
-    torch.add(d[1], d[2], out=out[1])
-    torch.sub(d[2], d[1], out=out[2])
-    torch.sub(d[1], d[3], out=out[3])
+def from_tiles(m: Tensor) -> Tensor:
+    """Sums of transformed ones: (4, 4, rows, columns, channels), ``rows`` those of tiles in the whole batch, to
+    (rows, 2, columns, 2, channels)."""
+    return torch.stack([torch.stack(_output_terms(half), 2) for half in _output_terms(m)], 1)
 
 
-def _output_terms(m: Tensor, out: Tensor) -> None:
-    torch.add(m[0], m[1], out=out[0])
-    out[0] += m[2]
-    torch.sub(m[1], m[2], out=out[1])
-    out[1] -= m[3]
+def _input_terms(d: Sequence[Tensor]) -> list[Tensor]:
+    return [d[0] - d[2], d[1] + d[2], d[2] - d[1], d[1] - d[3]]
+
+
+def _output_terms(m: Tensor) -> list[Tensor]:
+    return [m[0] + m[1] + m[2], m[1] - m[2] - m[3]]
 
 
 def wide(x: Tensor, matrix: Tensor, g: Geometry) -> Tensor:

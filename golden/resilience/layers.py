@@ -233,7 +233,7 @@ class Convolution:
             acc = kernels.direct(delta[block], matrix, part).add_(acc) if len(changed) else acc.clone()
             if small is not None:
                 acc.index_add_(3, touched, small[block])
-            self._finish(acc, residual, hit, block, output, kept)
+            self._finish(acc, False, residual, hit, block, output, kept)
         self._finish_wide_channels(kept, source, residual, hit, output)
         return output
 
@@ -241,13 +241,15 @@ class Convolution:
         return source.peak if source.peak < 1 << 24 else float(_image_peaks(source.data).max())
 
     def _finish(
-        self, acc: Tensor, residual: Words | None, hit: _Hit, block: slice, output: Tensor, kept: Tensor
+        self, sums: Tensor, tiled: bool, residual: Words | None, hit: _Hit, block: slice, output: Tensor, kept: Tensor
     ) -> None:
         """Float epilogue of a block of images into ``output``, sums of the wide channels into ``kept``."""
         if kept.shape[3]:
-            torch.index_select(acc, 3, hit.wide_channels, out=kept[block])
-        acc = self._with_residual(acc, None if residual is None else residual.data[block])
-        finish_float(acc, hit.parameters, hit.terms, output[block])
+            chosen = sums.index_select(-1, hit.wide_channels)
+            kept[block] = (kernels.from_tiles(chosen) if tiled else chosen).view(kept[block].shape)
+        own = self.layer.residual
+        addend, factor = (None, 1) if residual is None or own is None else (residual.data[block], 2**own.lshift)
+        finish_float(sums, tiled, addend, factor, hit.parameters, hit.terms, output[block])
 
     def _patched(self, source: Words, residual: Words | None, hit: _Hit) -> Tensor:
         if hit.small is None:
@@ -290,12 +292,13 @@ class Convolution:
                     continue
                 if way == _QUICK:
                     assert self.weights.transformed is not None
-                    acc = kernels.winograd(x[block], self.weights.transformed, g)
+                    sums = kernels.winograd(x[block], self.weights.transformed, g)
                 else:
-                    acc = self.weights.direct(x[block], source.peak)
+                    sums = self.weights.direct(x[block], source.peak)
+                tiled = way == _QUICK
                 if keep is not None:
-                    keep[block] = acc
-                self._finish(acc, residual, hit, block, output, kept)
+                    keep[block] = (kernels.from_tiles(sums) if tiled else sums).view(keep[block].shape)
+                self._finish(sums, tiled, residual, hit, block, output, kept)
         if not len(hit.wide_channels):
             return output, _all(narrow)
         for start, stop, _ in _runs(narrow.to(torch.int64)):

@@ -14,6 +14,7 @@ from golden.qnetwork import QNetwork
 from golden.resilience.bounds import StoredBounds
 from golden.resilience.evaluator import Evaluator
 from golden.resilience.faults import Memory, bound_segments, corrupt, draw, stored_bounds
+from golden.resilience.fused import use_compiler
 from golden.resilience.store import Row
 from golden.resilience.subjects import FAULTY, Subject
 
@@ -24,6 +25,9 @@ Job = tuple[float, int]
 """Bit error rate and number of a fault map; rate 0 and map 0 for the fault-free network."""
 
 CLEAN: Job = (0.0, 0)
+
+COMPILE_AFTER_SECONDS = 60.0
+"""Work of a process after which compiling pays."""
 
 
 @dataclass(frozen=True)
@@ -58,6 +62,7 @@ class Worker:
         self._seed = seed
         self._images = images
         self._subject: Subject | None = None
+        self._seconds = 0.0
 
     def __call__(self, group: Group, tick: Tick) -> Outcome:
         """Do the work of ``group``. Raises GoldenError if its network can't be loaded."""
@@ -72,6 +77,9 @@ class Worker:
         start = time.monotonic()
         correct = self._evaluator.correct(self._words[part], labels, patches, tick)
         seconds = time.monotonic() - start
+        if self._seconds < COMPILE_AFTER_SECONDS <= self._seconds + seconds:
+            use_compiler(True)
+        self._seconds += seconds
         rows = [
             replace(
                 self._row,
