@@ -27,13 +27,16 @@ class _Compiler:
 
 def use_compiler(on: bool) -> None:
     """Whether this process compiles from now on. Without a working compiler it goes back to ``False`` by itself."""
+    _Compiler.on = False
     if on:
-        from torch._dynamo import config as dynamo
-        from torch._inductor import config as inductor
-
+        try:  # importing takes a second, and makes torch's cache folder
+            from torch._dynamo import config as dynamo
+            from torch._inductor import config as inductor
+        except OSError:
+            return
         dynamo.recompile_limit = dynamo.accumulated_recompile_limit = _VARIANTS
         inductor.compile_threads = 1  # the other cores have work
-    _Compiler.on = on
+        _Compiler.on = True
 
 
 def uses_compiler() -> bool:

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -74,6 +78,26 @@ def test_without_a_compiler_all_goes_on(monkeypatch: pytest.MonkeyPatch) -> None
     x = torch.arange(1 << 15)
     assert torch.equal(twice(x), x * 2)
     assert not uses_compiler()
+
+
+PROGRAM = """
+import torch
+from golden.resilience.fused import Fused, use_compiler, uses_compiler
+
+use_compiler(True)
+assert (Fused(lambda x: x * 2)(torch.ones(1 << 15)) == 2).all()
+print(uses_compiler())
+"""
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"), [("CXX", "no-such-compiler"), ("TORCHINDUCTOR_CACHE_DIR", "file/cache")]
+)
+def test_a_new_process_without_compiler_or_cache_goes_on(tmp_path: Path, variable: str, value: str) -> None:
+    (tmp_path / "file").write_text("not a folder")
+    settings = {"TORCHINDUCTOR_CACHE_DIR": str(tmp_path / "cache"), variable: str(tmp_path / value)}
+    command = [sys.executable, "-c", PROGRAM]
+    assert subprocess.check_output(command, env={**os.environ, **settings}, text=True).split() == ["False"]
 
 
 def test_small_tensors_are_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
