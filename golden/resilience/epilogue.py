@@ -14,7 +14,7 @@ from torch import Tensor
 
 from golden.qnetwork import Activation, QLayer
 from golden.resilience.fused import Fused
-from golden.resilience.kernels import from_tiles, word_type
+from golden.resilience.kernels import accumulators, word_type
 
 
 @dataclass(frozen=True, eq=False)
@@ -79,7 +79,6 @@ def channels_last_bound(bound: np.ndarray, device: torch.device, dtype: torch.dt
 
 def finish_float(
     sums: Tensor,
-    tiled: bool,
     residual: Tensor | None,
     factor: int,
     parameters: Parameters,
@@ -89,17 +88,16 @@ def finish_float(
     """Epilogue of accumulators plus ``factor`` times ``residual`` in the words' type into ``out``; exact while their
     magnitude + |bias| + half a step is so.
 
-    ``sums``: the accumulators, ``tiled`` as :func:`golden.resilience.kernels.winograd` leaves them.
-    ``terms`` are those of :meth:`Parameters.float_terms`.
+    ``sums``: as :func:`golden.resilience.kernels.accumulators` takes them; ``terms``: those of
+    :meth:`Parameters.float_terms`.
     """
     p = parameters
-    _float_epilogue(sums, tiled, residual, factor, *terms, p.activation, p.bound, p.top, out)
+    _float_epilogue(sums, residual, factor, *terms, p.activation, p.bound, p.top, out)
 
 
 @Fused
 def _float_epilogue(
     sums: Tensor,
-    tiled: bool,
     residual: Tensor | None,
     factor: int,
     scale: Tensor,
@@ -109,7 +107,7 @@ def _float_epilogue(
     top: int,
     out: Tensor,
 ) -> None:
-    acc = from_tiles(sums).view(out.shape) if tiled else sums
+    acc = accumulators(sums, out.shape)
     if residual is not None:
         acc = torch.add(acc, residual, alpha=factor)
     value = torch.addcmul(offset, acc, scale, out=out).floor_()

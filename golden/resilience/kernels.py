@@ -201,7 +201,7 @@ def direct(x: Tensor, matrix: Tensor, g: Geometry) -> Tensor:
 
 
 def winograd(x: Tensor, transformed: Tensor, g: Geometry) -> Tensor:
-    """The same for 3x3 kernels by F(2x2, 3x3), exact with the margin for its fractions, for :func:`from_tiles`."""
+    """The same for 3x3 kernels by F(2x2, 3x3), exact with the margin for its fractions, for :func:`accumulators`."""
     tiles = _to_tiles(x)
     sums = _matmul(tiles.view(16, -1, g.inputs), transformed)
     return sums.view(4, 4, len(x) * g.rows // 2, g.columns // 2, g.outputs)
@@ -217,9 +217,13 @@ def _to_tiles(x: Tensor) -> Tensor:
     return torch.stack([term for terms in both for term in terms]).view(4, 4, batch, rows // 2, columns // 2, channels)
 
 
-def from_tiles(m: Tensor) -> Tensor:
-    """Sums of transformed ones: (4, 4, rows, columns, channels), ``rows`` those of tiles in the whole batch, to
-    (rows, 2, columns, 2, channels)."""
+def accumulators(sums: Tensor, shape: Sequence[int]) -> Tensor:
+    """Sums of :func:`direct`, or transformed ones of :func:`winograd`, as (batch, rows, columns, channels)."""
+    return sums if sums.ndim == 4 else _from_tiles(sums).view(tuple(shape))
+
+
+def _from_tiles(m: Tensor) -> Tensor:
+    """(4, 4, rows, columns, channels), ``rows`` of tiles in the whole batch, to (rows, 2, columns, 2, channels)."""
     return torch.stack([torch.stack(_output_terms(half), 2) for half in _output_terms(m)], 1)
 
 

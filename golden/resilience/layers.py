@@ -180,11 +180,10 @@ class Convolution:
         return terms.permute(1, 2, 3, 0)
 
     def _with_residual(self, acc: Tensor, residual: Tensor | None) -> Tensor:
+        """int64 accumulators and the residual operand."""
         if residual is None or self.layer.residual is None:
             return acc
-        if acc.dtype == torch.int64:
-            return acc + (residual.to(torch.int64) << self.layer.residual.lshift)
-        return torch.add(acc, residual, alpha=2**self.layer.residual.lshift)
+        return acc + (residual.to(torch.int64) << self.layer.residual.lshift)
 
     def _room(self, residual: Words | None, hit: _Hit) -> Tensor | float:
         """What the sum of products may reach (in each image), so that the float epilogue is exact."""
@@ -233,7 +232,7 @@ class Convolution:
             acc = kernels.direct(delta[block], matrix, part).add_(acc) if len(changed) else acc.clone()
             if small is not None:
                 acc.index_add_(3, touched, small[block])
-            self._finish(acc, False, residual, hit, block, output, kept)
+            self._finish(acc, residual, hit, block, output, kept)
         self._finish_wide_channels(kept, source, residual, hit, output)
         return output
 
@@ -241,15 +240,15 @@ class Convolution:
         return source.peak if source.peak < 1 << 24 else float(_image_peaks(source.data).max())
 
     def _finish(
-        self, sums: Tensor, tiled: bool, residual: Words | None, hit: _Hit, block: slice, output: Tensor, kept: Tensor
+        self, sums: Tensor, residual: Words | None, hit: _Hit, block: slice, output: Tensor, kept: Tensor
     ) -> None:
         """Float epilogue of a block of images into ``output``, sums of the wide channels into ``kept``."""
         if kept.shape[3]:
             chosen = sums.index_select(-1, hit.wide_channels)
-            kept[block] = (kernels.from_tiles(chosen) if tiled else chosen).view(kept[block].shape)
+            kept[block] = kernels.accumulators(chosen, kept[block].shape)
         own = self.layer.residual
         addend, factor = (None, 1) if residual is None or own is None else (residual.data[block], 2**own.lshift)
-        finish_float(sums, tiled, addend, factor, hit.parameters, hit.terms, output[block])
+        finish_float(sums, addend, factor, hit.parameters, hit.terms, output[block])
 
     def _patched(self, source: Words, residual: Words | None, hit: _Hit) -> Tensor:
         if hit.small is None:
@@ -295,10 +294,9 @@ class Convolution:
                     sums = kernels.winograd(x[block], self.weights.transformed, g)
                 else:
                     sums = self.weights.direct(x[block], source.peak)
-                tiled = way == _QUICK
                 if keep is not None:
-                    keep[block] = (kernels.from_tiles(sums) if tiled else sums).view(keep[block].shape)
-                self._finish(sums, tiled, residual, hit, block, output, kept)
+                    keep[block] = kernels.accumulators(sums, keep[block].shape)
+                self._finish(sums, residual, hit, block, output, kept)
         if not len(hit.wide_channels):
             return output, _all(narrow)
         for start, stop, _ in _runs(narrow.to(torch.int64)):

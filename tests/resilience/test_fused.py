@@ -50,7 +50,7 @@ def test_compiled_epilogue_of_tiles_gives_the_same_bits() -> None:
 
     def finish() -> Tensor:
         out = torch.empty(TILES, 2, SIDE, CHANNELS, dtype=torch.float64)
-        epilogue._float_epilogue(sums, True, None, 1, scale, offset, "clip", bound, (1 << 31) - 1, out)
+        epilogue._float_epilogue(sums, None, 1, scale, offset, "clip", bound, (1 << 31) - 1, out)
         return out
 
     plain, compiled = both(finish)
