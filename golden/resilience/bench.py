@@ -15,7 +15,7 @@ from golden.allocator import keep_freed_memory
 from golden.evaluate import BATCH
 from golden.quantise import check_word, quantise_images
 from golden.resilience.evaluator import Evaluator, default_device
-from golden.resilience.faults import corrupt, draw
+from golden.resilience.faults import draw
 from golden.resilience.fused import use_compiler
 from golden.zoo import load_model, load_qnetwork
 
@@ -69,7 +69,7 @@ def throughput(
                 network(pixels[start : start + BATCH]).sum().item()
 
     def faulty(rate: float) -> None:
-        patches = [evaluator.patch(corrupt(qnet, draw(qnet, rate, seed, index))) for index in range(maps)]
+        patches = [evaluator.patch_of(draw(qnet, rate, seed, index)) for index in range(maps)]
         evaluator.logits(words, patches)
 
     def timed(action: Callable[[], None]) -> float:

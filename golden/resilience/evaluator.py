@@ -13,9 +13,11 @@ import torch
 
 from golden.errors import GoldenError
 from golden.qnetwork import INPUT, QNetwork, last_uses
+from golden.resilience.bounds import StoredBounds
+from golden.resilience.faults import FaultMap
 from golden.resilience.kernels import word_type
 from golden.resilience.layers import Convolution
-from golden.resilience.patch import Patch, patch_between
+from golden.resilience.patch import Patch, patch_between, patch_of
 from golden.resilience.words import Channels, CleanLayer, Pool, Words
 
 FAULT_FREE: Patch = {}
@@ -58,6 +60,10 @@ class Evaluator:
         """The changes of a corrupted network, small enough to keep many. Raises GoldenError if it is no
         corrupted version of this network."""
         return patch_between(self.qnet, faulty, self.device)
+
+    def patch_of(self, faults: FaultMap, stored: Mapping[str, StoredBounds] | None = None) -> Patch:
+        """The same for the network that :func:`golden.resilience.faults.corrupt` would make, which takes longer."""
+        return patch_of(self.qnet, faults, stored, self.device)
 
     @torch.inference_mode()
     def logits(

@@ -133,12 +133,10 @@ def corrupt(qnet: QNetwork, faults: FaultMap, stored: Mapping[str, StoredBounds]
 def overrides(qnet: QNetwork, faults: FaultMap, stored: Mapping[str, StoredBounds] | None = None) -> dict[str, QLayer]:
     """The touched layers by name, in the form that :func:`golden.reference.run` takes."""
     stored = stored_bounds(qnet) if stored is None else stored
-    known = {*shared_segments(qnet, Memory(shifts=True)), *bound_segments(stored)}
+    check_map(qnet, faults, stored)
     layers: dict[str, QLayer] = {}
     for flips in faults.flips:
         segment = flips.segment
-        if segment not in known:
-            raise GoldenError(f"fault map belongs to another network: {qnet.name} has no {segment}")
         layer = layers.get(segment.layer) or qnet.layer(segment.layer)
         if segment.kind == "bound":
             kept = stored[segment.layer]
@@ -156,18 +154,33 @@ def overrides(qnet: QNetwork, faults: FaultMap, stored: Mapping[str, StoredBound
     return layers
 
 
+def check_map(qnet: QNetwork, faults: FaultMap, stored: Mapping[str, StoredBounds]) -> None:
+    """Raises GoldenError if the map was drawn for another network, or for one with other bounds."""
+    known = {*shared_segments(qnet, Memory(shifts=True)), *bound_segments(stored)}
+    for flips in faults.flips:
+        if flips.segment not in known:
+            raise GoldenError(f"fault map belongs to another network: {qnet.name} has no {flips.segment}")
+
+
 def flip(words: np.ndarray, flips: Flips, signed: bool = True) -> np.ndarray:
     """A copy of int64 ``words`` with the bits flipped, read back as two's complement (or unsigned)."""
     result = np.array(words, np.int64, order="C")
-    flat = result.reshape(-1)
+    elements, values = hit_words(result, flips, signed)
+    result.reshape(-1)[elements] = values
+    return result
+
+
+def hit_words(words: np.ndarray, flips: Flips, signed: bool = True) -> tuple[np.ndarray, np.ndarray]:
+    """Which of the ``words`` are hit (indices in flat order, int64 sorted), and what :func:`flip` makes of them."""
+    elements, place = np.unique(flips.element, return_inverse=True)
+    values = words.reshape(-1)[elements].astype(np.int64)
     masks = np.left_shift(np.uint64(1), flips.bit.astype(np.uint64)).view(np.int64)
     # unbuffered, since one word may be hit in several bits
-    np.bitwise_xor.at(flat, flips.element, masks)
+    np.bitwise_xor.at(values, place, masks)
     if signed:
         spare = 64 - flips.segment.bits
-        touched = np.unique(flips.element)
-        flat[touched] = (flat[touched] << spare) >> spare
-    return result
+        values = (values << spare) >> spare
+    return elements, values
 
 
 def _generator(seed: int, rate: float, index: int, stream: int) -> np.random.Generator:

@@ -2,7 +2,8 @@
 
 Tensors are channels-last, (batch, rows, columns, channels), and hold integers in floating point: float32 for
 words of 8 bits (twice as fast, and the networks' sums fit), float64 for wider ones. Where the CPU has instructions
-for it, products of 8-bit words are formed in integers (:mod:`golden.resilience.integer`). A sum of integers is exact,
+for it, products of 8-bit words are formed in integers (:mod:`golden.resilience.integer`), and those of wider ones in
+limbs of 8 bits (:mod:`golden.resilience.limbs`). A sum of integers is exact,
 in whatever order it forms, as long as no sum of some of its terms reaches 2**24 or 2**53; the callers check that
 with :meth:`Weights.reach` and :attr:`Weights.winograd_gain`. The weights of a layer are a matrix
 (kernel * kernel * in_channels, out_channels), rows in the order kernel row, kernel column, channel.
@@ -21,7 +22,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from golden.qnetwork import QLayer
-from golden.resilience import integer
+from golden.resilience import integer, limbs
 from golden.resilience.fused import Fused
 
 EXACT = {torch.float32: 1 << 24, torch.float64: 1 << 53}
@@ -79,8 +80,9 @@ class Weights:
 
     ``matrix`` has the words' type ``dtype``. ``gain``: the largest sum of magnitudes of an output channel;
     ``one_sided_gain``: the largest sum of its positive or of its negative weights; ``winograd_gain``: as
-    ``gain``, of a transformed position (0 without Winograd, which float32 is too short for). ``bytes``: the matrix
-    as int8, if words have 8 bits and the CPU is fast with them.
+    ``gain``, of a transformed position (0 without Winograd, which float32 is too short for and limbs are faster
+    than). ``bytes``: the matrix as int8, if words have 8 bits and the CPU is fast with them. ``limbs``: in limbs, if
+    words are wider and the CPU is fast with these; always fault-free.
     """
 
     def __init__(self, layer: QLayer, device: torch.device, dtype: torch.dtype) -> None:
@@ -94,9 +96,13 @@ class Weights:
         words = matrix.double()
         self.gain = _largest_sum(words.abs())
         self.one_sided_gain = max(_largest_sum(words.clamp_min(0)), _largest_sum((-words).clamp_min(0)))
+        self.limbs: limbs.LimbWeights | None = None
+        if dtype == torch.float64 and device.type == "cpu" and limbs.fits(matrix):
+            library = limbs.library()
+            self.limbs = None if library is None else limbs.LimbWeights(library, matrix)
         self.transformed: Tensor | None = None
         self.winograd_gain = 0.0
-        if self.geometry.suits_winograd and dtype == torch.float64:
+        if self.geometry.suits_winograd and dtype == torch.float64 and self.limbs is None:
             g = _G.to(device)
             taps = torch.einsum("ak,oikl,bl->abio", g, weight.double(), g)
             self.transformed = taps.reshape(16, self.geometry.inputs, self.geometry.outputs).contiguous()
@@ -116,10 +122,14 @@ class Weights:
         gain = torch.where(low >= 0, self.one_sided_gain, self.gain) + extra_gain
         return torch.maximum(high, -low) * gain
 
+    def term(self, row: Tensor, column: Tensor, inputs: Tensor) -> Tensor:
+        """Rows of the matrix: int64, of (kernel row, kernel column, input)."""
+        return (row * self.geometry.kernel + column) * self.geometry.inputs + inputs
+
     def add(self, row: Tensor, column: Tensor, inputs: Tensor, outputs: Tensor, delta: Tensor) -> None:
         """Add ``delta`` (int64) to the weights at distinct (kernel row, kernel column, input, output)."""
         g = self.geometry
-        flat = ((row * g.kernel + column) * g.inputs + inputs) * g.outputs + outputs
+        flat = self.term(row, column, inputs) * g.outputs + outputs
         cells = self.matrix.view(-1)
         words = cells[flat].to(torch.int64) + delta
         cells[flat] = words.to(cells.dtype)

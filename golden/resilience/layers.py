@@ -1,12 +1,13 @@
 """One layer of the fast evaluator: decides per image and channel how to stay exact, and computes it.
 
-Three ways for a convolution whose weights, bias or bounds are hit:
+Four ways for a convolution whose weights, bias or bounds are hit:
 
 * *touched channels*: the input is the clean one, so only the hit output channels are redone, from the kept
   clean accumulators plus what the changed weights add (int64, exact for any flip);
 * *difference*: the input differs in few channels: kept accumulators plus the product of the difference;
 * *dense*: everything anew, with small weight changes in the float product (Winograd where it fits) and
-  large ones added in int64 to their output channels. Images with too large values go through limbs.
+  large ones added in int64 to their output channels. Images with too large values go through limbs;
+* *matrix unit*, instead of *dense* where the CPU has one: everything anew, any change, in int64.
 """
 
 from __future__ import annotations
@@ -22,6 +23,8 @@ from golden.qnetwork import QLayer, QNetwork
 from golden.resilience import kernels
 from golden.resilience.epilogue import Parameters, finish_float, finish_wide
 from golden.resilience.kernels import EXACT, Weights, word_type
+from golden.resilience.limb_layer import limb_layer
+from golden.resilience.limbs import Changes
 from golden.resilience.patch import LayerPatch, WeightChanges
 from golden.resilience.words import Channels, CleanLayer, Words
 
@@ -31,6 +34,8 @@ _QUICK, _NARROW, _WIDE = 2, 1, 0
 """Ways of a product for an image: Winograd, direct, limbs."""
 _DIRECT_COST = 2.6
 """Cost of a multiply-accumulate on a part of the channels against one of the whole (Winograd) product."""
+_LIMBS_GAIN = 4.0
+"""So much faster is the whole product by the matrix unit."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,9 +75,15 @@ class Convolution:
         """The fault-free layer; ``keep``: with its accumulators."""
         g = self.geometry
         if not keep:
-            return CleanLayer(Words(self._dense(source, residual, self.clean, None)[0], self.clean_peak))
+            return CleanLayer(Words(self._anew(source, residual, None), self.clean_peak))
         acc = source.data.new_empty(source.count, g.out_rows, g.out_columns, g.outputs)
-        output, whole = self._dense(source, residual, self.clean, acc)
+        found = self._in_limbs(source, residual, None, torch.arange(g.outputs, device=acc.device))
+        if found is None:
+            output, whole = self._dense(source, residual, self.clean, acc)
+        else:
+            output, sums = found
+            acc.copy_(sums)
+            whole = float(_image_peaks(sums).max()) < self.exact
         words = Words(output, self.clean_peak)
         return CleanLayer(words, acc, float(_image_peaks(acc).max())) if whole else CleanLayer(words)
 
@@ -92,31 +103,56 @@ class Convolution:
                 clean = clean_run[self.layer.name]
                 if clean.acc is not None:
                     return self._touched(source, residual, patch, clean, patch.channels), patch.channels
-            hit = self._hit(patch)
-            return self._words(self._patched(source, residual, hit), hit), patch.channels
-        hit = self._hit(patch)
+            return self._words(self._anew(source, residual, patch), patch), patch.channels
         output = None
         if changed is not None and self._few_changed(changed, patch):
             clean = clean_run[self.layer.name]
             if clean.acc is not None:
-                output = self._difference(source, residual, hit, clean_run[self.layer.source].output, clean, changed)
+                before = clean_run[self.layer.source].output
+                output = self._difference(source, residual, self._hit(patch), before, clean, changed)
         if output is None:
-            output = self._patched(source, residual, hit)
-        return self._words(output, hit), None
+            output = self._anew(source, residual, patch)
+        return self._words(output, patch), None
 
-    def _words(self, output: Tensor, hit: _Hit) -> Words:
-        unchanged = hit.parameters.bound is self.clean.parameters.bound
-        return Words(output, self.clean_peak if unchanged else hit.parameters.output_peak)
+    def _words(self, output: Tensor, patch: LayerPatch | None) -> Words:
+        unchanged = patch is None or patch.bound is None
+        return Words(output, self.clean_peak if unchanged else self._parameters(patch).output_peak)
+
+    def _anew(self, source: Words, residual: Words | None, patch: LayerPatch | None) -> Tensor:
+        """Output from nothing but the operands."""
+        found = self._in_limbs(source, residual, patch, self.clean.wide_channels)
+        return self._patched(source, residual, self._hit(patch)) if found is None else found[0]
+
+    def _in_limbs(
+        self, source: Words, residual: Words | None, patch: LayerPatch | None, kept: Tensor
+    ) -> tuple[Tensor, Tensor] | None:
+        """Output, and the sums (int64, before residual and bias) of the channels ``kept``, by the matrix unit; None if
+        it can't."""
+        if self.weights.limbs is None:
+            return None
+        own, changes = self.layer.residual, None
+        operand = None if residual is None or own is None else (residual.data, own.lshift)
+        if patch is not None and patch.weights is not None:
+            w = patch.weights
+            terms = self.weights.term(w.row, w.column, w.inputs)
+            words = self.weights.matrix[terms, w.outputs].to(torch.int64) + w.delta
+            changes = Changes(terms, w.outputs, words)
+        parameters = self._parameters(patch)
+        return limb_layer(self.weights.limbs, self.geometry, source, operand, parameters, kept, changes)
 
     def _few_touched(self, patch: LayerPatch) -> bool:
         count = 0 if patch.weights is None else len(patch.weights)
         few = patch.channels is not None and len(patch.channels) <= self.geometry.outputs // 2
-        return few and count * _SPARSE_COST < self.weights.matrix.numel()
+        return few and count * self._cost(_SPARSE_COST) < self.weights.matrix.numel()
 
     def _few_changed(self, changed: Tensor, patch: LayerPatch | None) -> bool:
         count = 0 if patch is None or patch.weights is None else len(patch.weights)
-        share = len(changed) / self.geometry.inputs * _DIRECT_COST
-        return share + count * _SPARSE_COST / self.weights.matrix.numel() < 0.9
+        share = len(changed) / self.geometry.inputs * self._cost(_DIRECT_COST)
+        return share + count * self._cost(_SPARSE_COST) / self.weights.matrix.numel() < 0.9
+
+    def _cost(self, part: float) -> float:
+        """Cost of a part, given against the whole product in floating point, against what that costs here."""
+        return part if self.weights.limbs is None else part * _LIMBS_GAIN
 
     def _parameters(self, patch: LayerPatch | None) -> Parameters:
         p = self.clean.parameters

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -10,7 +11,9 @@ from torch import Tensor
 
 from golden.errors import GoldenError
 from golden.qnetwork import QLayer, QNetwork
+from golden.resilience.bounds import StoredBounds
 from golden.resilience.epilogue import channels_last_bound
+from golden.resilience.faults import FaultMap, check_map, hit_words, overrides, stored_bounds
 from golden.resilience.kernels import word_type
 
 
@@ -55,6 +58,33 @@ Patch = dict[str, LayerPatch]
 """Changes by layer name; layers without changes are absent."""
 
 
+def patch_of(
+    clean: QNetwork, faults: FaultMap, stored: Mapping[str, StoredBounds] | None, device: torch.device
+) -> Patch:
+    """What :func:`patch_between` finds between ``clean`` and what :func:`golden.resilience.faults.corrupt` makes of it,
+    without that network's weights: copying and comparing ResNet50's 24 million takes a second.
+
+    Raises GoldenError if the map was drawn for another network.
+    """
+    stored = stored_bounds(clean) if stored is None else stored
+    check_map(clean, faults, stored)
+    weights = {flips.segment.layer: flips for flips in faults.flips if flips.segment.kind == "weight"}
+    others = replace(faults, flips=tuple(flips for flips in faults.flips if flips.segment.kind != "weight"))
+    changed = overrides(clean, others, stored)
+    patch: Patch = {}
+    for layer in clean.layers:
+        hit, new = weights.get(layer.name), changed.get(layer.name, layer)
+        if hit is not None or new is not layer:
+            words = None
+            if hit is not None:
+                assert layer.weight is not None
+                words = hit_words(layer.weight, hit)
+            difference = _layer_patch(layer, new, words, device, word_type(clean.word_bits))
+            if difference is not None:
+                patch[layer.name] = difference
+    return patch
+
+
 def patch_between(clean: QNetwork, faulty: QNetwork, device: torch.device) -> Patch:
     """The changes from ``clean`` to ``faulty``.
 
@@ -65,29 +95,34 @@ def patch_between(clean: QNetwork, faulty: QNetwork, device: torch.device) -> Pa
     patch: Patch = {}
     for old, new in zip(clean.layers, faulty.layers, strict=True):
         if old is not new:
-            difference = _layer_patch(old, new, device, word_type(clean.word_bits))
+            words = None
+            if new.weight is not old.weight:
+                assert new.weight is not None
+                elements = np.flatnonzero(new.weight != old.weight)
+                words = elements, new.weight.reshape(-1)[elements]
+            difference = _layer_patch(old, new, words, device, word_type(clean.word_bits))
             if difference is not None:
                 patch[old.name] = difference
     return patch
 
 
-def _layer_patch(old: QLayer, new: QLayer, device: torch.device, dtype: torch.dtype) -> LayerPatch | None:
+def _layer_patch(
+    old: QLayer, new: QLayer, words: tuple[np.ndarray, np.ndarray] | None, device: torch.device, dtype: torch.dtype
+) -> LayerPatch | None:
+    """From ``old`` to ``new``, but the weights that differ are ``words``, as of :func:`hit_words`."""
     fixed = ("name", "kind", "source", "in_shape", "out_shape", "kernel", "stride", "padding", "activation")
     residuals = [layer.residual and (layer.residual.source, layer.residual.lshift) for layer in (old, new)]
     if any(getattr(old, key) != getattr(new, key) for key in fixed) or residuals[0] != residuals[1]:
         raise GoldenError(f"layer {new.name} is not a corrupted {old.name}: more than its parameters differ")
     touched: list[np.ndarray] = []
     weights = None
-    if new.weight is not old.weight:
-        assert new.weight is not None
+    if words is not None and len(words[0]):
         assert old.weight is not None
-        output, inputs, row, column = np.nonzero(new.weight != old.weight)
-        delta = (new.weight - old.weight)[output, inputs, row, column]
-        if len(delta):
-            weights = WeightChanges(
-                *(torch.from_numpy(a.astype(np.int64)).to(device) for a in (row, column, inputs, output, delta))
-            )
-            touched.append(output)
+        output, inputs, row, column = np.unravel_index(words[0], old.weight.shape)
+        delta = words[1] - old.weight.reshape(-1)[words[0]]
+        arrays = (row, column, inputs, output, delta)
+        weights = WeightChanges(*(torch.from_numpy(a.astype(np.int64)).to(device) for a in arrays))
+        touched.append(output)
     vectors: dict[str, Tensor | None] = {"bias": None, "shift": None}
     for name in vectors:
         before, after = getattr(old, name), getattr(new, name)

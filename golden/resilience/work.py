@@ -13,7 +13,7 @@ from golden.data import Images
 from golden.qnetwork import QNetwork
 from golden.resilience.bounds import StoredBounds
 from golden.resilience.evaluator import Evaluator
-from golden.resilience.faults import Memory, bound_segments, corrupt, draw, stored_bounds
+from golden.resilience.faults import Memory, bound_segments, draw, stored_bounds
 from golden.resilience.fused import use_compiler
 from golden.resilience.store import Row
 from golden.resilience.subjects import FAULTY, Subject
@@ -70,8 +70,7 @@ class Worker:
             self._take(group.subject)
         memory = Memory(bounds=group.subject.memory == FAULTY)
         maps = [draw(self._qnet, rate, self._seed, index, memory, self._stored) for rate, index in group.jobs]
-        # one corrupted network at a time: only its changes are kept
-        patches = [self._evaluator.patch(corrupt(self._qnet, faults, self._stored)) for faults in maps]
+        patches = [self._evaluator.patch_of(faults, self._stored) for faults in maps]
         part = slice(group.first, group.stop)
         labels = self._images.labels[part]
         start = time.monotonic()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -16,7 +17,7 @@ from golden.data import sample_images
 from golden.errors import GoldenError
 from golden.qnetwork import QNetwork
 from golden.quantise import quantise_images
-from golden.resilience import kernels
+from golden.resilience import kernels, limbs
 from golden.resilience.evaluator import FAULT_FREE, Evaluator
 from golden.resilience.faults import Memory, corrupt, draw
 from golden.resilience.layers import Convolution
@@ -26,6 +27,19 @@ from golden.zoo import load_qnetwork
 from tests.resilience.networks import CHANNELS, SIDE, inputs, network
 
 CPU = torch.device("cpu")
+
+
+@pytest.fixture(autouse=True, scope="module", params=["as the CPU can", "in floating point"])
+def both_ways(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Where there is a matrix unit, all again without."""
+    if request.param == "as the CPU can":
+        yield
+        return
+    if limbs.library() is None:
+        pytest.skip("this CPU has no matrix unit (AMX)")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(limbs, "library", lambda: None)
+        yield
 
 
 def assert_exact(qnet: QNetwork, faulty: list[QNetwork], images: np.ndarray, memory_bytes: int | None = None) -> None:
@@ -205,8 +219,11 @@ def test_wide_product_against_python_integers() -> None:
 
 @pytest.mark.parametrize("negative", ["nothing", "weights", "weights and inputs"])
 @pytest.mark.parametrize("total_bits", [*range(12, 26), *range(38, 56)])
-def test_float_sums_are_kept_only_where_they_are_exact(negative: str, total_bits: int) -> None:
+def test_float_sums_are_kept_only_where_they_are_exact(
+    negative: str, total_bits: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Around every limit of float32, of float64 and of the Winograd product, against the product in limbs."""
+    monkeypatch.setattr(limbs, "library", lambda: None)  # the matrix unit knows no such limits
     rng = np.random.default_rng(total_bits)
     word_bits = 8 if total_bits < 36 else 32
     weight_bits = total_bits // 2 - 1

@@ -1,0 +1,56 @@
+"""One call of the matrix unit for a layer of the evaluator."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from golden.resilience.epilogue import Parameters
+from golden.resilience.kernels import Geometry
+from golden.resilience.limbs import ACTIVATIONS, Changes, Epilogue, LimbWeights
+from golden.resilience.words import Words
+
+
+def limb_layer(
+    weights: LimbWeights,
+    geometry: Geometry,
+    source: Words,
+    residual: tuple[Tensor, int] | None,
+    parameters: Parameters,
+    kept: Tensor,
+    changes: Changes | None = None,
+) -> tuple[Tensor, Tensor] | None:
+    """Output words, and the sums (int64, before residual and bias) of the channels ``kept`` (int64, sorted).
+
+    ``residual``: the operand and by how many bits it is shifted. ``changes``: weights that differ in this call. None
+    if a word has too many digits.
+    """
+    g, p = geometry, parameters
+    epilogue = Epilogue(
+        bias=p.bias.data_ptr(),
+        shift=p.shift.data_ptr(),
+        activation=ACTIVATIONS.index(p.activation),
+        top=p.top,
+        spare_bits=64 - p.acc_bits,
+        kept_channels=len(kept),
+    )
+    alive: list[Tensor] = []  # until the call is over
+
+    def pointer(tensor: Tensor) -> int:
+        alive.append(tensor.contiguous())
+        return alive[-1].data_ptr()
+
+    if p.bound is not None:
+        epilogue.bounds = int(isinstance(p.bound, Tensor))
+        bound = p.bound if isinstance(p.bound, Tensor) else torch.tensor(float(p.bound), dtype=torch.float64)
+        epilogue.bound = pointer(bound)
+    if residual is not None:
+        epilogue.residual, epilogue.residual_shift = pointer(residual[0]), residual[1]
+    sums = torch.empty(source.count, g.out_rows, g.out_columns, len(kept), dtype=torch.int64)
+    if len(kept):
+        places = torch.full((g.outputs,), -1)
+        places[kept] = torch.arange(len(kept))
+        epilogue.places, epilogue.kept = pointer(places), sums.data_ptr()
+    sizes = (g.rows, g.columns, g.inputs, g.kernel, g.stride, g.padding, g.out_rows, g.out_columns)
+    output = weights.layer(source.data, source.peak, sizes, epilogue, changes)
+    return None if output is None else (output, sums)
