@@ -81,11 +81,10 @@ class Convolution:
         if found is None:
             output, whole = self._dense(source, residual, self.clean, acc)
         else:
-            output, sums = found
-            acc.copy_(sums)
-            whole = float(_image_peaks(sums).max()) < self.exact
-        words = Words(output, self.clean_peak)
-        return CleanLayer(words, acc, float(_image_peaks(acc).max())) if whole else CleanLayer(words)
+            output, whole = found[0], True
+            acc.copy_(found[1])
+        words, peak = Words(output, self.clean_peak), float(_image_peaks(acc).max()) if whole else self.exact
+        return CleanLayer(words, acc, peak) if peak < self.exact else CleanLayer(words)
 
     def run(
         self,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import astuple, dataclass, fields
+from dataclasses import astuple, dataclass, fields, replace
 from pathlib import Path
 
 import numpy as np
@@ -58,7 +58,8 @@ def run_replay(settings: Settings, number: int, images: int, out: Path, console:
     with ``images``, evaluate it and the fault-free network. Returns their rows."""
     (subject,) = scheme_subjects(settings)
     (rate,) = settings.rates
-    qnet, _ = subject.load()
+    loaded = subject.load()
+    qnet, _ = loaded
     faults = draw(qnet, rate, settings.seed, number, Memory(bounds=subject.memory == FAULTY))
     bits = flipped_bits(qnet, faults)
     write_text(out, csv_text([field.name for field in fields(FlippedBit)], map(astuple, bits)))
@@ -74,7 +75,7 @@ def run_replay(settings: Settings, number: int, images: int, out: Path, console:
     if not images:
         return []
     chosen, source = evaluation_images(images, console)
-    group = Group(subject, (CLEAN, (rate, number)), 0, len(chosen))
+    group = Group(replace(subject, load=lambda: loaded), (CLEAN, (rate, number)), 0, len(chosen))
     with progress(console, "image evaluations") as bar:
         task = bar.add_task("fault map", total=group.evaluations)
         rows = Worker(settings.seed, chosen)(group, lambda count: bar.advance(task, count)).rows
