@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -16,6 +13,7 @@ from torch import Tensor
 from golden.resilience import epilogue, kernels, work
 from golden.resilience.fused import Fused, use_compiler, uses_compiler
 from golden.resilience.work import Group, Worker
+from tests.resilience.computers import printed, without_compiler_or_cache
 from tests.resilience.tiny_study import pictures, subjects
 
 TILES, SIDE, CHANNELS = 4, 8, 64
@@ -90,14 +88,9 @@ print(uses_compiler())
 """
 
 
-@pytest.mark.parametrize(
-    ("variable", "value"), [("CXX", "no-such-compiler"), ("TORCHINDUCTOR_CACHE_DIR", "file/cache")]
-)
+@without_compiler_or_cache
 def test_a_new_process_without_compiler_or_cache_goes_on(tmp_path: Path, variable: str, value: str) -> None:
-    (tmp_path / "file").write_text("not a folder")
-    settings = {"TORCHINDUCTOR_CACHE_DIR": str(tmp_path / "cache"), variable: str(tmp_path / value)}
-    command = [sys.executable, "-c", PROGRAM]
-    assert subprocess.check_output(command, env={**os.environ, **settings}, text=True).split() == ["False"]
+    assert printed(PROGRAM, tmp_path, variable, value) == ["False"]
 
 
 def test_small_tensors_are_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:

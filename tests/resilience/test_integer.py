@@ -7,10 +7,9 @@ import pytest
 import torch
 
 from golden.resilience import integer
-from golden.resilience.evaluator import FAULT_FREE, Evaluator
-from golden.resilience.faults import corrupt, draw
 from golden.resilience.kernels import Weights
-from tests.resilience.networks import inputs, network
+from tests.resilience.computers import logits_under_faults
+from tests.resilience.networks import network
 
 CPU = torch.device("cpu")
 needs_instructions = pytest.mark.skipif(not integer.available(), reason="this CPU has no 8-bit dot products")
@@ -39,13 +38,10 @@ def test_only_words_go_through_bytes() -> None:
 
 @needs_instructions
 def test_computers_with_and_without_the_instructions_agree(monkeypatch: pytest.MonkeyPatch) -> None:
-    qnet, images = network(2, 8), inputs(2, 8, 4)
     found = []
     for available in (True, False):
         monkeypatch.setattr(integer, "available", lambda available=available: available)
-        evaluator = Evaluator(qnet, CPU)
-        patches = [evaluator.patch(corrupt(qnet, draw(qnet, 1e-3, 1, index))) for index in range(3)]
-        found.append(evaluator.logits(images, [FAULT_FREE, *patches]))
+        found.append(logits_under_faults(8, 1e-3))
     np.testing.assert_array_equal(found[0], found[1])
 
 

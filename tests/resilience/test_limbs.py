@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -17,13 +14,11 @@ from torch import Tensor
 from golden.qnetwork import Activation
 from golden.resilience import kernels, limbs
 from golden.resilience.epilogue import Parameters, finish_wide
-from golden.resilience.evaluator import FAULT_FREE, Evaluator
-from golden.resilience.faults import corrupt, draw
 from golden.resilience.kernels import Geometry
 from golden.resilience.limb_layer import limb_layer
 from golden.resilience.limbs import LARGEST, Changes, LimbWeights
 from golden.resilience.words import Words
-from tests.resilience.networks import inputs, network
+from tests.resilience.computers import logits_under_faults, printed, without_compiler_or_cache
 
 CPU = torch.device("cpu")
 needs_unit = pytest.mark.skipif(limbs.library() is None, reason="this CPU has no matrix unit (AMX)")
@@ -176,13 +171,10 @@ def test_only_weights_that_fit_are_put_in_limbs() -> None:
 @needs_unit
 @pytest.mark.parametrize("word_bits", [16, 32])
 def test_computers_with_and_without_the_unit_agree(word_bits: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    qnet, images = network(2, word_bits), inputs(2, word_bits, 4)
     found = []
     for library in (limbs.library(), None):
         monkeypatch.setattr(limbs, "library", lambda library=library: library)
-        evaluator = Evaluator(qnet, CPU)
-        patches = [evaluator.patch(corrupt(qnet, draw(qnet, 1e-4, 1, index))) for index in range(3)]
-        found.append(evaluator.logits(images, [FAULT_FREE, *patches]))
+        found.append(logits_under_faults(word_bits, 1e-4))
     np.testing.assert_array_equal(found[0], found[1])
 
 
@@ -195,11 +187,6 @@ def test_without_the_unit_nothing_is_built(monkeypatch: pytest.MonkeyPatch) -> N
 PROGRAM = "import golden.resilience.limbs; print(golden.resilience.limbs.library())"
 
 
-@pytest.mark.parametrize(
-    ("variable", "value"), [("CXX", "no-such-compiler"), ("TORCHINDUCTOR_CACHE_DIR", "file/cache")]
-)
+@without_compiler_or_cache
 def test_a_new_process_without_compiler_or_cache_goes_on(tmp_path: Path, variable: str, value: str) -> None:
-    (tmp_path / "file").write_text("not a folder")
-    settings = {"TORCHINDUCTOR_CACHE_DIR": str(tmp_path / "cache"), variable: str(tmp_path / value)}
-    command = [sys.executable, "-c", PROGRAM]
-    assert subprocess.check_output(command, env={**os.environ, **settings}, text=True).split() == ["None"]
+    assert printed(PROGRAM, tmp_path, variable, value) == ["None"]
