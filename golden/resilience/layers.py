@@ -77,12 +77,13 @@ class Convolution:
         if not keep:
             return CleanLayer(Words(self._anew(source, residual, None), self.clean_peak))
         acc = source.data.new_empty(source.count, g.out_rows, g.out_columns, g.outputs)
-        found = self._in_limbs(source, residual, None, torch.arange(g.outputs, device=acc.device))
-        if found is None:
+        sums = torch.empty_like(acc, dtype=torch.int64) if self.weights.limbs else None
+        found = self._in_limbs(source, residual, None, sums)
+        if found is None or sums is None:
             output, whole = self._dense(source, residual, self.clean, acc)
         else:
-            output, whole = found[0], True
-            acc.copy_(found[1])
+            output, whole = found, True
+            acc.copy_(sums)
         words, peak = Words(output, self.clean_peak), float(_image_peaks(acc).max()) if whole else self.exact
         return CleanLayer(words, acc, peak) if peak < self.exact else CleanLayer(words)
 
@@ -119,14 +120,13 @@ class Convolution:
 
     def _anew(self, source: Words, residual: Words | None, patch: LayerPatch | None) -> Tensor:
         """Output from nothing but the operands."""
-        found = self._in_limbs(source, residual, patch, self.clean.wide_channels)
-        return self._patched(source, residual, self._hit(patch)) if found is None else found[0]
+        found = self._in_limbs(source, residual, patch)
+        return self._patched(source, residual, self._hit(patch)) if found is None else found
 
     def _in_limbs(
-        self, source: Words, residual: Words | None, patch: LayerPatch | None, kept: Tensor
-    ) -> tuple[Tensor, Tensor] | None:
-        """Output, and the sums (int64, before residual and bias) of the channels ``kept``, by the matrix unit; None if
-        it can't."""
+        self, source: Words, residual: Words | None, patch: LayerPatch | None, kept: Tensor | None = None
+    ) -> Tensor | None:
+        """Output by the matrix unit, None if it can't; ``kept`` takes the sums as in :func:`limb_layer`."""
         if self.weights.limbs is None:
             return None
         own, changes = self.layer.residual, None
@@ -137,7 +137,7 @@ class Convolution:
             words = self.weights.matrix[terms, w.outputs].to(torch.int64) + w.delta
             changes = Changes(terms, w.outputs, words)
         parameters = self._parameters(patch)
-        return limb_layer(self.weights.limbs, self.geometry, source, operand, parameters, kept, changes)
+        return limb_layer(self.weights.limbs, self.geometry, source, operand, parameters, changes, kept)
 
     def _few_touched(self, patch: LayerPatch) -> bool:
         count = 0 if patch.weights is None else len(patch.weights)

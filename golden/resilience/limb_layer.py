@@ -17,10 +17,10 @@ def limb_layer(
     source: Words,
     residual: tuple[Tensor, int] | None,
     parameters: Parameters,
-    kept: Tensor,
     changes: Changes | None = None,
-) -> tuple[Tensor, Tensor] | None:
-    """Output words, and the sums (int64, before residual and bias) of the channels ``kept`` (int64, sorted).
+    kept: Tensor | None = None,
+) -> Tensor | None:
+    """Output words; ``kept``, int64 of their shape, takes the sums before residual and bias.
 
     ``residual``: the operand and by how many bits it is shifted. ``changes``: weights that differ in this call. None
     if a word has too many digits.
@@ -32,7 +32,7 @@ def limb_layer(
         activation=ACTIVATIONS.index(p.activation),
         top=p.top,
         spare_bits=64 - p.acc_bits,
-        kept_channels=len(kept),
+        kept=None if kept is None else kept.data_ptr(),
     )
     alive: list[Tensor] = []  # until the call is over
 
@@ -46,11 +46,5 @@ def limb_layer(
         epilogue.bound = pointer(bound)
     if residual is not None:
         epilogue.residual, epilogue.residual_shift = pointer(residual[0]), residual[1]
-    sums = torch.empty(source.count, g.out_rows, g.out_columns, len(kept), dtype=torch.int64)
-    if len(kept):
-        places = torch.full((g.outputs,), -1)
-        places[kept] = torch.arange(len(kept))
-        epilogue.places, epilogue.kept = pointer(places), sums.data_ptr()
     sizes = (g.rows, g.columns, g.inputs, g.kernel, g.stride, g.padding, g.out_rows, g.out_columns)
-    output = weights.layer(source.data, source.peak, sizes, epilogue, changes)
-    return None if output is None else (output, sums)
+    return weights.layer(source.data, source.peak, sizes, epilogue, changes)

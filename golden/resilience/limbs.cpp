@@ -48,9 +48,8 @@ struct Epilogue {
     const int64_t *bias, *shift;  // (outputs)
     const double* bound;          // one number, or (out_rows, out_columns, outputs) if `bounds`
     const double* residual;       // as the output
-    const int64_t* places;        // (outputs): where to keep the sums of a channel, or -1
-    int64_t* kept;                // (images, out_rows, out_columns, places)
-    long bounds, residual_shift, activation, top, spare_bits, kept_channels;
+    int64_t* kept;                // as the output: where to keep the sums
+    long bounds, residual_shift, activation, top, spare_bits;
 };
 
 struct Weights {
@@ -86,7 +85,6 @@ class Workspace {
     std::unique_ptr<int8_t, Free> data_;
     size_t size_ = 0;
 };
-
 
 __mmask8 lanes(long count) { return count >= 8 ? 0xff : count <= 0 ? 0 : __mmask8((1 << count) - 1); }
 
@@ -174,13 +172,6 @@ void gather(const int8_t* planes, const Shape& s, int limbs, long first, long ti
     }
 }
 
-void keep(__m512i totals, const Epilogue& e, int64_t* kept, long channel, long last) {
-    alignas(64) int64_t values[8];
-    _mm512_store_epi64(values, totals);
-    for (long c = channel; c < last; c++)
-        if (e.places[c] >= 0) kept[e.places[c]] = values[c - channel];
-}
-
 template <Activation ACTIVATION>
 __m512i activate(__m512i value, const Epilogue& e, const double* bound, __mmask8 kept) {
     const __m512i zero = _mm512_setzero_si512();
@@ -200,7 +191,6 @@ template <int PLACES, Activation ACTIVATION>
 void finish(const int32_t* sums, bool last_place, const Shape& s, const Epilogue& e, long pixel, long channel, long last,
             double* out) {
     const long rows = std::min(TILE_ROWS, s.pixels() - pixel);
-    const bool keeps = e.places && std::any_of(e.places + channel, e.places + last, [](auto p) { return p >= 0; });
     const __m512i one = _mm512_set1_epi64(1);
     const __m128i spare = _mm_cvtsi64_si128(e.spare_bits), residual_shift = _mm_cvtsi64_si128(e.residual_shift);
     for (long row = 0; row < rows; row++) {
@@ -215,7 +205,7 @@ void finish(const int32_t* sums, bool last_place, const Shape& s, const Epilogue
                 const __m256i term = _mm256_load_si256((const __m256i*)(own + place * SUMS));
                 total = _mm512_add_epi64(_mm512_slli_epi64(total, 8), _mm512_cvtepi32_epi64(term));
             }
-            if (keeps) keep(total, e, e.kept + (pixel + row) * e.kept_channels, c, std::min(c + 8, last));
+            if (e.kept) _mm512_mask_storeu_epi64(e.kept + start + c, valid, total);
             if (e.residual) {
                 const __m512i words = _mm512_cvtpd_epi64(_mm512_maskz_loadu_pd(valid, e.residual + start + c));
                 total = _mm512_add_epi64(total, _mm512_sll_epi64(words, residual_shift));
@@ -353,9 +343,9 @@ extern "C" int limbs_layer(const double* x, const Shape* whole, const Epilogue* 
             Shape part = *whole;
             Epilogue e = *epilogue;
             part.images = std::min(group, whole->images - image);
-            const long pixel = image * part.image_pixels(), place = pixel * part.outputs;
+            const long place = image * part.image_pixels() * part.outputs;
             if (e.residual) e.residual += place;
-            if (e.kept) e.kept += pixel * e.kept_channels;
+            if (e.kept) e.kept += place;
             if (!convolve(x + image * part.rows * part.columns * part.channels, part, e, int(limbs), *weights, out + place))
                 good = false;
         }

@@ -42,11 +42,8 @@ class Epilogue(ctypes.Structure):
     """``Epilogue`` in limbs.cpp: pointers to int64 and float64, None for operands that there are not."""
 
     _fields_: ClassVar = [
-        *((name, ctypes.c_void_p) for name in ("bias", "shift", "bound", "residual", "places", "kept")),
-        *(
-            (name, ctypes.c_long)
-            for name in ("bounds", "residual_shift", "activation", "top", "spare_bits", "kept_channels")
-        ),
+        *((name, ctypes.c_void_p) for name in ("bias", "shift", "bound", "residual", "kept")),
+        *((name, ctypes.c_long) for name in ("bounds", "residual_shift", "activation", "top", "spare_bits")),
     ]
 
 

@@ -68,16 +68,16 @@ def test_layers_equal_the_int64_epilogue_of_exact_sums(data: st.DataObject) -> N
         torch.from_numpy(rng.choice([0, 1, 16, 30, 47], outputs)),
         activation, bound, acc_bits, (1 << 31) - 1, torch.float64,
     )  # fmt: skip
-    kept = torch.from_numpy(np.flatnonzero(rng.random(outputs) < draw_one(st.sampled_from([0.0, 0.2, 1.0]))))
+    kept = torch.empty(shape, dtype=torch.int64) if draw_one(st.booleans()) else None
 
     peak = float(max(high, -low)) if draw_one(st.booleans()) else 2.0**31
     operand = None if residual is None else (residual.double(), 5)
-    found = limb_layer(limb_weights(matrix), g, Words(x.double(), peak), operand, parameters, kept)
+    found = limb_layer(limb_weights(matrix), g, Words(x.double(), peak), operand, parameters, kept=kept)
     assert found is not None
     sums = kernels.wide(x, matrix.double(), g)
-    assert torch.equal(found[1], sums[..., kept])
+    assert kept is None or torch.equal(kept, sums)
     total = sums if residual is None else sums + (residual << 5)
-    assert torch.equal(found[0], finish_wide(total, parameters))
+    assert torch.equal(found, finish_wide(total, parameters))
 
 
 @needs_unit
@@ -88,9 +88,11 @@ def test_the_deepest_layer_does_not_overflow() -> None:
         nothing = torch.zeros(1, dtype=torch.int64)
         parameters = Parameters(nothing, nothing, "linear", None, 64, 1, torch.float64)
         x = Words(torch.full((1, 1, 1, limbs.MOST_TERMS), float(word), dtype=torch.float64), float(word))
-        found = limb_layer(limb_weights(matrix), g, x, None, parameters, nothing)
+        found = limb_layer(
+            limb_weights(matrix), g, x, None, parameters, kept=(sums := torch.empty(1, 1, 1, 1, dtype=torch.int64))
+        )
         assert found is not None
-        assert int(found[1]) == (limbs.MOST_TERMS * word * weight + (1 << 63)) % (1 << 64) - (1 << 63)
+        assert int(sums) == (limbs.MOST_TERMS * word * weight + (1 << 63)) % (1 << 64) - (1 << 63)
 
 
 @needs_unit
@@ -104,9 +106,9 @@ def test_images_do_not_depend_on_their_company(threads: int) -> None:
     parameters = Parameters(nothing, nothing, "relu", None, 64, (1 << 31) - 1, torch.float64)
 
     def run(part: Tensor) -> Tensor:
-        found = limb_layer(weights, g, Words(part, 2.0**31), None, parameters, torch.empty(0, dtype=torch.int64))
+        found = limb_layer(weights, g, Words(part, 2.0**31), None, parameters)
         assert found is not None
-        return found[0]
+        return found
 
     before = torch.get_num_threads()
     torch.set_num_threads(threads)
@@ -131,7 +133,7 @@ def test_words_with_too_many_digits_are_refused() -> None:
         ([2.0**31, 0], False),
     ):
         x = Words(torch.tensor(words, dtype=torch.float64).view(2, 1, 1, 1), 2.0**31)
-        assert (limb_layer(weights, g, x, None, parameters, nothing[:0]) is not None) == fits, words
+        assert (limb_layer(weights, g, x, None, parameters) is not None) == fits, words
 
 
 @needs_unit
@@ -148,12 +150,12 @@ def test_changed_weights_are_as_new_ones(largest: int, input_bits: int) -> None:
     x = integers(rng, 0, (1 << input_bits) - 1, 3, 5, 5, 30)
     nothing = torch.zeros(70, dtype=torch.int64)
     parameters = Parameters(nothing, nothing, "linear", None, 64, (1 << 31) - 1, torch.float64)
-    weights, everything = limb_weights(matrix), torch.arange(70)
+    weights = limb_weights(matrix)
 
     def sums(own: Changes | None) -> Tensor:
-        found = limb_layer(weights, g, Words(x.double(), 2.0**31), None, parameters, everything, own)
-        assert found is not None
-        return found[1]
+        kept = torch.empty(3, 3, 3, 70, dtype=torch.int64)
+        assert limb_layer(weights, g, Words(x.double(), 2.0**31), None, parameters, own, kept) is not None
+        return kept
 
     assert torch.equal(sums(changes), kernels.wide(x, changed.double(), g))
     assert torch.equal(sums(None), kernels.wide(x, matrix.double(), g))
