@@ -78,7 +78,7 @@ lint: $(READY)  ## ruff, mypy and Verilator lint
 	@$(FITACT) lint
 
 test: lint  ## everything: lint, types, unit, cocotb and end-to-end tests; a process per core
-	@$(VENV)/bin/pytest -n auto --maxprocesses 8 --dist loadfile
+	@$(VENV)/bin/pytest -n auto --maxprocesses 8 --dist loadfile --max-worker-restart 0
 
 bench: $(READY)  ## cycles/s against a bare array, injections/s against plain RTL and software, evaluations/s under faults (BENCH_MODELS=)
 	@$(FITACT) bench $(MACHINE)

@@ -6,6 +6,8 @@ until :func:`use_compiler`. Results are the same to the bit, for all values are 
 
 from __future__ import annotations
 
+import os
+import sys
 from collections.abc import Callable
 from typing import Generic, ParamSpec, TypeVar
 
@@ -36,6 +38,8 @@ def use_compiler(on: bool) -> None:
             return
         dynamo.recompile_limit = dynamo.accumulated_recompile_limit = _VARIANTS
         inductor.compile_threads = 1  # the other cores have work
+        # all compiled functions have the same symbol; some packages (pyosys) make such ones global
+        sys.setdlopenflags(sys.getdlopenflags() & ~os.RTLD_GLOBAL)
         _Compiler.on = True
 
 

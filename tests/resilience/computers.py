@@ -21,7 +21,7 @@ without_compiler_or_cache = pytest.mark.parametrize(
 """What makes torch's C++ toolchain fail, for :func:`printed`."""
 
 
-def printed(program: str, folder: Path, variable: str, value: str) -> list[str]:
+def printed(program: str, folder: Path, variable: str = "TORCHINDUCTOR_CACHE_DIR", value: str = "cache") -> list[str]:
     """Words that a new Python process prints, with an own cache of torch and ``variable`` a path in ``folder``."""
     (folder / "file").write_text("not a folder")
     settings = {"TORCHINDUCTOR_CACHE_DIR": str(folder / "cache"), variable: str(folder / value)}

@@ -93,6 +93,22 @@ def test_a_new_process_without_compiler_or_cache_goes_on(tmp_path: Path, variabl
     assert printed(PROGRAM, tmp_path, variable, value) == ["False"]
 
 
+TWO_FUNCTIONS = """
+import os, sys, torch
+from golden.resilience.fused import Fused, use_compiler, uses_compiler
+
+sys.setdlopenflags(os.RTLD_NOW | os.RTLD_GLOBAL)
+use_compiler(True)
+x = torch.arange(1 << 15)
+twice, total = Fused(lambda x: x * 2)(x), Fused(lambda x, y, z: x + y + z)(x, x, x)
+print(uses_compiler(), torch.equal(twice, x * 2), torch.equal(total, x * 3))
+"""
+
+
+def test_compiled_functions_stay_apart_beside_packages_with_global_symbols(tmp_path: Path) -> None:
+    assert printed(TWO_FUNCTIONS, tmp_path) == ["True", "True", "True"]
+
+
 def test_small_tensors_are_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch, "compile", lambda *_, **__: pytest.fail("compiled"))
     twice = Fused(lambda x: x * 2)
