@@ -82,16 +82,17 @@ def _print_bounds(record: dict[str, Any]) -> None:
 
     neurons, silent = record["neurons"], record["neurons_that_never_fire"]
     table = Table(
-        title="top-1 in % on the validation images (smooth: the form that is learned; hard: what the hardware computes)"
+        title="top-1 in % on the validation images (smooth: the form learned; hard: what the hardware computes)",
+        caption="hard, before: as without bounds, for the search starts from the largest fault-free activations",
     )
-    headings = ("no bounds", "smooth, before", "smooth, after", "hard, after", "seconds", "neurons with bound 0")
+    headings = ("hard, before", "hard, after", "smooth, before", "smooth, after", "seconds", "neurons with bound 0")
     for heading in ("scheme", *headings):
         table.add_column(heading, justify="left" if heading == "scheme" else "right")
     for scheme, facts in record.items():
         if not isinstance(facts, dict) or "validation_accuracy" not in facts:
             continue
         of, smooth = facts["validation_accuracy"], facts.get("smooth_accuracy", {})
-        values = (of["unprotected"], smooth.get("before"), smooth.get("after"), of["hard"])
+        values = (of["unprotected"], of["hard"], smooth.get("before"), smooth.get("after"))
         shown = ["-" if value is None else f"{100 * value:.2f}" for value in values]
         table.add_row(scheme, *shown, str(facts["seconds"]), f"{facts['neurons_with_bound_0']:,}")
     console = Console()

@@ -171,7 +171,7 @@ def test_post_train_command_shows_both_forms_before_and_after(
     options = ["--weights", str(folder), "--images", "16", "--epochs", "1", "--delta", "1"]
     outcome = CliRunner().invoke(app, ["post-train", "alexnet", *options], env={"COLUMNS": "160"})
     assert outcome.exit_code == 0, outcome.output
-    for heading in ("no bounds", "smooth, before", "smooth, after", "hard, after", "seconds"):
+    for heading in ("hard, before", "hard, after", "smooth, before", "smooth, after", "seconds"):
         assert heading in outcome.output
     assert "fire for none of the 40 training images" in outcome.output
     written = tmp_path / "build" / "alexnet" / "weights"
@@ -179,9 +179,11 @@ def test_post_train_command_shows_both_forms_before_and_after(
     line = next(line for line in outcome.output.splitlines() if "fitact" in line and "│" in line)
     shown = [float(cell) for cell in line.split("│")[2:6]]
     of, smooth = facts["validation_accuracy"], facts["smooth_accuracy"]
-    assert shown == pytest.approx([100 * v for v in (of["unprotected"], smooth["before"], smooth["after"], of["hard"])])
+    assert shown == pytest.approx([100 * v for v in (of["unprotected"], of["hard"], smooth["before"], smooth["after"])])
     moved = load_bounds("alexnet", "fitact", written)
-    maxima = Profiled("alexnet", images, folder, None).maxima
+    profiled = Profiled("alexnet", images, folder, None)
+    maxima = profiled.maxima
+    assert profiled.effect("fitact", maxima)["validation_accuracy"]["hard"] == of["unprotected"]  # so "hard, before"
     assert any(not torch.equal(bound, maxima[name]) for name, bound in moved.items())
     scaled = CliRunner().invoke(app, ["post-train", "alexnet", *options, "--factor", "0.5", "--out", "half"])
     assert scaled.exit_code == 0, scaled.output
