@@ -45,13 +45,13 @@ train: $(READY)  ## train MODEL and learn its bounds (needs CIFAR-10: see README
 
 post-train: $(READY)  ## learn the bounds of SCHEME for MODEL anew from the stored weights (needs CIFAR-10)
 	@$(FITACT) post-train $(MODEL) $(call option,SCHEME,scheme) $(call option,SEED,seed) $(call option,EPOCHS,epochs) \
-	  $(call option,OUT,out)
+	  $(call option,GRANULARITY,granularity) $(call option,OUT,out)
 
 resilience: $(READY)  ## accuracy against bit error rate in parameter memory, every scheme (needs CIFAR-10)
 	@$(FITACT) resilience $(MODEL) $(STUDY) $(call option,SCHEMES,schemes)
 
 granularity: $(READY)  ## accuracy against bytes of bounds: layer, channel, patch, neuron; words, 4-bit codes (needs CIFAR-10)
-	@$(FITACT) granularity $(MODEL) $(STUDY)
+	@$(FITACT) granularity $(MODEL) $(STUDY) $(foreach folder,$(LEARNED),--learned $(folder))
 
 validate-memory: $(READY)  ## bit errors in the memory image through the whole RTL: logits as the golden model's
 	@$(FITACT) validate-memory $(MODEL) $(MACHINE) $(call option,SCHEMES,schemes) $(call option,MAPS,maps) \

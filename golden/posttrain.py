@@ -10,7 +10,7 @@ from __future__ import annotations
 import copy
 import math
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -78,18 +78,24 @@ class _ScaledBound(SmoothBoundedReLU):
     """Bound = start * scale: a step of Adam is then the same fraction of a small bound and of a large one.
 
     The objective is unchanged; with absolute steps neurons that rarely fire would be driven to zero.
+    ``group``: int64 of ``start``'s shape; neurons of a group have one scale.
     """
 
-    def __init__(self, start: Tensor, k: float) -> None:
+    def __init__(self, start: Tensor, k: float, group: Tensor | None = None) -> None:
         super().__init__(start, k)
         del self.bound
         self.start: Tensor
+        self.group: Tensor | None
         self.register_buffer("start", start.detach().clone())
-        self.scale = nn.Parameter(torch.ones_like(start), requires_grad=False)
+        self.register_buffer("group", None if group is None else group.flatten())
+        scales = torch.ones_like(start) if group is None else start.new_ones(int(group.max()) + 1)
+        self.scale = nn.Parameter(scales, requires_grad=False)
 
     @property
     def current(self) -> Tensor:
-        return self.start * self.scale
+        if self.group is None:
+            return self.start * self.scale
+        return self.start * self.scale.index_select(0, self.group).view_as(self.start)
 
     def forward(self, x: Tensor) -> Tensor:
         x = x.float()  # bfloat16 is too coarse for k * (bound - x)
@@ -104,6 +110,7 @@ def post_train(
     options: PostTraining,
     stages: Sequence[Sequence[str]] = (),
     checkpoint: Path | None = None,
+    groups: Mapping[str, Tensor] | None = None,
 ) -> tuple[dict[str, Tensor], dict[str, Any]]:
     """Learned bounds float32, in the shapes of ``start``, by activation name; and a record of options, history and the
     accuracy (0..1) of the smooth form with the first and with the learned bounds, on all of ``validation``.
@@ -111,7 +118,8 @@ def post_train(
     ``model`` has ordinary ReLUs and is not changed. ``start``: profiled maximum, () of a layer or (*neurons).
     ``stages``: activations that are learned together, one group after the other (default: all in one).
     ``checkpoint``: file that keeps what is learned after each stage, and from which a stopped run goes on (one for
-    each model, start, images and options); removed at the end. The bounds returned are the last that met the
+    each model, start, images and options); removed at the end. ``groups``: int64 in the shapes of ``start``, neurons
+    with the same index share what is learned (default: none do). The bounds returned are the last that met the
     constraint (the start itself if none did). Raises GoldenError if a bound is missing or a stage names an
     unknown activation.
     """
@@ -120,7 +128,7 @@ def post_train(
     if set(names) != set(start) or not {name for stage in stages for name in stage} <= set(names):
         raise GoldenError("post-training needs a starting bound for every activation, and stages of activations")
     began = time.monotonic()
-    learner = _Learner(model, start, training, validation, options)
+    learner = _Learner(model, start, training, validation, options, groups or {})
     smooth_before = accuracy(learner.smooth, validation)
     scales = {name: module.scale for name, module in learner.modules.items()}
     done, history, before = (0, [], 0.0) if checkpoint is None else load_stages(checkpoint, scales)
@@ -151,11 +159,14 @@ class _Learner:
         training: Images,
         validation: Images,
         options: PostTraining,
+        groups: Mapping[str, Tensor],
     ) -> None:
         self.options, self.training = options, training
         self.validation = validation.part(0, options.validation)
         self.frozen = copy.deepcopy(model).eval().requires_grad_(False)
-        self.modules = {name: _ScaledBound(start[name], options.k) for name in activation_names(model)}
+        self.modules = {
+            name: _ScaledBound(start[name], options.k, groups.get(name)) for name in activation_names(model)
+        }
         self.smooth = replace_modules(copy.deepcopy(self.frozen), self.modules).eval()
         self.clean = accuracy(self.frozen, self.validation)
         self.batch = options.batch_for(_neurons(self.frozen))

@@ -25,6 +25,7 @@ from golden.clipact import ClipActSearch, search
 from golden.data import Images
 from golden.errors import GoldenError
 from golden.evaluate import accuracy
+from golden.grouping import Granularity, groups_of, shared_maxima
 from golden.posttrain import PostTraining, post_train
 from golden.schemes import SCHEMES, find_scheme
 from golden.zoo import Bounds, copy_network, load_model, save_bounds
@@ -37,12 +38,14 @@ class SearchOptions:
     """Options of the schemes that search or learn; ``OPTIONS`` has those of a network, else ``DEFAULTS``.
 
     ``factor``: FitAct's bounds are not learned but the profiled maxima times it (to see what learning adds).
+    ``granularity``: neurons that share what FitAct learns, and start from the largest of their maxima.
     """
 
     clipact: ClipActSearch
     proact: PostTraining
     fitact: PostTraining
     factor: float | None = None
+    granularity: Granularity = Granularity.NEURON
 
     def __post_init__(self) -> None:
         if self.factor is not None and not 0 < self.factor < math.inf:
@@ -175,10 +178,16 @@ def _proact(profiled: Profiled, options: SearchOptions) -> tuple[Bounds, Record]
 
 
 def _fitact(profiled: Profiled, options: SearchOptions) -> tuple[Bounds, Record]:
+    start, groups, record = profiled.maxima, None, Record()
+    if options.granularity is not Granularity.NEURON:
+        groups = {name: groups_of(bound, options.granularity) for name, bound in start.items()}
+        start = {name: shared_maxima(bound, groups[name]) for name, bound in start.items()}
+        record = {"granularity": options.granularity.value}
     if options.factor is not None:
-        scaled = {name: bound * options.factor for name, bound in profiled.maxima.items()}
-        return scaled, {"bound": "profiled maximum of the neuron, not learned", "factor": options.factor}
-    return _post_train(profiled, profiled.maxima, options.fitact, [])
+        scaled = {name: bound * options.factor for name, bound in start.items()}
+        return scaled, {"bound": "profiled maximum of the neuron, not learned", "factor": options.factor, **record}
+    bounds, learned = _post_train(profiled, start, options.fitact, [], groups=groups)
+    return bounds, {**record, **learned}
 
 
 def _post_train(
@@ -187,9 +196,10 @@ def _post_train(
     options: PostTraining,
     stages: list[list[str]],
     checkpoint: Path | None = None,
+    groups: dict[str, Tensor] | None = None,
 ) -> tuple[Bounds, Record]:
     images = (profiled.learnable, profiled.validation)
-    return post_train(profiled.network(), start, *images, options, stages, checkpoint)
+    return post_train(profiled.network(), start, *images, options, stages, checkpoint, groups)
 
 
 SEARCHES: dict[str, Callable[[Profiled, SearchOptions], tuple[Bounds, Record]]] = {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -55,6 +56,9 @@ def post_train(
     factor: Annotated[
         float | None, typer.Option(help="FitAct without learning: the profiled maxima of the neurons times this")
     ] = None,
+    granularity: Annotated[
+        str, typer.Option(help="FitAct: what shares a learned bound: layer, channel, patch (2x2) or neuron")
+    ] = "neuron",
     seed: SeedOption = 1,
     download: Annotated[bool, typer.Option(help="fetch CIFAR-10 if FITACT_CIFAR10 names none")] = False,
 ) -> None:
@@ -63,13 +67,14 @@ def post_train(
     The committed bounds stay as they are; `--out golden/weights` replaces them.
     """
     from golden.data import load_images
+    from golden.grouping import find_granularity
     from golden.schemes import find_scheme
     from golden.search import find_bounds, options_for
 
     schemes = [] if scheme == "all" else [find_scheme(scheme).name]
     changes = {"k": k, "zeta": zeta, "delta": delta, "lr": lr, "epochs": epochs, "images": images}
-    options = options_for(model, seed, factor, **changes)
-    target = out or Path("build") / model / "weights"
+    options = replace(options_for(model, seed, factor, **changes), granularity=find_granularity(granularity))
+    target = out or Path("build") / model / ("weights" if granularity == "neuron" else f"weights-{granularity}")
     training = load_images(True, None, Path("build/data"), download)
     record = find_bounds(model, training, options, schemes, weights, target, Path("build/profiles"))
     _print_bounds(record)

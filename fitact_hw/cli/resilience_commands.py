@@ -102,6 +102,10 @@ def resilience(
 def granularity(
     model: ModelArgument = "alexnet",
     source: Annotated[str, typer.Option(help="scheme whose neuron bounds are grouped")] = "fitact",
+    learned: Annotated[
+        list[Path] | None,
+        typer.Option(help="also bounds learned for their groups: a folder of `post-train --granularity`; repeatable"),
+    ] = None,
     word: WordsOption = "32",
     rates: RatesOption = None,
     maps: MapsOption = 20,
@@ -128,7 +132,7 @@ def granularity(
         weights=str(weights or ""),
     )
     folder = out or Path("build") / model / "granularity"
-    run_granularity(settings, folder, _console(), _processes(workers, threads), source)
+    run_granularity(settings, folder, _console(), _processes(workers, threads), source, learned or ())
 
 
 def fault_map(

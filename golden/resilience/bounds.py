@@ -12,16 +12,8 @@ import numpy as np
 
 from golden.bound_code import CODE_BITS, decode, encode
 from golden.errors import GoldenError
+from golden.grouping import Granularity, groups
 from golden.qnetwork import Activation, QLayer, QNetwork
-
-
-class Granularity(str, Enum):
-    """Which neurons share a bound."""
-
-    LAYER = "layer"
-    CHANNEL = "channel"
-    PATCH = "patch"
-    NEURON = "neuron"
 
 
 class Format(str, Enum):
@@ -68,19 +60,6 @@ def stored_words(layer: QLayer, word_bits: int) -> StoredBounds | None:
         return StoredBounds(np.array([layer.bound], np.int64), word_bits, None, top)
     bound = np.asarray(layer.bound, np.int64)
     return StoredBounds(bound.ravel(), word_bits, np.arange(bound.size).reshape(bound.shape), top)
-
-
-def groups(shape: tuple[int, int, int], granularity: Granularity) -> np.ndarray:
-    """Group index of each neuron, int64 of ``shape``, groups numbered in the order of memory."""
-    channel, row, column = np.indices(shape)
-    if granularity is Granularity.LAYER:
-        return np.zeros(shape, np.int64)
-    if granularity is Granularity.CHANNEL:
-        return channel.astype(np.int64)
-    if granularity is Granularity.NEURON:
-        return np.arange(channel.size).reshape(shape)
-    patch_rows, patch_columns = (shape[1] + 1) // 2, (shape[2] + 1) // 2
-    return ((channel * patch_rows + row // 2) * patch_columns + column // 2).astype(np.int64)
 
 
 def shared(layer: QLayer, granularity: Granularity, form: Format, word_bits: int) -> StoredBounds:

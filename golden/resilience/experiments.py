@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
@@ -27,13 +28,17 @@ def run_resilience(settings: Settings, folder: Path, console: Console, processes
 
 
 def run_granularity(
-    settings: Settings, folder: Path, console: Console, processes: Processes = HERE, source: str = "fitact"
+    settings: Settings,
+    folder: Path,
+    console: Console,
+    processes: Processes = HERE,
+    source: str = "fitact",
+    learned: Sequence[Path] = (),
 ) -> list[Summary]:
-    """Accuracy against bytes of bound storage for every granularity, form and activation."""
-    subjects = granularity_subjects(settings, source)
-    summaries = _run(
-        settings, subjects, folder, console, processes, GRANULARITY, "neuron-clip-word", f" --source {source}"
-    )
+    """Accuracy against bytes of bound storage for every granularity, form and activation; see granularity_subjects."""
+    subjects = granularity_subjects(settings, source, learned)
+    extra = "".join([f" --source {source}", *(f" --learned {folder.as_posix()}" for folder in learned)])
+    summaries = _run(settings, subjects, folder, console, processes, GRANULARITY, "neuron-clip-word", extra)
     title = f"{settings.model}: granularity of bounds (from {source})"
     report.plot_storage(summaries, title, folder / f"{GRANULARITY}.png")
     return summaries

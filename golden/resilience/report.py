@@ -17,7 +17,7 @@ from golden.palette import COLOURS
 from golden.quantise import word_name
 from golden.resilience.statistics import Interval, mean_interval, paired_interval
 from golden.resilience.store import COLUMNS, Row
-from golden.resilience.subjects import FAULTY, PROTECTED
+from golden.resilience.subjects import FAULTY, LEARNED, PROTECTED
 from golden.schemes import titled
 
 REFERENCE = "fitact"
@@ -252,23 +252,25 @@ def plot_storage(summaries: Sequence[Summary], title: str, path: Path) -> None:
     panels = sorted({(-s.word_bits, s.rate) for s in summaries if s.rate > 0})
     figure, axes = _panels(len(panels))
     markers = {"layer": "s", "channel": "^", "patch": "D", "neuron": "o"}
-    colours = {"clip": "#00798c", "saturate": "#d1495b"}
+    colours = {"clip": "#00798c", "saturate": "#d1495b", LEARNED: "#edae49"}
+    forms = {"word": "words", "code4": "4-bit codes", LEARNED: "words, learned"}
     for axis, (negative, rate) in zip(axes, panels, strict=True):
         for s in summaries:
             if (s.word_bits, s.rate) != (-negative, rate) or s.memory != FAULTY:
                 continue
             granularity, above, form = s.scheme.split("-")
+            colour = colours.get(form, colours[above])
             axis.errorbar(
                 s.bound_bytes,
                 s.mean,
                 yerr=[[max(0.0, s.mean - s.low)], [max(0.0, s.high - s.mean)]],
                 fmt=markers[granularity],
-                color=colours[above],
-                markerfacecolor=colours[above] if form == "word" else "white",
+                color=colour,
+                markerfacecolor="white" if form == "code4" else colour,
                 markersize=6,
                 capsize=2,
                 linewidth=1,
-                label=f"{granularity} {above} {'words' if form == 'word' else '4-bit codes'}",
+                label=f"{granularity} {above} {forms[form]}",
             )
         axis.set_xscale("log")
         axis.set_title(f"{word_name(-negative)}, BER {rate:g}")

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
 import numpy as np
 
-from golden.artefacts import WEIGHTS_FOLDER
+from golden.artefacts import WEIGHTS_FOLDER, read_manifest
 from golden.errors import GoldenError
+from golden.grouping import Granularity, find_granularity
 from golden.models import check_model
 from golden.qnetwork import QNetwork
 from golden.quantise import check_word, quantise_images
-from golden.resilience.bounds import Format, Granularity, StoredBounds, regroup
+from golden.resilience.bounds import Format, StoredBounds, regroup
 from golden.schemes import find_scheme
 from golden.zoo import load_qnetwork, stored_schemes
 
@@ -24,6 +25,9 @@ RATES = {
     32: (1e-7, 3e-7, 1e-6, 3e-6, 1e-5, 3e-5),
 }
 """Default bit error rates by word width."""
+
+LEARNED = "learned"
+"""In the name of a network of the granularity study: its bounds were learned for their groups."""
 
 FAULTY, PROTECTED = "faulty", "protected"
 """Where the bounds lie."""
@@ -100,9 +104,9 @@ def _load(settings: Settings, scheme: str, word_bits: int) -> tuple[QNetwork, No
 
 
 def _load_grouped(
-    settings: Settings, source: str, word_bits: int, granularity: Granularity, saturate: bool, form: Format
+    model: str, folder: Path, source: str, word_bits: int, granularity: Granularity, saturate: bool, form: Format
 ) -> tuple[QNetwork, dict[str, StoredBounds]]:
-    return regroup(load_qnetwork(settings.model, source, word_bits, settings.folder), granularity, saturate, form)
+    return regroup(load_qnetwork(model, source, word_bits, folder), granularity, saturate, form)
 
 
 def scheme_subjects(settings: Settings) -> list[Subject]:
@@ -121,21 +125,42 @@ def scheme_subjects(settings: Settings) -> list[Subject]:
     return subjects
 
 
-def granularity_subjects(settings: Settings, source: str = "fitact") -> list[Subject]:
+def granularity_subjects(settings: Settings, source: str = "fitact", learned: Sequence[Path] = ()) -> list[Subject]:
     """Layer, channel, patch and neuron bounds x clip and saturate x words and 4-bit codes.
 
-    The bounds are maxima over groups of ``source``'s, which must be per neuron. Raises GoldenError for others
-    and for an unknown model.
+    The bounds are maxima over groups of ``source``'s, which must be per neuron. ``learned``: folders of bounds that
+    `post-train --granularity` learned for the groups themselves; they clip and are stored as words. Raises GoldenError
+    for other sources, for an unknown model and for folders without such bounds.
     """
     check_model(settings.model)
     if find_scheme(source).granularity != "neuron":
         raise GoldenError(f"scheme {source} has no neuron bounds to group: choose another source")
+    own = [(_learned_granularity(settings.model, source, folder), folder) for folder in learned]
     subjects = []
     for word_bits in settings.words:
-        for granularity in Granularity:
-            for saturate in (False, True):
-                for form in Format:
-                    name = f"{granularity.value}-{'saturate' if saturate else 'clip'}-{form.value}"
-                    load = partial(_load_grouped, settings, source, word_bits, granularity, saturate, form)
-                    subjects += [Subject(name, word_bits, memory, load) for memory in settings.memories]
+        grouped = {
+            f"{granularity.value}-{'saturate' if saturate else 'clip'}-{form.value}": (
+                *(settings.model, settings.folder, source, word_bits),
+                *(granularity, saturate, form),
+            )
+            for granularity in Granularity
+            for saturate in (False, True)
+            for form in Format
+        }
+        for granularity, folder in own:
+            arguments = (settings.model, folder, source, word_bits, granularity, False, Format.WORD)
+            grouped[f"{granularity.value}-clip-{LEARNED}"] = arguments
+        for name, arguments in grouped.items():
+            load = partial(_load_grouped, *arguments)
+            subjects += [Subject(name, word_bits, memory, load) for memory in settings.memories]
     return subjects
+
+
+def _learned_granularity(model: str, source: str, folder: Path) -> Granularity:
+    record = read_manifest(folder).get(f"{model}_bounds.npz", {}).get(source, {})
+    if "granularity" not in record:
+        raise GoldenError(
+            f"{folder} has no bounds of {model} learned for groups: make them with "
+            f"`fitact post-train {model} --scheme {source} --granularity channel --out {folder}`"
+        )
+    return find_granularity(record["granularity"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,7 +12,8 @@ from torch import Tensor, nn
 
 from golden.data import Images
 from golden.folded import FoldedNetwork, fault_maps
-from golden.models import conv_block, linear_block
+from golden.models import build_model, conv_block, linear_block
+from golden.zoo import save_weights
 
 
 class TinyNet(nn.Module):
@@ -76,3 +78,11 @@ def accuracy_under_faults(
     finally:
         network.load(network.words)
     return result
+
+
+@pytest.fixture
+def stored(tmp_path: Path) -> tuple[Images, Path]:
+    """40 images, and a folder with an untrained AlexNet that claims 8 of them for validation."""
+    folder = tmp_path / "stored"
+    save_weights("alexnet", build_model("alexnet", 3).eval(), {"recipe": {"validation": 8}}, folder)
+    return random_images(40), folder

@@ -18,7 +18,6 @@ from golden.averaging import average_checkpoints
 from golden.clipact import ClipActSearch
 from golden.data import Images
 from golden.errors import GoldenError, WeightsError
-from golden.models import build_model
 from golden.posttrain import PostTraining
 from golden.release import ACCURACY, export, measure, schedule
 from golden.schemes import SCHEMES
@@ -26,14 +25,6 @@ from golden.search import Profiled, SearchOptions, find_bounds, options_for
 from golden.train import Recipe, load_trained, train
 from golden.zoo import load_bounds, load_qnetwork, save_weights
 from tests.golden.conftest import random_images
-
-
-@pytest.fixture
-def stored(tmp_path: Path) -> tuple[Images, Path]:
-    """40 images, and a folder with an untrained AlexNet that claims 8 of them for validation."""
-    folder = tmp_path / "stored"
-    save_weights("alexnet", build_model("alexnet", 3).eval(), {"recipe": {"validation": 8}}, folder)
-    return random_images(40), folder
 
 
 def test_average_of_a_stretched_run(tmp_path: Path) -> None:

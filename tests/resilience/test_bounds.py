@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from golden.bound_code import LEVELS, decode, encode
 from golden.errors import GoldenError
-from golden.resilience.bounds import Format, Granularity, groups, regroup
+from golden.grouping import Granularity, groups
+from golden.resilience.bounds import Format, regroup
 from golden.resilience.faults import corrupt, draw
 from tests.resilience.networks import network
 
