@@ -37,6 +37,9 @@ ACCURACY_OF = {
 Codecs of the buffers and copied lanes see parameters that were wrong in memory already: they change nothing here.
 """
 
+LEARNED_OF = {"patch": "patch-clip-learned", "channel": "channel-clip-learned"}
+"""Bounds that were learned for their groups (`granularity --learned`): taken instead, if the files have them."""
+
 MEMORY = "faulty"
 """Bounds lie in the same faulty memory as weights and biases."""
 
@@ -96,13 +99,14 @@ def evaluate(costs: Mapping[str, Cost], paths: Sequence[Path], word_bits: int, r
     added = {key: (total, noise) for key, _, _, total, noise in split_lines(dict(costs))} | {BASELINE.key: (0.0, 0.0)}
     points, missing = [], []
     for key in costs:
-        row = rows.get(ACCURACY_OF[key])
+        scheme = LEARNED_OF[key] if LEARNED_OF.get(key) in rows else ACCURACY_OF[key]
+        row = rows.get(scheme)
         if row is None:
-            missing.append(f"{SHORT[key]} (needs {ACCURACY_OF[key]})")
+            missing.append(f"{SHORT[key]} (needs {scheme})")
             continue
         accuracy, low, high = (float(row[name]) for name in ("mean", "low", "high"))
         area, noise = added[key]
-        points.append(Point(key, SHORT[key], 100 * area, 100 * noise, accuracy, low, high, ACCURACY_OF[key]))
+        points.append(Point(key, SHORT[key], 100 * area, 100 * noise, accuracy, low, high, scheme))
     front = [p for p in points if not any(_beats(other, p) for other in points)]
     marked = tuple(Point(**{**asdict(p), "front": p in front}) for p in points)
     return Pareto(rate, word_bits, marked, tuple(missing), tuple(path.name for path in paths))

@@ -71,6 +71,17 @@ def test_the_front_is_what_nothing_beats(tmp_path: Path, monkeypatch: pytest.Mon
     assert (tmp_path / "pareto.png").read_bytes().startswith(b"\x89PNG")
 
 
+def test_bounds_learned_for_their_groups_come_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "accuracy.csv"
+    values = {"unprotected": 10, "channel-clip-word": 60, "channel-clip-learned": 66, "patch-clip-word": 64}
+    path.write_text(HEADER + "".join(f"{k},8,faulty,1e-05,10,500,4,{v},{v - 1},{v + 1}\n" for k, v in values.items()))
+    lines = [(key, 0.01, 0.0, 0.01, 0.001) for key in ("channel", "patch")]
+    monkeypatch.setattr(pareto, "split_lines", lambda costs: lines)
+    result = pareto.evaluate(dict.fromkeys(("channel", "patch")), [path], 8, 1e-5)  # type: ignore[arg-type]
+    found = {p.scheme: (p.accuracy_of, p.accuracy_percent) for p in result.points}
+    assert found == {"channel": ("channel-clip-learned", 66), "patch": ("patch-clip-word", 64)}
+
+
 def test_equal_points_share_the_front() -> None:
     one, same, worse = point("a", 1, 50), point("b", 1, 50), point("c", 1, 49)
     assert not pareto._beats(one, same)
