@@ -135,7 +135,9 @@ def granularity_subjects(settings: Settings, source: str = "fitact", learned: Se
     check_model(settings.model)
     if find_scheme(source).granularity != "neuron":
         raise GoldenError(f"scheme {source} has no neuron bounds to group: choose another source")
-    own = [(_learned_granularity(settings.model, source, folder), folder) for folder in learned]
+    own = {_learned_granularity(settings.model, source, folder): folder for folder in learned}
+    if len(own) < len(learned):
+        raise GoldenError("two folders have bounds learned for the same groups: name one of each granularity")
     subjects = []
     for word_bits in settings.words:
         grouped = {
@@ -147,7 +149,7 @@ def granularity_subjects(settings: Settings, source: str = "fitact", learned: Se
             for saturate in (False, True)
             for form in Format
         }
-        for granularity, folder in own:
+        for granularity, folder in own.items():
             arguments = (settings.model, folder, source, word_bits, granularity, False, Format.WORD)
             grouped[f"{granularity.value}-clip-{LEARNED}"] = arguments
         for name, arguments in grouped.items():

@@ -52,6 +52,8 @@ def test_bounds_learned_for_groups(
             assert np.array_equal(np.broadcast_to(np.asarray(qnet.layer(layer.name).bound), layer.out_shape), expected)
             sharing = groups_of(torch.from_numpy(expected), Granularity(granularity))
             assert bounds[layer.name].storage_bits == 32 * len(sharing.unique())
+    with pytest.raises(GoldenError, match="the same groups"):
+        granularity_subjects(Settings("alexnet", weights=str(folder)), learned=[written, written])
     with pytest.raises(GoldenError, match="learned for groups"):
         granularity_subjects(Settings("alexnet", weights=str(folder)), learned=[folder])
 
