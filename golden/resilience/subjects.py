@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -104,9 +104,9 @@ def _load(settings: Settings, scheme: str, word_bits: int) -> tuple[QNetwork, No
 
 
 def _load_grouped(
-    model: str, folder: Path, source: str, word_bits: int, granularity: Granularity, saturate: bool, form: Format
+    settings: Settings, source: str, word_bits: int, granularity: Granularity, saturate: bool, form: Format
 ) -> tuple[QNetwork, dict[str, StoredBounds]]:
-    return regroup(load_qnetwork(model, source, word_bits, folder), granularity, saturate, form)
+    return regroup(load_qnetwork(settings.model, source, word_bits, settings.folder), granularity, saturate, form)
 
 
 def scheme_subjects(settings: Settings) -> list[Subject]:
@@ -138,22 +138,25 @@ def granularity_subjects(settings: Settings, source: str = "fitact", learned: Se
     own = {_learned_granularity(settings.model, source, folder): folder for folder in learned}
     if len(own) < len(learned):
         raise GoldenError("two folders have bounds learned for the same groups: name one of each granularity")
+    variants = [
+        (
+            f"{granularity.value}-{'saturate' if saturate else 'clip'}-{form.value}",
+            settings,
+            granularity,
+            saturate,
+            form,
+        )
+        for granularity in Granularity
+        for saturate in (False, True)
+        for form in Format
+    ]
+    for granularity, folder in own.items():
+        elsewhere = replace(settings, weights=str(folder))
+        variants.append((f"{granularity.value}-clip-{LEARNED}", elsewhere, granularity, False, Format.WORD))
     subjects = []
     for word_bits in settings.words:
-        grouped = {
-            f"{granularity.value}-{'saturate' if saturate else 'clip'}-{form.value}": (
-                *(settings.model, settings.folder, source, word_bits),
-                *(granularity, saturate, form),
-            )
-            for granularity in Granularity
-            for saturate in (False, True)
-            for form in Format
-        }
-        for granularity, folder in own.items():
-            arguments = (settings.model, folder, source, word_bits, granularity, False, Format.WORD)
-            grouped[f"{granularity.value}-clip-{LEARNED}"] = arguments
-        for name, arguments in grouped.items():
-            load = partial(_load_grouped, *arguments)
+        for name, of, granularity, saturate, form in variants:
+            load = partial(_load_grouped, of, source, word_bits, granularity, saturate, form)
             subjects += [Subject(name, word_bits, memory, load) for memory in settings.memories]
     return subjects
 
