@@ -219,7 +219,10 @@ def test_a_published_map_is_replayed(tmp_path: Path, monkeypatch: pytest.MonkeyP
         (["--weights", "nowhere"], "nowhere"),
     ],
 )
-def test_commands_refuse_bad_options(options: list[str], message: str) -> None:
+def test_commands_refuse_bad_options(
+    options: list[str], message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)  # away from results that a user has in build/
     outcome = CliRunner().invoke(app(), ["resilience", "alexnet", *options])
     assert outcome.exit_code != 0
     assert message in str(outcome.exception)
