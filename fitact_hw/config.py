@@ -12,7 +12,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 
 from fitact_hw.errors import ConfigError
-from golden.bound_code import CODE_BITS
+from golden.bounds.code import CODE_BITS
 from golden.qnetwork import ACC_BITS
 
 MIN_SIDE, MAX_SIDE = 2, 32
@@ -48,7 +48,7 @@ PATCH_SIDE = 2
 
 
 class BoundFormat(str, Enum):
-    """How the bound buffer stores a bound: a full word, or a code of `golden.bound_code`."""
+    """How the bound buffer stores a bound: a full word, or a code of `golden.bounds.code`."""
 
     WORD = "word"
     CODE = "code4"

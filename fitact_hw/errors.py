@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from golden.errors import UserError
 
-class FitActError(Exception):
-    """Base of every expected failure; its text is one line and says what to do."""
+
+class FitActError(UserError):
+    """A problem of the machine, of a study or of its options."""
 
 
 class ConfigError(FitActError):

@@ -8,8 +8,8 @@ from typing import Annotated
 
 import typer
 
-from golden.artefacts import WEIGHTS_FOLDER
 from golden.errors import GoldenError
+from golden.networks.artefacts import WEIGHTS_FOLDER
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, help=__doc__)
 
@@ -42,9 +42,9 @@ def train(
     download: Download = False,
 ) -> None:
     """Train a network and keep a checkpoint per epoch."""
-    from golden.data import load_images
-    from golden.train import recipe_for
-    from golden.train import train as run
+    from golden.data.cifar10 import load_images
+    from golden.training.train import recipe_for
+    from golden.training.train import train as run
 
     recipe = recipe_for(model, epochs=epochs, seed=seed)
     target = folder or Path("build") / model / "train"
@@ -58,7 +58,7 @@ def average(
     folder: Annotated[Path, typer.Option(help="where the mean goes; `export --folder` takes it from there")],
 ) -> None:
     """Average checkpoints of one training run (stochastic weight averaging)."""
-    from golden.averaging import average_checkpoints
+    from golden.training.averaging import average_checkpoints
 
     typer.echo(f"averaged {len(checkpoint)} checkpoints: {average_checkpoints(checkpoint, folder)}")
 
@@ -72,9 +72,9 @@ def export(
     root: Root = Path("build/data"),
 ) -> None:
     """Store a finished training run's weights and log, and calibrate the binary points."""
-    from golden.data import load_images
-    from golden.release import export as run
-    from golden.train import CHECKPOINT
+    from golden.data.cifar10 import load_images
+    from golden.training.release import export as run
+    from golden.training.train import CHECKPOINT
 
     source = (folder or Path("build") / model / "train") / CHECKPOINT
     run(model, source, load_images(True, cifar10, root), weights)
@@ -102,8 +102,8 @@ def bounds(
 
     The options of post-training apply to FitAct and ProAct alike.
     """
-    from golden.data import load_images
-    from golden.search import find_bounds, options_for
+    from golden.data.cifar10 import load_images
+    from golden.search.find import find_bounds, options_for
 
     changes = {"k": k, "zeta": zeta, "delta": delta, "lr": lr, "epochs": epochs, "images": images}
     options = options_for(model, seed, **changes)
@@ -127,8 +127,8 @@ def accuracy(
     root: Root = Path("build/data"),
 ) -> None:
     """Measure every scheme in float and at 8, 16 and 32 bits on the test images."""
-    from golden.data import JPEG_PACK, find_packs, load_images, load_lossless
-    from golden.release import measure
+    from golden.data.cifar10 import JPEG_PACK, find_packs, load_images, load_lossless
+    from golden.training.release import measure
 
     jpeg = JPEG_PACK in find_packs(cifar10)
     test_sets = {"test_jpeg" if jpeg else "test": load_images(False, cifar10, root)}

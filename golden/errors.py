@@ -3,8 +3,16 @@
 from __future__ import annotations
 
 
-class GoldenError(Exception):
-    """A problem the user can understand and act on; the command line prints only its message."""
+class UserError(Exception):
+    """Base of every expected failure: one line that says what to do; the command line prints it and exits with 2."""
+
+
+class GoldenError(UserError):
+    """A problem of networks, images, bounds or numbers."""
+
+
+class StoreError(UserError):
+    """A result folder or file that is in use, missing or unreadable."""
 
 
 class DataError(GoldenError):

@@ -1,6 +1,6 @@
 // Decoder of a 4-bit bound: one exponent and one mantissa digit, times 2^base of the layer.
 //
-// The code is that of golden/bound_code.py: code 0 is 0, another one (2 + code[0]) * 2^(code[3:1] + base), rounded up to a
+// The code is that of golden/bounds/code.py: code 0 is 0, another one (2 + code[0]) * 2^(code[3:1] + base), rounded up to a
 // whole number and limited to the largest word. Combinational, between the bound buffer and the lane's bound register.
 
 `default_nettype none

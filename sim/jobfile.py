@@ -1,4 +1,4 @@
-"""The job file: what :mod:`sim.bench` hands to :mod:`sim.cocotb_bench` in the simulator process."""
+"""The job file: what :mod:`sim.simulator` hands to :mod:`sim.cocotb_run` in the simulator process."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ def job_file(
     workers: int,
     share_prefix: bool,
 ) -> dict[str, Any]:
-    """What cocotb_bench.py reads: groups of runs with the same start, each ordered by its first upset."""
+    """What cocotb_run.py reads: groups of runs with the same start, each ordered by its first upset."""
     images: dict[str, Path] = {}
     groups: dict[str, dict[str, Any]] = {}
     registers = register_offsets(config)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import signal
 
+pytest_plugins = ["tests.machine_fixtures"]
+
 # One test process per core (`make test`), so one thread in each
 # and in the programs that it starts; set before NumPy and torch load.
 os.environ.update(OMP_NUM_THREADS="1", OPENBLAS_NUM_THREADS="1")

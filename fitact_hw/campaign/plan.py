@@ -11,21 +11,21 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from fitact_hw.campaign.case import Case
 from fitact_hw.campaign.latest import Latest
-from fitact_hw.campaign.statistics import sample_size
 from fitact_hw.campaign.store import SCHEMA, CampaignError
 from fitact_hw.compiler import compile_network
 from fitact_hw.config import AcceleratorConfig
-from fitact_hw.experiment.inputs import SCHEMES, load_images, load_networks
-from fitact_hw.experiment.timeline import Timeline, moved
 from fitact_hw.faults import FaultEvent, Shape, Storage, sample
+from fitact_hw.injection.case import Case
+from fitact_hw.injection.timeline import Timeline, moved
+from fitact_hw.networks import SCHEMES, load_images, load_networks
 from fitact_hw.program import Program
+from fitact_hw.reporting.statistics import sample_size
 from fitact_hw.sites import list_sites, select
 from golden.qnetwork import QNetwork
 
 if TYPE_CHECKING:  # heavy, and a report needs none of it
-    from fitact_hw.campaign.facts import Facts
+    from fitact_hw.injection.facts import Facts
 
 CHUNK = 500
 """Injections of one task: enough that the fault-free run of a task does not weigh, few enough to lose."""
@@ -80,7 +80,7 @@ class Subject:
 
 def load_subject(options: CampaignOptions, scheme: str) -> Subject:
     """The subject of one scheme. Raises GoldenError for unknown names, CampaignError for too few images."""
-    from golden.quantise import quantise_images
+    from golden.quantisation.quantise import quantise_images
 
     pictures, _, _ = load_images(options.images)
     if len(pictures) < options.images:

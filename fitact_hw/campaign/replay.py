@@ -10,14 +10,14 @@ from pathlib import Path
 import numpy as np
 from rich.console import Console
 
-from fitact_hw.campaign.exactness import judge, plain_job
 from fitact_hw.campaign.plan import identity, load_subject
 from fitact_hw.campaign.snapshot import options_of
 from fitact_hw.campaign.store import CampaignError, Row, Store, store_path
 from fitact_hw.faults import FaultEvent
-from sim.bench import Simulator
+from fitact_hw.injection.plain_run import judge, plain_job
 from sim.engine.build import source_fingerprint
 from sim.job import WaveWindow
+from sim.simulator import Simulator
 
 
 def run_replay(console: Console, folder: Path, fault: str, around: tuple[int, int] | None, out: Path) -> None:

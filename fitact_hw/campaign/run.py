@@ -13,8 +13,6 @@ from dataclasses import replace
 from importlib import metadata
 from pathlib import Path
 
-from fitact_hw.campaign.bound_flips import bound_flips
-from fitact_hw.campaign.engine import Engine
 from fitact_hw.campaign.plan import (
     CHUNK,
     CampaignOptions,
@@ -28,10 +26,12 @@ from fitact_hw.campaign.plan import (
     timing,
 )
 from fitact_hw.campaign.store import CampaignError, Row, Store, store_path
-from fitact_hw.campaign.verdict import Times
 from fitact_hw.campaign.work import Task, begin_worker, return_memory, run_task
-from fitact_hw.experiment.timeline import Timeline, moved
 from fitact_hw.faults import FaultEvent
+from fitact_hw.injection.bound_flips import bound_flips
+from fitact_hw.injection.engine import Engine
+from fitact_hw.injection.timeline import Timeline, moved
+from fitact_hw.injection.verdict import Times
 from sim.build import Note
 from sim.engine.build import source_fingerprint
 

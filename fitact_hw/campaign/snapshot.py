@@ -8,7 +8,7 @@ from typing import Any
 
 from fitact_hw.campaign.plan import CampaignOptions
 from fitact_hw.campaign.store import CampaignError, Row, Store, store_path
-from golden.quantise import word_name
+from golden.quantisation.quantise import word_name
 
 
 @dataclass(frozen=True)

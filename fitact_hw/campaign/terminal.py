@@ -9,13 +9,13 @@ from pathlib import Path
 
 from rich.console import Console
 
-from fitact_hw.campaign.live import print_times
 from fitact_hw.campaign.plan import CampaignOptions
 from fitact_hw.campaign.run import run_campaign
 from fitact_hw.campaign.snapshot import options_of
-from fitact_hw.campaign.statistics import Estimate
 from fitact_hw.campaign.store import STORE, CampaignError, Row, Store, store_path
-from fitact_hw.experiment.progress import bar, noter, terminal
+from fitact_hw.injection.live_times import print_times
+from fitact_hw.reporting.statistics import Estimate
+from fitact_hw.reporting.terminal import bar, noter, terminal
 
 
 def outcome_shares(counts: Counter[str]) -> str:

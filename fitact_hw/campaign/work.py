@@ -12,15 +12,15 @@ import threading
 from dataclasses import dataclass
 from functools import lru_cache
 
-from fitact_hw.campaign.case import Case
-from fitact_hw.campaign.engine import Engine
 from fitact_hw.campaign.latest import Latest
 from fitact_hw.campaign.plan import CampaignOptions, Subject, load_subject, timing
 from fitact_hw.campaign.store import Row
-from fitact_hw.campaign.verdict import Times, Verdict
 from fitact_hw.config import AcceleratorConfig
-from fitact_hw.experiment.timeline import Timeline, layer_at
 from fitact_hw.faults import FaultEvent
+from fitact_hw.injection.case import Case
+from fitact_hw.injection.engine import Engine
+from fitact_hw.injection.timeline import Timeline, layer_at
+from fitact_hw.injection.verdict import Times, Verdict
 from fitact_hw.interrupts import end_with_parent
 
 
@@ -96,7 +96,7 @@ def judge_task(task: Task) -> tuple[list[Verdict], Timeline, Times]:
 
 
 def _judge_task(task: Task) -> tuple[list[Verdict], Timeline, Times]:
-    from golden.threads import use_threads
+    from golden.support.threads import use_threads
 
     use_threads(1)
     engine = process_engine(task.options.config)

@@ -11,7 +11,7 @@ from typing import NoReturn
 import typer
 from rich.console import Console
 
-from fitact_hw.errors import FitActError
+from golden.errors import UserError
 
 app = typer.Typer(
     name="fitact",
@@ -62,11 +62,9 @@ def main() -> None:
     """Entry point. Prints expected failures as one line and exits with code 2; Ctrl-C exits with 130."""
     _register()
     signal.signal(signal.SIGTERM, _terminate)
-    from golden.errors import GoldenError
-
     try:
         app()
-    except (FitActError, GoldenError) as error:
+    except UserError as error:
         _fail(" ".join(str(error).split()), EXIT_ERROR)
     except KeyboardInterrupt:
         _interrupted()

@@ -54,7 +54,7 @@ def run(
 ) -> None:
     """Run a campaign, or continue it: stop it at any time and repeat the command."""
     from fitact_hw.campaign.plan import CampaignOptions
-    from golden.zoo import stored_schemes
+    from golden.networks.zoo import stored_schemes
 
     options = CampaignOptions(
         model=model,
@@ -107,7 +107,7 @@ def restore(
 ) -> None:
     """Make a campaign folder of a Parquet file again, to report, replay or resume it."""
     from fitact_hw.campaign import archive
-    from fitact_hw.experiment.progress import terminal
+    from fitact_hw.reporting.terminal import terminal
 
     added = archive.restore(file, out)
     terminal().print(f"{added:,} injections added to {out}; `fitact campaign status {out}` says what is there")
@@ -117,7 +117,7 @@ def restore(
 def status(folder: FolderArgument) -> None:
     """How far a campaign is; works while it runs."""
     from fitact_hw.campaign.terminal import print_status
-    from fitact_hw.experiment.progress import terminal
+    from fitact_hw.reporting.terminal import terminal
 
     print_status(terminal(), folder)
 
@@ -126,7 +126,7 @@ def status(folder: FolderArgument) -> None:
 def list_campaigns(root: Annotated[Path, typer.Option(help="folder that holds campaign folders")] = ROOT) -> None:
     """All campaigns below a folder."""
     from fitact_hw.campaign.terminal import print_list
-    from fitact_hw.experiment.progress import terminal
+    from fitact_hw.reporting.terminal import terminal
 
     print_list(terminal(), root)
 
@@ -137,8 +137,8 @@ def report(folder: FolderArgument, fit: FitOption = 1000.0, confidence: Confiden
 
     The default raw rate lies within the 700 to 1200 FIT/Mbit that texts on IEC 61508 quote.
     """
-    from fitact_hw.campaign.report import run_report
-    from fitact_hw.experiment.progress import terminal
+    from fitact_hw.campaign.report.summary import run_report
+    from fitact_hw.reporting.terminal import terminal
 
     run_report(terminal(), folder, fit, fraction(confidence, "--confidence"))
 
@@ -151,8 +151,8 @@ def publish(
     confidence: ConfidenceOption = "95%",
 ) -> None:
     """Write a Markdown page on the campaigns of each network, with CSV, Parquet and PNG files, to be committed."""
-    from fitact_hw.campaign.publish import run_publish
-    from fitact_hw.experiment.progress import terminal
+    from fitact_hw.campaign.report.publish import run_publish
+    from fitact_hw.reporting.terminal import terminal
 
     run_publish(terminal(), folders, out, fit, fraction(confidence, "--confidence"))
 
@@ -168,7 +168,7 @@ def replay(
 ) -> None:
     """Run one injection again in plain RTL; fails if its result differs from the stored one."""
     from fitact_hw.campaign.replay import run_replay
-    from fitact_hw.experiment.progress import terminal
+    from fitact_hw.reporting.terminal import terminal
 
     run_replay(terminal(), folder, fault, (before, after) if waves else None, out or folder)
 
@@ -188,8 +188,8 @@ def validate(
 ) -> None:
     """The same upsets through the engine and as plain RTL runs: must agree on every result; resumable."""
     from fitact_hw.campaign.plan import CampaignOptions
-    from fitact_hw.campaign.validation import default_injections, run_validation
-    from golden.zoo import stored_schemes
+    from fitact_hw.validation.engine import default_injections, run_validation
+    from golden.networks.zoo import stored_schemes
 
     chosen, count = names(schemes) or stored_schemes(model), injections or default_injections(model)
     options = CampaignOptions(model, machine, chosen, (), count, 1, seed)
@@ -209,7 +209,7 @@ def bench(
     seed: SeedOption = 1,
 ) -> None:
     """Injections per second: engine, plain RTL, software only; and where the engine's time goes."""
-    from fitact_hw.campaign.bench import run_bench
+    from fitact_hw.bench.injection import run_bench
     from fitact_hw.campaign.plan import CampaignOptions
 
     run_bench(CampaignOptions(model, machine, (scheme,), names(structures), faults, 1, seed), rtl_runs, software_runs)

@@ -10,12 +10,12 @@ import typer
 
 from fitact_hw.cli.options import SeedOption
 from golden.__main__ import AcceptedDrop, BoundRate, BoundWeight, EpochImages, Slope, StageEpochs
-from golden.artefacts import WEIGHTS_FOLDER
+from golden.networks.artefacts import WEIGHTS_FOLDER
 
 
 def models() -> None:
     """List the networks and their committed weights."""
-    from fitact_hw.experiment.inputs import model_summary
+    from fitact_hw.networks import model_summary
 
     for line in model_summary():
         print(line)
@@ -66,10 +66,10 @@ def post_train(
 
     The committed bounds stay as they are; `--out golden/weights` replaces them.
     """
-    from golden.data import load_images
-    from golden.grouping import find_granularity
-    from golden.schemes import find_scheme
-    from golden.search import find_bounds, options_for
+    from golden.bounds.granularity import find_granularity
+    from golden.bounds.schemes import find_scheme
+    from golden.data.cifar10 import load_images
+    from golden.search.find import find_bounds, options_for
 
     schemes = [] if scheme == "all" else [find_scheme(scheme).name]
     changes = {"k": k, "zeta": zeta, "delta": delta, "lr": lr, "epochs": epochs, "images": images}

@@ -142,7 +142,7 @@ def bench(
     repeats: Annotated[int, typer.Option(min=1, help="runs of each; the median counts")] = 3,
 ) -> None:
     """Simulated cycles/s and MAC/s of the full machine next to a bare PE array, in one run."""
-    from fitact_hw.experiment.bench import run_bench
+    from fitact_hw.bench.simulation import run_bench
 
     run_bench(machine, repeats)
 

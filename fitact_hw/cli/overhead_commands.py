@@ -140,23 +140,23 @@ def overhead_power(
     """Energy of array and lanes from switching activity: mapped gates, simulated with a network's operands."""
     from rich.console import Console
 
-    from fitact_hw.experiment import power
-    from fitact_hw.experiment.inputs import load_images, load_networks
-    from fitact_hw.experiment.power_report import markdown
+    from fitact_hw.networks import load_images, load_networks
+    from fitact_hw.overhead.power import measure
+    from fitact_hw.overhead.power.report import markdown
     from fitact_hw.overhead.sram import SramModel, nearest_node
     from fitact_hw.overhead.technology import load
-    from golden.quantise import quantise_images
+    from golden.quantisation.quantise import quantise_images
 
     layers = _layers(model)()
-    networks = load_networks(model, machine, tuple(scheme.key for scheme in power.COMPARED))
+    networks = load_networks(model, machine, tuple(scheme.key for scheme in measure.COMPARED))
     images = quantise_images(networks["unprotected"], load_images(20)[0])
     technologies = [load(source, cache) for source in (None, *(liberty or ()))]
     with Console(stderr=True).status("drawing operands") as status:
-        drawn = power.draw(networks, images, machine.rows, streams, seed)
+        drawn = measure.draw(networks, images, machine.rows, streams, seed)
         results = []
         for technology in technologies:
             sram = SramModel(node or nearest_node(technology.node_nm))
-            results.append(power.evaluate(machine, drawn, layers, technology, sram, cache, status.update))
+            results.append(measure.evaluate(machine, drawn, layers, technology, sram, cache, status.update))
     options = [f"--liberty {Path(source).name}" for source in liberty or ()]
     options += [f"--rows {machine.rows} --cols {machine.cols} --word {machine.word_bits}"]
     options += [f"--streams {streams} --seed {seed}", *([f"--node {node}"] if node else [])]
@@ -206,12 +206,12 @@ def _command(
 
 def _layers(name: str) -> Callable[[], Sequence[Any]]:
     """Shapes of a network's layers, when they are needed; trained weights are not."""
-    from golden.models import build_model
+    from golden.networks.models import build_model
 
     model = build_model(name)  # an unknown name fails here, before minutes of synthesis
 
     def layers() -> Sequence[Any]:
-        from golden.lowering import lower
+        from golden.frontend.lowering import lower
 
         return lower(model)
 

@@ -13,7 +13,7 @@ from fitact_hw.cli.options import SeedOption, names
 from fitact_hw.errors import FitActError
 
 if TYPE_CHECKING:
-    from golden.resilience.pool import Processes
+    from fitact_hw.resilience.pool import Processes
 
 ModelArgument = Annotated[str, typer.Argument(help="network: see `fitact models`")]
 WordsOption = Annotated[str, typer.Option("--word", help="word widths in bits, e.g. 32 or 8,32 (32: Q15.16)")]
@@ -61,7 +61,7 @@ def _console() -> Console:
 
 
 def _processes(workers: int | None, threads: int | None) -> Processes:
-    from golden.resilience.pool import Processes, default_processes
+    from fitact_hw.resilience.pool import Processes, default_processes
 
     default = default_processes()
     return Processes(workers or default.count, threads or default.threads)
@@ -82,8 +82,8 @@ def resilience(
     threads: ThreadsOption = None,
 ) -> None:
     """Accuracy against bit error rate in parameter memory for every protection scheme; resumable."""
-    from golden.resilience.experiments import run_resilience
-    from golden.resilience.subjects import Settings
+    from fitact_hw.resilience.experiments import run_resilience
+    from fitact_hw.resilience.subjects import Settings
 
     settings = Settings(
         model=model,
@@ -118,8 +118,8 @@ def granularity(
     threads: ThreadsOption = None,
 ) -> None:
     """Accuracy against bytes of bound storage: layer, channel, 2x2-patch, neuron; words and 4-bit codes."""
-    from golden.resilience.experiments import run_granularity
-    from golden.resilience.subjects import Settings
+    from fitact_hw.resilience.experiments import run_granularity
+    from fitact_hw.resilience.subjects import Settings
 
     settings = Settings(
         model=model,
@@ -148,9 +148,9 @@ def fault_map(
     out: Annotated[Path | None, typer.Option(help="CSV of all flips [build/<model>/fault-maps/...]")] = None,
 ) -> None:
     """One fault map of a study again: every flipped bit of the memory and, with --images, how many stay correct."""
-    from golden.resilience.replay import run_replay
-    from golden.resilience.subjects import Settings
-    from golden.threads import use_threads
+    from fitact_hw.resilience.replay import run_replay
+    from fitact_hw.resilience.subjects import Settings
+    from golden.support.threads import use_threads
 
     use_threads(1)
     settings = Settings(
@@ -179,8 +179,8 @@ def resilience_bench(
     compiled: Annotated[bool, typer.Option("--compile/--no-compile", help="as after a study's first minute")] = True,
 ) -> None:
     """Speed of exact evaluation under faults against plain float32 inference of the same network, in one run."""
-    from golden.resilience.bench import run_bench
-    from golden.threads import use_threads
+    from fitact_hw.bench.evaluation import run_bench
+    from golden.support.threads import use_threads
 
     use_threads(threads or 1)
     words, given = _numbers(word, int, "--word"), _rates(rates)

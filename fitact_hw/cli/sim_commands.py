@@ -32,7 +32,7 @@ def sim(
     waves: Annotated[bool, typer.Option("--waves", help="dump a waveform of the first upset")] = False,
 ) -> None:
     """Run a network through the RTL: bit-exact check, classification, upsets for every protection scheme."""
-    from fitact_hw.experiment.sim import SimOptions, run_sim
+    from fitact_hw.simulate.run import SimOptions, run_sim
 
     run_sim(
         SimOptions(
@@ -59,7 +59,7 @@ def replay(
     after: Annotated[int, typer.Option(min=1, help="cycles dumped after the upset")] = 2000,
 ) -> None:
     """Run one recorded upset again; fails if its outcome differs from the record."""
-    from fitact_hw.experiment.replay import run_replay
+    from fitact_hw.simulate.replay import run_replay
 
     run_replay(fault, results, waves, before, after)
 
@@ -74,7 +74,7 @@ def validate(
     workers: Annotated[int, typer.Option(min=1, help="simulator processes; results do not depend on it")] = 2,
 ) -> None:
     """Upsets in RTL buffers against the same corruption of the golden model's tensors: must agree on every logit."""
-    from fitact_hw.experiment.validate import run_validate
+    from fitact_hw.validation.tensors import run_validate
 
     run_validate(model, machine, scheme, injections, seed, workers)
 
@@ -93,8 +93,8 @@ def validate_memory(
     workers: Annotated[int, typer.Option(min=1, help="simulator processes; results do not depend on it")] = 2,
 ) -> None:
     """Bit errors in the memory image (weights, biases, bounds) through the whole RTL: logits as the golden model's."""
-    from fitact_hw.experiment.memory_faults import run_validate_memory
-    from golden.zoo import stored_schemes
+    from fitact_hw.validation.memory import run_validate_memory
+    from golden.networks.zoo import stored_schemes
 
     run_validate_memory(model, machine, names(schemes) or stored_schemes(model), maps, rate, images, seed, workers)
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from fitact_hw.config import PATCH_SIDE, AcceleratorConfig, BoundFormat, Granularity
-from golden.bound_code import decode, encode
+from golden.bounds.code import decode, encode
 from golden.qnetwork import QLayer
 
 

@@ -135,10 +135,10 @@ def _check_bound(layer: QLayer, config: AcceleratorConfig) -> None:
         if not shared:
             raise CompileError(
                 f"{where}bounds differ within a {config.bounds.value}; configure bounds=neuron or give "
-                f"the neurons of a {config.bounds.value} one bound (golden.resilience.bounds.regroup)"
+                f"the neurons of a {config.bounds.value} one bound (golden.bounds.stored.regroup)"
             )
         if not exact:
             raise CompileError(
                 f"{where}bounds are no 4-bit codes; configure bound_format=word or round them up to codes "
-                "(golden.resilience.bounds.regroup)"
+                "(golden.bounds.stored.regroup)"
             )

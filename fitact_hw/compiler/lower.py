@@ -14,7 +14,7 @@ from fitact_hw.compiler.transfers import WindowLoad, linear_load, tile_store, wi
 from fitact_hw.config import RMW_CYCLES, AcceleratorConfig, Granularity
 from fitact_hw.isa import AccMode, ActMode, Buffer
 from fitact_hw.program import Placement
-from golden.bound_code import BASE_BITS
+from golden.bounds.code import BASE_BITS
 
 ACT_MODES = {
     "linear": ActMode.LINEAR,

@@ -27,7 +27,7 @@ from fitact_hw.fsim.access import (
 from fitact_hw.fsim.arithmetic import epilogue, product, wrap
 from fitact_hw.isa import AccMode, ActMode, Buffer, Instruction, Opcode
 from fitact_hw.program import LANE_DTYPES, Program
-from golden.bound_code import BASE_BITS, CODE_BITS, decode
+from golden.bounds.code import BASE_BITS, CODE_BITS, decode
 
 TOKEN_LIMIT = 255
 """Largest value of an 8-bit token counter."""

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import numpy as np
 
-from fitact_hw.overhead.cell_power import CellPower
 from fitact_hw.overhead.compact import COEFFICIENTS
 from fitact_hw.overhead.liberty import Group
+from fitact_hw.overhead.power.cell_power import CellPower
 from fitact_hw.overhead.technology import Technology, load
 
 CELLS = tuple(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from fitact_hw.config import SHIFT_BITS, AcceleratorConfig, BoundFormat, Granularity, address_bits
 from fitact_hw.verilog.module import Module, same
-from golden.bound_code import BASE_BITS, CODE_BITS
+from golden.bounds.code import BASE_BITS, CODE_BITS
 
 TOKEN_FLAG_BITS = 11
 """Control bits of a pixel's token; its layout is described in `rtl/fitact_epilogue.v`."""

@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import Any
 
 from fitact_hw.config import AcceleratorConfig
-from sim.bench import Progress, Simulator
 from sim.build import TB, Build, Note, Sources, build, in_use, log_tail, machine_files, run_environment
 from sim.errors import SimulationError
 from sim.job import Job, Status
+from sim.simulator import Progress, Simulator
 
 HERE = Path(__file__).resolve().parent
 BARE_CYCLES = 300_000

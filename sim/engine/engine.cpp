@@ -21,7 +21,7 @@ std::vector<uint64_t> g_keep;  // cycles in which the fault-free run is saved, a
 std::vector<Snapshot> g_kept;
 bool g_hashing = false;
 
-// ---- registers of the machine, as cocotb_bench.py accesses them ----
+// ---- registers of the machine, as cocotb_run.py accesses them ----
 
 bool handshake(std::initializer_list<std::pair<const Var*, const Var*>> pairs) {
     std::vector<std::pair<const Var*, const Var*>> waiting(pairs);

@@ -11,7 +11,7 @@
 
 namespace {
 
-constexpr int RESET_CYCLES = 8, CSR_LIMIT = 1000;  // as in cocotb_bench.py
+constexpr int RESET_CYCLES = 8, CSR_LIMIT = 1000;  // as in cocotb_run.py
 constexpr int HALF_PERIOD = 5;                     // as in fitact_tb.sv
 
 struct Var {

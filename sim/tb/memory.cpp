@@ -28,7 +28,7 @@ enum Channel { AR, R, AW, W, B, CHANNELS };
 enum Response : uint8_t { OKAY = 0, SLVERR = 2, DECERR = 3 };
 constexpr uint8_t POISON = 0xDB;  // on byte lanes that carry no data: a master that uses them is caught
 
-// Filled by Python (sim/bench.py, MemoryModel): same order, all 64 bit.
+// Filled by Python (sim/simulator.py, MemoryModel): same order, all 64 bit.
 struct Options {
     uint64_t read_latency = 0, write_latency = 0;  // extra cycles from address (last data) to the first response
     uint64_t read_interval = 1, write_interval = 1;  // at most one data beat in so many cycles

@@ -13,14 +13,14 @@ from typing import Any
 import pytest
 
 from fitact_hw.campaign import plan, run
-from fitact_hw.campaign.engine import Engine
 from fitact_hw.campaign.plan import CampaignOptions, Subject
 from fitact_hw.campaign.run import run_campaign
 from fitact_hw.campaign.snapshot import options_of
-from fitact_hw.campaign.statistics import sample_size
 from fitact_hw.campaign.store import CampaignError, Store, store_path
 from fitact_hw.errors import FitActError
 from fitact_hw.faults import Shape
+from fitact_hw.injection.engine import Engine
+from fitact_hw.reporting.statistics import sample_size
 from tests.campaign import tiny
 from tests.campaign.tiny import OPTIONS, rows_of, subjects
 from tests.sim.machines import TINY

@@ -13,15 +13,15 @@ import pytest
 from rich.console import Console
 
 from fitact_hw.campaign import replay, run, terminal
-from fitact_hw.campaign.engine import Engine
-from fitact_hw.campaign.live import print_times
 from fitact_hw.campaign.run import run_campaign
 from fitact_hw.campaign.store import Store, store_path
-from fitact_hw.campaign.verdict import Times
 from fitact_hw.cli import main
 from fitact_hw.cli.options import fraction, names
 from fitact_hw.errors import FitActError
 from fitact_hw.faults import Outcome
+from fitact_hw.injection.engine import Engine
+from fitact_hw.injection.live_times import print_times
+from fitact_hw.injection.verdict import Times
 from tests.campaign import tiny
 from tests.campaign.test_campaign import Immediate, use_executor
 from tests.sim.machines import TINY
@@ -183,7 +183,7 @@ def test_progress_counts_what_was_stored_before(campaign: Path) -> None:
 
 
 MEMORY_OF_A_CHILD = """
-from fitact_hw.campaign.verdict import Times
+from fitact_hw.injection.verdict import Times
 times = Times()
 times.note_memory()
 print(times.peak_bytes)

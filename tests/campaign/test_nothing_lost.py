@@ -17,9 +17,9 @@ from pathlib import Path
 import pytest
 
 from fitact_hw.campaign import run
-from fitact_hw.campaign.engine import Engine
 from fitact_hw.campaign.run import run_campaign
 from fitact_hw.campaign.store import CampaignError, Row, Store
+from fitact_hw.injection.engine import Engine
 from tests.campaign import tiny
 from tests.campaign.test_campaign import Immediate, use_executor
 from tests.campaign.tiny import OPTIONS, rows_of

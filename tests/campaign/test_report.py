@@ -14,14 +14,14 @@ import pyarrow.parquet
 import pytest
 from rich.console import Console
 
-from fitact_hw.campaign.analysis import Analysis, lane_bit
 from fitact_hw.campaign.archive import restore
-from fitact_hw.campaign.comparison import compare_schemes
-from fitact_hw.campaign.findings import all_comparisons, percent, sections
-from fitact_hw.campaign.places import heat_map, uneven, worst_sites
 from fitact_hw.campaign.plan import CampaignOptions, command_of, structure_bits
-from fitact_hw.campaign.publish import run_publish
-from fitact_hw.campaign.report import run_report
+from fitact_hw.campaign.report.analysis import Analysis, lane_bit
+from fitact_hw.campaign.report.comparison import compare_schemes
+from fitact_hw.campaign.report.findings import all_comparisons, percent, sections
+from fitact_hw.campaign.report.places import heat_map, uneven, worst_sites
+from fitact_hw.campaign.report.publish import run_publish
+from fitact_hw.campaign.report.summary import run_report
 from fitact_hw.campaign.snapshot import load_campaign
 from fitact_hw.campaign.store import CampaignError, Row, Store, store_path
 from fitact_hw.config import AcceleratorConfig

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from fitact_hw.campaign.statistics import (
+from fitact_hw.faults import wilson_interval
+from fitact_hw.reporting.statistics import (
     Estimate,
     mcnemar,
     paired_difference,
@@ -13,7 +14,6 @@ from fitact_hw.campaign.statistics import (
     stratified,
     stratified_difference,
 )
-from fitact_hw.faults import wilson_interval
 
 
 def test_sample_sizes_of_leveugle() -> None:

@@ -15,11 +15,11 @@ import numpy as np
 import pytest
 
 from fitact_hw.campaign import run, work
-from fitact_hw.campaign.engine import Engine
 from fitact_hw.campaign.plan import CampaignOptions, Subject
 from fitact_hw.campaign.store import CampaignError, Row, Store, store_path
-from fitact_hw.campaign.verdict import Times
-from tests.campaign.conftest import make_case
+from fitact_hw.injection.engine import Engine
+from fitact_hw.injection.verdict import Times
+from tests.injection.tiny_machine import make_case
 from tests.sim.machines import TINY
 
 OPTIONS = CampaignOptions(

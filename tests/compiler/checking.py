@@ -8,9 +8,9 @@ from fitact_hw.compiler import compile_network, with_images
 from fitact_hw.config import AcceleratorConfig
 from fitact_hw.fsim import check_hazards, run
 from fitact_hw.program import Program
-from golden.grouping import Granularity
+from golden.bounds.granularity import Granularity
+from golden.bounds.stored import Format, fitted
 from golden.qnetwork import QNetwork
-from golden.resilience.bounds import Format, fitted
 from tests.compiler.reference import reference_network
 
 STORE_FIRST = (2, 1, 0)

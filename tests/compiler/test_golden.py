@@ -9,10 +9,10 @@ from fitact_hw.compiler import compile_network, with_images
 from fitact_hw.config import AcceleratorConfig
 from fitact_hw.fsim import run
 from golden import reference
-from golden.data import sample_images
+from golden.data.cifar10 import sample_images
+from golden.networks.zoo import load_qnetwork
 from golden.qnetwork import INPUT
-from golden.quantise import quantise_images
-from golden.zoo import load_qnetwork
+from golden.quantisation.quantise import quantise_images
 from tests.compiler.reference import reference_network, resnet
 
 

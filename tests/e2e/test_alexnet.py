@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from fitact_hw.experiment.inputs import SCHEMES
 from fitact_hw.faults import Outcome
+from fitact_hw.networks import SCHEMES
 from tests.e2e.conftest import Run
 
 IMAGES, FAULTS = 4, 28

@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from fitact_hw.experiment.store import StoreError, locked, read_json, read_rows, write_json
+from golden.errors import StoreError
+from golden.support.files import locked, read_json, read_rows, write_json
 from tests.e2e.conftest import FITACT, ROOT, Run, error_line
 
 

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-import golden.zoo
+import golden.networks.zoo
 from fitact_hw import cli
-from fitact_hw.experiment import sim
-from golden.artefacts import WEIGHTS_FOLDER
+from fitact_hw.simulate import run as sim
+from golden.networks.artefacts import WEIGHTS_FOLDER
 
 
 def run(arguments: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> tuple[int, str]:
@@ -54,7 +54,7 @@ def test_damaged_weights(
         file.write_bytes(data)
     else:
         file.unlink()
-    monkeypatch.setattr(golden.zoo, "load_qnetwork", partial(golden.zoo.load_qnetwork, folder=folder))
+    monkeypatch.setattr(golden.networks.zoo, "load_qnetwork", partial(golden.networks.zoo.load_qnetwork, folder=folder))
     code, line = run(["sim", "alexnet", "--out", str(tmp_path / "out")], monkeypatch, capsys)
     assert code == 2
     assert "alexnet.npz" in line

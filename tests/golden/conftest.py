@@ -10,10 +10,10 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from golden.data import Images
-from golden.folded import FoldedNetwork, fault_maps
-from golden.models import build_model, conv_block, linear_block
-from golden.zoo import save_weights
+from golden.data.cifar10 import Images
+from golden.networks.models import build_model, conv_block, linear_block
+from golden.networks.zoo import save_weights
+from golden.search.folded import FoldedNetwork, fault_maps
 
 
 class TinyNet(nn.Module):

@@ -8,7 +8,7 @@ import sys
 PROGRAM = """
 import resource
 import numpy as np
-from golden.allocator import keep_freed_memory
+from golden.support.allocator import keep_freed_memory
 
 def faults():
     before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt

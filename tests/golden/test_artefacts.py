@@ -10,8 +10,10 @@ import numpy as np
 import pytest
 import torch
 
-from golden import zoo
-from golden.artefacts import (
+from golden.bounds.schemes import SCHEMES
+from golden.errors import GoldenError, WeightsError
+from golden.networks import zoo
+from golden.networks.artefacts import (
     MANIFEST,
     WEIGHTS_FOLDER,
     half_up,
@@ -21,13 +23,8 @@ from golden.artefacts import (
     update_facts,
     write_artefact,
 )
-from golden.bounds import layer_bounds, profile
-from golden.errors import GoldenError, WeightsError
-from golden.models import build_model
-from golden.quantise import calibrate, quantise_images
-from golden.reference import logits
-from golden.schemes import SCHEMES
-from golden.zoo import (
+from golden.networks.models import build_model
+from golden.networks.zoo import (
     load_bounds,
     load_model,
     load_points,
@@ -36,6 +33,9 @@ from golden.zoo import (
     save_points,
     save_weights,
 )
+from golden.quantisation.quantise import calibrate, quantise_images
+from golden.reference import logits
+from golden.search.profile import layer_bounds, profile
 from tests.golden.conftest import random_images
 
 

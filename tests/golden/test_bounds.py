@@ -12,25 +12,26 @@ import pytest
 import torch
 from torch import nn
 
-from golden import clipact, posttrain
-from golden.activations import (
+from golden.bounds.schemes import SCHEMES, find_scheme
+from golden.data.cifar10 import Images
+from golden.errors import GoldenError
+from golden.frontend.activations import (
     BoundedReLU,
     Mode,
     SmoothBoundedReLU,
     activation_names,
     apply_bounds,
 )
-from golden.bounds import layer_bounds, profile, statistics, subset
-from golden.clipact import ClipActSearch, search
-from golden.data import Images
-from golden.errors import GoldenError
-from golden.evaluate import accuracy, batches
-from golden.folded import FoldedNetwork, draw_flips, flip_bits
-from golden.lowering import lower
-from golden.models import conv_block
-from golden.posttrain import PostTraining, distillation, post_train
-from golden.precision import mixed_precision
-from golden.schemes import SCHEMES, find_scheme
+from golden.frontend.lowering import lower
+from golden.networks.evaluate import accuracy, batches
+from golden.networks.models import conv_block
+from golden.search import clipact
+from golden.search import post_training as posttrain
+from golden.search.clipact import ClipActSearch, search
+from golden.search.folded import FoldedNetwork, draw_flips, flip_bits
+from golden.search.post_training import PostTraining, distillation, post_train
+from golden.search.profile import layer_bounds, profile, statistics, subset
+from golden.support.precision import mixed_precision
 from tests.golden.conftest import accuracy_under_faults, random_images
 
 MODES: tuple[Mode, ...] = ("clip", "saturate")

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from golden import data
+from golden.data import cifar10 as data
 from golden.errors import DataError
 from tests.golden.conftest import random_images
 

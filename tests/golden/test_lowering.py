@@ -9,12 +9,12 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from golden.activations import BoundedReLU, activation_names, apply_bounds
 from golden.errors import UnsupportedError
-from golden.folded import FoldedNetwork
-from golden.lowering import lower
-from golden.models import build_model
+from golden.frontend.activations import BoundedReLU, activation_names, apply_bounds
+from golden.frontend.lowering import lower
+from golden.networks.models import build_model
 from golden.qnetwork import INPUT
+from golden.search.folded import FoldedNetwork
 from tests.golden.conftest import TinyNet
 
 

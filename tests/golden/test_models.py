@@ -6,10 +6,10 @@ import pytest
 import torch
 from torch import nn
 
-from golden.activations import activation_names
-from golden.bounds import profile
 from golden.errors import GoldenError
-from golden.models import build_model
+from golden.frontend.activations import activation_names
+from golden.networks.models import build_model
+from golden.search.profile import profile
 from tests.golden.conftest import random_images
 
 

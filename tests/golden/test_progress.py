@@ -7,7 +7,7 @@ import io
 import pytest
 from rich.console import Console
 
-from golden.progress import progress
+from golden.support.progress import progress
 
 
 class Clock:

@@ -10,13 +10,13 @@ import numpy as np
 import pytest
 import torch
 
-from golden.activations import activation_names, apply_bounds
-from golden.data import sample_images
+from golden.data.cifar10 import sample_images
 from golden.errors import GoldenError, WeightsError
-from golden.lowering import lower
-from golden.models import build_model
+from golden.frontend.activations import activation_names, apply_bounds
+from golden.frontend.lowering import lower
+from golden.networks.models import build_model
 from golden.qnetwork import ACC_BITS, INPUT
-from golden.quantise import (
+from golden.quantisation.quantise import (
     BinaryPoints,
     best_frac,
     calibrate,
@@ -39,8 +39,8 @@ def small_images(count: int) -> np.ndarray:
 
 @pytest.fixture
 def patched_tiny(monkeypatch: pytest.MonkeyPatch, tiny_net: TinyNet) -> TinyNet:
-    """The tiny network, with 8x8 as the size that golden.quantise lowers at."""
-    monkeypatch.setattr("golden.quantise.lower", lambda model: lower(model, (3, 8, 8)))
+    """The tiny network, with 8x8 as the size that golden.quantisation.quantise lowers at."""
+    monkeypatch.setattr("golden.quantisation.quantise.lower", lambda model: lower(model, (3, 8, 8)))
     return tiny_net
 
 

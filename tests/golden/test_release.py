@@ -13,17 +13,17 @@ import typer
 from typer.testing import CliRunner
 
 from fitact_hw.cli import golden_commands
-from golden.artefacts import read_manifest
-from golden.averaging import average_checkpoints
-from golden.clipact import ClipActSearch
-from golden.data import Images
+from golden.bounds.schemes import SCHEMES
+from golden.data.cifar10 import Images
 from golden.errors import GoldenError, WeightsError
-from golden.posttrain import PostTraining
-from golden.release import ACCURACY, export, measure, schedule
-from golden.schemes import SCHEMES
-from golden.search import Profiled, SearchOptions, find_bounds, options_for
-from golden.train import Recipe, load_trained, train
-from golden.zoo import load_bounds, load_qnetwork, save_weights
+from golden.networks.artefacts import read_manifest
+from golden.networks.zoo import load_bounds, load_qnetwork, save_weights
+from golden.search.clipact import ClipActSearch
+from golden.search.find import Profiled, SearchOptions, find_bounds, options_for
+from golden.search.post_training import PostTraining
+from golden.training.averaging import average_checkpoints
+from golden.training.release import ACCURACY, export, measure, schedule
+from golden.training.train import Recipe, load_trained, train
 from tests.golden.conftest import random_images
 
 
@@ -155,7 +155,7 @@ def test_post_train_command_shows_both_forms_before_and_after(
     stored: tuple[Images, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     images, folder = stored
-    monkeypatch.setattr("golden.data.load_images", lambda *_: images)
+    monkeypatch.setattr("golden.data.cifar10.load_images", lambda *_: images)
     monkeypatch.chdir(tmp_path)
     app = typer.Typer()
     golden_commands.register(app)

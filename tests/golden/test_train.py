@@ -11,12 +11,12 @@ import torch
 from typer.testing import CliRunner
 
 from golden.__main__ import app
-from golden.augment import Augmenter, normalise, resize, to_tensor
+from golden.data.augment import Augmenter, normalise, resize, to_tensor
 from golden.errors import GoldenError, WeightsError
-from golden.evaluate import accuracy
-from golden.models import build_model
-from golden.optim import Muon, orthogonalise, split_parameters
-from golden.train import CHECKPOINT, LOG, Recipe, forward, load_checkpoint, load_trained, recipe_for, train
+from golden.networks.evaluate import accuracy
+from golden.networks.models import build_model
+from golden.training.optim import Muon, orthogonalise, split_parameters
+from golden.training.train import CHECKPOINT, LOG, Recipe, forward, load_checkpoint, load_trained, recipe_for, train
 from tests.golden.conftest import random_images
 
 TINY = Recipe(epochs=2, batch=16, validation=8, low_resolution=16, low_fraction=0.5, seed=3)

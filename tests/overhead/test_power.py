@@ -7,13 +7,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from fitact_hw.experiment import power
-from fitact_hw.experiment.streams import Operands, Streams
-from fitact_hw.overhead.cell_power import CellPower
 from fitact_hw.overhead.jobs import SynthesisError
 from fitact_hw.overhead.liberty import Library
+from fitact_hw.overhead.power import measure as power
+from fitact_hw.overhead.power.cell_power import CellPower
+from fitact_hw.overhead.power.streams import Operands, Streams
+from fitact_hw.overhead.power.toggles import Netlist, pack, unpack
 from fitact_hw.overhead.technology import Technology
-from fitact_hw.overhead.toggles import Netlist, pack, unpack
 from golden.qnetwork import INPUT, QLayer, QNetwork
 from golden.reference import run
 

@@ -13,13 +13,13 @@ from pyarrow import parquet
 from rich.console import Console
 from typer.testing import CliRunner
 
+from fitact_hw.bench.evaluation import throughput
 from fitact_hw.cli import resilience_commands
+from fitact_hw.reporting.map_statistics import mean_interval
+from fitact_hw.resilience import page, report
+from fitact_hw.resilience.store import Row
+from fitact_hw.resilience.subjects import FAULTY, PROTECTED, Settings
 from golden.errors import GoldenError
-from golden.resilience import page, report
-from golden.resilience.bench import throughput
-from golden.resilience.statistics import mean_interval
-from golden.resilience.store import Row
-from golden.resilience.subjects import FAULTY, PROTECTED, Settings
 from tests.resilience import tiny_study
 
 ROOT = Path(__file__).parents[2]

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from fitact_hw.reporting.map_statistics import mean_interval, paired_interval
 from golden.errors import GoldenError
-from golden.resilience.statistics import mean_interval, paired_interval
 
 
 def test_interval_of_normal_values_is_that_of_theory() -> None:

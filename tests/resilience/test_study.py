@@ -17,18 +17,18 @@ import pytest
 import torch
 from rich.console import Console
 
+from fitact_hw.resilience import pool, study
+from fitact_hw.resilience.pool import Plan
+from fitact_hw.resilience.store import DATABASE, ResultStore, Row, open_store
+from fitact_hw.resilience.subjects import FAULTY, PROTECTED, Settings, granularity_subjects, scheme_subjects
+from fitact_hw.resilience.work import Group, Outcome
 from golden import reference
-from golden.data import sample_images
+from golden.bounds.schemes import SCHEMES
+from golden.data.cifar10 import sample_images
 from golden.errors import GoldenError
-from golden.quantise import quantise_images
-from golden.resilience import pool, study
-from golden.resilience.faults import Memory, corrupt, draw
-from golden.resilience.pool import Plan
-from golden.resilience.store import DATABASE, ResultStore, Row, open_store
-from golden.resilience.subjects import FAULTY, PROTECTED, Settings, granularity_subjects, scheme_subjects
-from golden.resilience.work import Group, Outcome
-from golden.schemes import SCHEMES
-from golden.zoo import load_qnetwork
+from golden.fault_maps import Memory, corrupt, draw
+from golden.networks.zoo import load_qnetwork
+from golden.quantisation.quantise import quantise_images
 from tests.resilience import tiny_study
 
 ROOT = Path(__file__).parents[2]

@@ -10,14 +10,14 @@ from pathlib import Path
 import numpy as np
 from rich.console import Console
 
-from golden.data import Images
+from fitact_hw.resilience import study
+from fitact_hw.resilience.pool import Processes
+from fitact_hw.resilience.store import Row
+from fitact_hw.resilience.subjects import FAULTY, PROTECTED, Settings, Subject
+from golden.data.cifar10 import Images
 from golden.qnetwork import Activation, QNetwork
-from golden.quantise import quantise_images
-from golden.resilience import study
-from golden.resilience.pool import Processes
-from golden.resilience.store import Row
-from golden.resilience.subjects import FAULTY, PROTECTED, Settings, Subject
-from tests.resilience.networks import network
+from golden.quantisation.quantise import quantise_images
+from tests.exact.networks import network
 
 SETTINGS = Settings("random", rates=(1e-4, 1e-3), maps=6, images=4, memories=(FAULTY, PROTECTED))
 

@@ -17,8 +17,8 @@ from fitact_hw.compiler import compile_network, with_images
 from fitact_hw.config import AcceleratorConfig
 from golden import reference
 from golden.qnetwork import QNetwork
-from sim.bench import Simulator
 from sim.job import EVERYTHING, Job, MemoryModel, Status
+from sim.simulator import Simulator
 from tests.compiler.checking import fitted_to
 from tests.compiler.reference import NetworkBuilder, reference_network
 

@@ -1,4 +1,4 @@
-"""`fitact_bound_code` decodes every code with every base as `golden.bound_code` does, limited to the word."""
+"""`fitact_bound_code` decodes every code with every base as `golden.bounds.code` does, limited to the word."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from cocotb.triggers import Timer
 
-from golden.bound_code import BASE_BITS, CODE_BITS, decode
+from golden.bounds.code import BASE_BITS, CODE_BITS, decode
 from tests.rtl_cells.cell_runner import run_cell
 
 

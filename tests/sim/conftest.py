@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from sim.bench import Simulator
+from sim.simulator import Simulator
 from tests.sim.machines import TINY
 
 

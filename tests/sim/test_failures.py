@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from sim.bench import Simulator
 from sim.build import ROOT, Build
 from sim.errors import SimulationError
 from sim.job import Job
+from sim.simulator import Simulator
 from tests.sim.machines import TINY, assembled
 from tests.sim.test_runs import FINISH
 
@@ -68,7 +68,7 @@ def test_crash_of_one_run_is_reported(simulator: Simulator, tmp_path: Path) -> N
 
 
 INTERRUPTED = """
-from sim.bench import Simulator
+from sim.simulator import Simulator
 from sim.job import Job
 from tests.sim.machines import TINY, assembled
 from tests.sim.test_runs import FINISH, load

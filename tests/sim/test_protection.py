@@ -12,9 +12,9 @@ from fitact_hw.config import BUFFER_NAMES, AcceleratorConfig
 from fitact_hw.faults import Outcome, Upset, classify
 from fitact_hw.fsim import run
 from fitact_hw.sites import FaultSite, list_sites
-from sim.bench import Simulator
 from sim.errors import SimulationError
 from sim.job import EVERYTHING, Job, MemoryModel, RunResult, Status
+from sim.simulator import Simulator
 from tests.sim.machines import TINY, program
 
 LIMIT_CYCLES = 60_000

@@ -9,8 +9,8 @@ import pytest
 
 from fitact_hw.fsim import run
 from fitact_hw.isa import Buffer, Instruction, Opcode
-from sim.bench import Simulator
 from sim.job import EVERYTHING, STALL_CHANNELS, Job, MemoryModel, Status
+from sim.simulator import Simulator
 from sim.trace import instruction_times, layer_times
 from tests.sim.machines import TINY, assembled, program
 

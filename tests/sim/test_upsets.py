@@ -10,9 +10,9 @@ import pytest
 from fitact_hw.faults import FaultError, Outcome, Shape, Upset, classify, sample
 from fitact_hw.isa import Opcode
 from fitact_hw.sites import FaultSite, list_sites, select
-from sim.bench import Simulator
 from sim.errors import SimulationError
 from sim.job import EVERYTHING, Job, RunResult, Status, WaveWindow
+from sim.simulator import Simulator
 from sim.trace import instruction_times
 from tests.sim.machines import TINY, program
 

@@ -1,0 +1,103 @@
+"""`fitact campaign bench`: injections per second of the engine, of plain RTL runs and of software-only injection."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
+
+import numpy as np
+from rich.console import Console
+from rich.table import Table
+
+from fitact_hw.campaign.plan import CampaignOptions, draw_events, load_subject, timing
+from fitact_hw.faults import sample
+from fitact_hw.injection.engine import Engine
+from fitact_hw.injection.live_times import print_times
+from fitact_hw.injection.plain_run import plain_job
+from fitact_hw.injection.verdict import Times
+from fitact_hw.reporting.terminal import noter, terminal
+from fitact_hw.sites import list_sites
+from golden import reference
+from golden.qnetwork import QNetwork
+from golden.support.threads import use_threads
+from sim.simulator import Simulator
+
+SOFTWARE_BATCHES = (1, 64)
+BITS, STRUCTURES = "over all bits", "over structures"
+"""How upsets are drawn: as they strike, mostly buffers, and as campaigns draw them, as many in every structure."""
+
+
+def software_seconds(network: QNetwork, image: np.ndarray, batch: int, runs: int) -> float:
+    """Seconds per injection of software-only injection: the whole golden network with one flipped weight.
+
+    ``image`` int64 (1, C, H, W); ``batch`` images go through the same corrupted network and count as one injection
+    each, as tools that batch their images count them.
+    """
+    rng = np.random.default_rng(0)
+    layers = [layer for layer in network.layers if layer.weight is not None]
+    images = np.repeat(image, batch, axis=0)
+    spent = 0.0
+    for number in range(runs):
+        layer = layers[number % len(layers)]
+        began = time.perf_counter()
+        assert layer.weight is not None
+        weight = layer.weight.copy()
+        weight.reshape(-1)[rng.integers(weight.size)] ^= 1 << int(rng.integers(network.word_bits - 1))
+        reference.run(network, images, {layer.name: replace(layer, weight=weight)})
+        spent += time.perf_counter() - began
+    return spent / (runs * batch)
+
+
+def run_bench(options: CampaignOptions, rtl_runs: int, software_runs: int) -> None:
+    """All three with one process and one thread, on the first scheme and image; prints a table."""
+    use_threads(1)
+    console = terminal()
+    scheme = options.schemes[0]
+    options = replace(options, schemes=(scheme,), images=1)
+
+    note = noter(console)
+
+    engine, subject = Engine(options.config, note=note), load_subject(options, scheme)
+    simulator = Simulator(options.config, workers=1, note=note)
+    simulator.build()
+    facts = engine.facts(subject.case(0))
+    everywhere = sample({"machine": list_sites(options.config)}, options.faults, facts.cycles, options.seed)
+    draws = {BITS: everywhere, STRUCTURES: draw_events(options, [timing(scheme, facts)])[scheme]}
+    case = subject.case(0).ready()
+    seconds: dict[str, float] = {}
+    times: dict[str, Times] = {}
+    for name, events in draws.items():
+        times[name] = engine.times = Times()
+        seconds[f"engine, {name}"] = _timed(partial(engine.run, case, events)) / len(events)
+    jobs = [plain_job(case, event, facts.cycles) for event in everywhere[:rtl_runs]]
+    name = "plain RTL (cocotb)"
+    seconds[name] = _timed(lambda: simulator.run(jobs, share_prefix=False)) / len(jobs)
+    seconds["plain RTL, shared fault-free beginning"] = _timed(lambda: simulator.run(jobs)) / len(jobs)
+    for batch in SOFTWARE_BATCHES:
+        key = f"software only (golden network), batch {batch}"
+        seconds[key] = software_seconds(case.network, case.image, batch, max(2, software_runs // batch))
+    _print(console, options, seconds, facts.cycles)
+    for name, spent in times.items():
+        console.print(f"[bold]{name}[/]")
+        print_times(console, spent, options.faults)
+
+
+def _timed(work: Callable[[], object]) -> float:
+    began = time.perf_counter()
+    work()
+    return time.perf_counter() - began
+
+
+def _print(console: Console, options: CampaignOptions, seconds: dict[str, float], cycles: int) -> None:
+    title = f"{options.model}, {options.config.size}, {cycles:,} cycles, {options.faults} upsets each, one core"
+    table = Table(title=title)
+    table.add_column("injection")
+    for name in ("per second", "ms each", f"engine faster, {BITS}", STRUCTURES):
+        table.add_column(name, justify="right")
+    engines = list(seconds.values())[:2]
+    for name, value in seconds.items():
+        faster = (f"{value / engine:,.1f}x" for engine in engines)
+        table.add_row(name, f"{1 / value:,.2f}", f"{1e3 * value:,.1f}", *faster)
+    console.print(table)

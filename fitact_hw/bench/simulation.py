@@ -1,0 +1,34 @@
+"""`fitact bench`: simulation speed of the machine on AlexNet, next to a bare PE array built the same way."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from fitact_hw.compiler import compile_network, with_images
+from fitact_hw.config import AcceleratorConfig
+from fitact_hw.networks import load_images, load_networks
+from fitact_hw.reporting.terminal import bar, terminal
+from golden.support.files import write_json
+from sim.bare.bench import bench, describe
+from sim.job import Job
+
+BENCH_MODEL, BENCH_SCHEME, BENCH_IMAGES = "alexnet", "fitact", 4
+RESULT = Path("build") / "bench.json"
+
+
+def run_bench(config: AcceleratorConfig, repeats: int) -> None:
+    """Measure, print, and keep the figures in build/bench.json. Raises FitActError if a run fails."""
+    from golden.quantisation.quantise import quantise_images
+
+    console = terminal()
+    network = load_networks(BENCH_MODEL, config, (BENCH_SCHEME,))[BENCH_SCHEME]
+    images, _, _ = load_images(BENCH_IMAGES)
+    program = compile_network(network, config, BENCH_IMAGES)
+    job = Job(program=program, memory=with_images(program, quantise_images(network, images)))
+    with bar(console, "bare array and machine in turn") as progress:
+        result = bench(job, repeats=repeats, note=lambda text: console.print(f"[dim]{text}[/]"), progress=progress)
+    for line in describe(result):
+        console.print(line)
+    RESULT.parent.mkdir(parents=True, exist_ok=True)
+    write_json(RESULT, result)
+    console.print(f"samples and figures: {RESULT}")

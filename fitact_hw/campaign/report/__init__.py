@@ -1,0 +1,1 @@
+"""What a campaign found: analysis, charts, pages and published files."""

@@ -1,0 +1,89 @@
+"""Schemes against each other on the same faults."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from fitact_hw.campaign.report.analysis import MACHINE, MEASURES
+from fitact_hw.campaign.store import Row
+from fitact_hw.reporting.statistics import Difference, stratified_difference
+from golden.bounds.schemes import SCHEMES
+
+REFERENCE = "fitact"
+"""The scheme that the others are compared with, if the campaign has it (else the first)."""
+
+
+def scheme_name(scheme: str) -> str:
+    """How reports write a scheme."""
+    return SCHEMES[scheme].title if scheme in SCHEMES else scheme
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """P(``rival`` fails) - P(``scheme`` fails) within ``key`` (a structure or the machine); positive: scheme is better.
+
+    ``measure``: a name of :data:`~fitact_hw.campaign.report.analysis.MEASURES`.
+    """
+
+    key: str
+    measure: str
+    scheme: str
+    rival: str
+    difference: Difference
+
+    @property
+    def words(self) -> str:
+        """What the interval says, in words."""
+        d = self.difference
+        if not d.shown:
+            return "no difference shown"
+        better = self.scheme if d.value > 0 else self.rival
+        return f"{scheme_name(better)} fails less often"
+
+
+Parts = dict[str, tuple[int, int, int]]
+
+
+def _parts(rows: Iterable[Row], first: str, second: str, measure: str) -> Parts:
+    """Structure -> (only ``first`` fails, only ``second`` fails, faults that both have)."""
+    outcomes = MEASURES[measure]
+    failed: dict[int, dict[str, tuple[str, bool]]] = defaultdict(dict)
+    for row in rows:
+        failed[row.number][row.scheme] = (row.structure, row.outcome in outcomes)
+    counts: dict[str, list[int]] = defaultdict(lambda: [0, 0, 0])
+    for found in failed.values():
+        if first in found and second in found:
+            (structure, one), (_, other) = found[first], found[second]
+            counts[structure][0] += one and not other
+            counts[structure][1] += other and not one
+            counts[structure][2] += 1
+    return {name: (part[0], part[1], part[2]) for name, part in counts.items()}
+
+
+def reference_of(schemes: Iterable[str]) -> str:
+    """The scheme that a report compares the others with."""
+    names = list(schemes)
+    return REFERENCE if REFERENCE in names else names[0]
+
+
+def compare_schemes(
+    rows: Iterable[Row],
+    schemes: Iterable[str],
+    bits: Mapping[str, int],
+    measure: str,
+    confidence: float = 0.95,
+) -> list[Comparison]:
+    """The reference against every other scheme: in the whole machine, then in every structure, on the same faults."""
+    rows, names = list(rows), list(schemes)
+    reference = reference_of(names)
+    found = []
+    for rival in (name for name in names if name != reference):
+        parts = _parts(rows, rival, reference, measure)
+        weights = {name: float(bits[name]) for name in parts}
+        groups = {MACHINE: parts, **{name: {name: parts[name]} for name in bits if name in parts}}
+        for key, group in groups.items():
+            difference = stratified_difference(group, weights, confidence)
+            found.append(Comparison(key, measure, reference, rival, difference))
+    return found

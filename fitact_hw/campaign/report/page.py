@@ -1,0 +1,161 @@
+"""The report as one HTML file without outside references."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from fitact_hw import templates
+from fitact_hw.campaign.plan import command_of
+from fitact_hw.campaign.report import charts
+from fitact_hw.campaign.report.analysis import EFFECT, SDC, Analysis, Entry
+from fitact_hw.campaign.report.comparison import Comparison, scheme_name
+from fitact_hw.campaign.report.findings import number_interval, percent, percent_interval, sections
+from fitact_hw.campaign.report.places import worst_sites
+from fitact_hw.campaign.store import Row
+from fitact_hw.faults import Outcome
+from fitact_hw.reporting.outcomes import LABELS
+
+TEMPLATES = (Path(__file__).parent / "templates", templates.FOLDER)
+"""Pages of campaigns, and what all pages of the project share."""
+
+FIT_SOURCE = "texts on IEC 61508 quote 700 to 1200 FIT/Mbit"
+"""Where the default raw rate comes from."""
+
+
+@lru_cache(maxsize=1)
+def environment() -> Environment:
+    """The templates with the formats they use."""
+    made = Environment(
+        loader=FileSystemLoader(TEMPLATES), autoescape=lambda name: bool(name and name.endswith(".html.j2")),
+        undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True,
+    )  # fmt: skip
+    made.filters |= {
+        "percent": percent, "interval": percent_interval, "rate": number_interval, "scheme": scheme_name,
+        "spaced": lambda text: str(text).replace("_", " "), "label": lambda outcome: LABELS[Outcome(outcome)],
+    }  # fmt: skip
+    return made
+
+
+@dataclass
+class Replays:
+    """Commands that run an injection again with a waveform; ``rows``: those that the page mentions."""
+
+    folder: Path
+    rows: dict[str, Row] = field(default_factory=dict)
+
+    def link(self, row: Row) -> str:
+        """Remember ``row``; returns its id, the anchor of its command."""
+        self.rows[row.id] = row
+        return row.id
+
+    def command(self, row: Row) -> str:
+        """The exact command."""
+        return replay_command(self.folder, row)
+
+
+def replay_command(folder: Path, row: Row) -> str:
+    """Command line that runs the injection again in plain RTL, with a waveform."""
+    return shlex.join([".venv/bin/fitact", "campaign", "replay", str(folder), row.id, "--waves"])
+
+
+def method_lines(analysis: Analysis, fit_per_mbit: float) -> list[tuple[str, str]]:
+    """(name, value) of everything that the figures depend on."""
+    campaign = analysis.campaign
+    options, facts = campaign.options, campaign.facts
+    per_scheme = {s: sum(row.scheme == s for row in campaign.rows) for s in analysis.schemes}
+    least = min(per_structure_counts(analysis).values())
+    lines = [
+        ("command", command_of(options)),
+        ("seed", str(options.seed)),
+        ("injections", ", ".join(f"{scheme_name(s)} {n:,}" for s, n in per_scheme.items())
+         + f" of {options.faults:,} planned for each"),
+        ("images", f"{options.images}, every structure equally often on each"),
+        ("sampling", f"equally many upsets in each of {len(analysis.bits)} structures, uniform over (bit, cycle) "
+         "within one; the same bits and moments for every scheme"),
+        ("weights", f"whole machine and layers: each structure by its bits, {sum(analysis.bits.values()):,} in all"),
+        ("margin", f"at least {least:,} upsets for each structure and scheme: "
+         f"{percent(margin_of(least, analysis.confidence))} or less at {analysis.confidence:.0%}"),
+        ("intervals", f"{analysis.confidence:.0%}: Wilson within a structure, Wilson with the effective sample size "
+         "over structures, Bonett-Price for paired differences, exact McNemar p"),
+        ("raw rate", f"{fit_per_mbit:g} FIT per 10^6 bits ({FIT_SOURCE}); FIT figures are for inference without pause"),
+        ("machine", f"{options.config.fingerprint}, RTL and engine {campaign.identity['machine']}"),
+        ("programs", ", ".join(f"{scheme_name(s)} {p}" for s, p in campaign.identity["programs"].items())),
+        ("fault-free cycles", ", ".join(f"{scheme_name(s)} {n:,}" for s, n in facts.get("cycles", {}).items())),
+        ("versions", ", ".join(f"{name} {version}" for name, version in facts.get("versions", {}).items())),
+    ]  # fmt: skip
+    if "margin" in facts:
+        lines.append(
+            ("asked for", f"margin {percent(facts['margin'])} at {facts['confidence']:.0%} in every structure")
+        )
+    return [(name, value) for name, value in lines if value]
+
+
+def margin_of(count: int, confidence: float) -> float:
+    """Half width of the largest interval of ``count`` injections (p = 0.5)."""
+    from fitact_hw.reporting.statistics import Estimate
+
+    half = Estimate.of(count // 2, count, confidence)
+    return (half.high - half.low) / 2
+
+
+def per_structure_counts(analysis: Analysis) -> Mapping[tuple[str, str], int]:
+    """(structure, scheme) -> injections."""
+    return {(entry.key[0], entry.scheme): entry.upsets for entry in analysis.structures}
+
+
+def pivot(entries: Iterable[Entry]) -> list[tuple[tuple[str, ...], dict[str, Entry]]]:
+    """One line per key: scheme -> entry."""
+    lines: dict[tuple[str, ...], dict[str, Entry]] = {}
+    for entry in entries:
+        lines.setdefault(entry.key, {})[entry.scheme] = entry
+    return list(lines.items())
+
+
+def render(
+    analysis: Analysis, comparisons: Sequence[Comparison], fit_per_mbit: float, export: Sequence[str] = ()
+) -> str:
+    """The page; ``export``: names of files beside it that hold the data."""
+    campaign = analysis.campaign
+    structures, layers, bits = analysis.structures, analysis.layers, analysis.bit_positions
+    machine = analysis.machine
+    sdc = [item for item in comparisons if item.measure == SDC]
+    pictures: dict[str, Any] = {
+        "shares": charts.outcome_shares(structures, {entry.scheme: entry for entry in machine}),
+        "structures": charts.probabilities(structures, lambda entry: entry.key[0]),
+        "layers": charts.probabilities(layers, lambda entry: entry.key[0]),
+    }
+    if bits:
+        pictures["bits"] = charts.bit_positions(bits, EFFECT)
+    if sdc:
+        pictures["differences"] = charts.differences(sdc)
+    lines = analysis.pe_rows, analysis.pe_columns
+    if lines[0]:
+        pictures["array"] = charts.array_maps(analysis, EFFECT)
+    return environment().get_template("report.html.j2").render(
+        campaign=campaign,
+        analysis=analysis,
+        confidence=analysis.confidence,
+        methods=method_lines(analysis, fit_per_mbit),
+        findings=sections(analysis, comparisons, fit_per_mbit),
+        fit_per_mbit=fit_per_mbit,
+        outcomes=[outcome.value for outcome in Outcome],
+        machine=machine,
+        structures=structures,
+        layers=layers,
+        bits=pivot(bits),
+        pe_lines=lines,
+        comparisons=comparisons,
+        sites=worst_sites(campaign.rows, analysis.schemes, analysis.confidence),
+        violations=[row for row in campaign.rows if row.violation],
+        ways=analysis.ways(),
+        pictures={name: charts.svg_text(figure) for name, figure in pictures.items()},
+        replays=Replays(campaign.folder),
+        export=export,
+    )  # fmt: skip

@@ -1,0 +1,78 @@
+"""`fitact campaign publish`: campaigns as Markdown pages with tables and charts that can be committed."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from fitact_hw.campaign.archive import write_archive
+from fitact_hw.campaign.report import charts
+from fitact_hw.campaign.report.analysis import EFFECT, SDC, Analysis
+from fitact_hw.campaign.report.findings import all_comparisons, sections
+from fitact_hw.campaign.report.page import FIT_SOURCE, environment, method_lines, pivot
+from fitact_hw.campaign.report.summary import csv_text
+from fitact_hw.campaign.snapshot import Campaign, load_campaign
+from fitact_hw.campaign.store import CampaignError
+from golden.networks.artefacts import write_text
+
+
+def page_name(model: str) -> str:
+    """Name of the page of all campaigns on ``model``."""
+    return f"campaigns_{model}.md"
+
+
+def file_stem(campaign: Campaign) -> str:
+    """Name of a campaign's files, from what it is (not where it lay)."""
+    return re.sub(r"[^a-z0-9]+", "_", f"campaign {campaign.title}".lower().removesuffix(" upsets")).strip("_")
+
+
+def run_publish(console: Console, folders: Sequence[Path], out: Path, fit_per_mbit: float, confidence: float) -> None:
+    """Write a page for each network, CSV, Parquet and charts for each campaign of ``folders``. Raises CampaignError."""
+    campaigns = [load_campaign(folder) for folder in folders]
+    stems = [file_stem(campaign) for campaign in campaigns]
+    twice = {stem for stem in stems if stems.count(stem) > 1}
+    if twice:
+        raise CampaignError(f"two campaigns would write {', '.join(sorted(twice))}: publish one of them")
+    out.mkdir(parents=True, exist_ok=True)
+    for model in dict.fromkeys(campaign.options.model for campaign in campaigns):
+        chosen = [campaign for campaign in campaigns if campaign.options.model == model]
+        names = " ".join(f"build/campaigns/{campaign.folder.resolve().name}" for campaign in chosen)
+        text = environment().get_template("campaigns.md.j2").render(
+            campaigns=[_describe(campaign, out, fit_per_mbit, confidence) for campaign in chosen], model=model,
+            command=f"fitact campaign publish {names}", confidence=confidence, fit_per_mbit=fit_per_mbit,
+            fit_source=FIT_SOURCE,
+        )  # fmt: skip
+        write_text(out / page_name(model), text)
+        console.print(f"page: {out / page_name(model)}", soft_wrap=True)
+
+
+def _describe(campaign: Campaign, out: Path, fit_per_mbit: float, confidence: float) -> dict[str, Any]:
+    """Write the files of one campaign; returns what the page says of it."""
+    analysis, stem = Analysis(campaign, confidence), file_stem(campaign)
+    comparisons = all_comparisons(analysis)
+    write_text(out / f"{stem}.csv", csv_text(analysis, comparisons, fit_per_mbit))
+    write_archive(out / f"{stem}.parquet", campaign)
+    drawn = {
+        ("structures", "SDC and any failure by structure"): charts.probabilities(
+            analysis.structures, lambda entry: entry.key[0]
+        ),
+        ("layers", "SDC and any failure by layer"): charts.probabilities(analysis.layers, lambda entry: entry.key[0]),
+    }
+    if analysis.bit_positions:
+        drawn["bits", "Any effect by bit position"] = charts.bit_positions(analysis.bit_positions, EFFECT)
+    sdc = [item for item in comparisons if item.measure == SDC]
+    if sdc:
+        drawn["paired", "Paired differences of the SDC probability"] = charts.differences(sdc)
+    pictures = [
+        (alt, charts.save_png(figure, out / f"{stem}_{name}.png").name) for (name, alt), figure in drawn.items()
+    ]
+    return {
+        "title": campaign.title, "schemes": analysis.schemes, "machine": analysis.machine,
+        "csv": f"{stem}.csv", "archive": f"{stem}.parquet",
+        "structures": pivot(analysis.structures), "methods": method_lines(analysis, fit_per_mbit),
+        "findings": sections(analysis, comparisons, fit_per_mbit), "charts": pictures,
+    }  # fmt: skip

@@ -1,1 +1,0 @@
-"""What `fitact sim`, `replay` and `bench` do: the place where golden, compiler and simulator meet."""

@@ -1,0 +1,155 @@
+"""From differing bytes of memory to differing elements of layer outputs, and whether the golden model may take over."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from fitact_hw.injection.loaded import LoadedWords
+from fitact_hw.program import LANE_DTYPES, Placement, Program
+from golden import reference
+from golden.qnetwork import INPUT, QNetwork
+from sim.engine.access import AccessTrace
+from sim.engine.library import BLOCK_BYTES, MemoryDifference
+
+NEVER = np.iinfo(np.int64).max
+
+
+def consumers(network: QNetwork) -> dict[str, tuple[str, ...]]:
+    """Layer name (or INPUT) -> layers that read it."""
+    readers: dict[str, list[str]] = {INPUT: [], **{layer.name: [] for layer in network.layers}}
+    for layer in network.layers:
+        readers[layer.source].append(layer.name)
+        if layer.residual is not None:
+            readers[layer.residual.source].append(layer.name)
+    return {name: tuple(found) for name, found in readers.items()}
+
+
+@dataclass(frozen=True, eq=False)
+class Handover:
+    """A faulty run that differs from the fault-free one in layer outputs only.
+
+    ``outputs``: layer name -> int64 (1, C, H, W) as the remaining layers read it; empty if nothing that differs is read
+    any more. ``fixed``: layers whose outputs are complete, so that they are not computed again.
+    ``held``: words of the activation buffer that must hold faulty data: (bit in the live sets, fault-free content,
+    faulty content).
+    """
+
+    outputs: dict[str, np.ndarray]
+    fixed: frozenset[str]
+    held: tuple[tuple[int, bytes, bytes], ...] = ()
+
+
+@dataclass(frozen=True, eq=False)
+class _Word:
+    """A memory word that differs: fault-free and faulty content, uint8 (2, word bytes), and its last write."""
+
+    address: int
+    content: np.ndarray
+    written: int
+
+
+class MemoryMap:
+    """When the fault-free run of a program reads and writes every word of its tensors.
+
+    ``requests`` and ``writes`` come from :class:`sim.engine.library.Library`; the same for every image.
+    """
+
+    def __init__(
+        self, network: QNetwork, program: Program, accesses: AccessTrace, requests: np.ndarray, writes: np.ndarray
+    ) -> None:
+        self.network, self.program = network, program
+        self.loaded = LoadedWords(program, accesses)
+        self.word_bytes = program.config.word_bytes
+        words = -(-program.memory_bytes // self.word_bytes)
+        self.first_read = np.full(words, NEVER, np.int64)
+        self.last_write = np.full(words, -1, np.int64)
+        for request in requests[::-1]:  # earlier bursts overwrite later ones
+            first, size = int(request["address"]), int(request["bytes"])
+            self.first_read[first // self.word_bytes : -(-(first + size) // self.word_bytes)] = int(request["cycle"])
+        np.maximum.at(
+            self.last_write, (writes["address"] // self.word_bytes).astype(np.int64), writes["cycle"].astype(np.int64)
+        )
+        self.consumers = consumers(network)
+        self.order = [layer.name for layer in network.layers]
+        self.ends = {name: self._end(program.tensors[name]) for name in self.order}
+
+    def _end(self, placement: Placement) -> int:
+        first = placement.address // self.word_bytes
+        return int(self.last_write[first : first + placement.size_bytes // self.word_bytes].max())
+
+    def _tensor_of(self, address: int) -> str | None:
+        for name in self.order:
+            placement = self.program.tensors[name]
+            if placement.address <= address < placement.address + placement.size_bytes:
+                return name
+        return None
+
+    def _done(self, name: str, cycle: int) -> bool:
+        """Whether nothing reads layer ``name`` after ``cycle`` any more (the logits are read by the host)."""
+        return name != self.order[-1] and all(self.ends[reader] <= cycle for reader in self.consumers[name])
+
+    def handover(self, cycle: int, difference: MemoryDifference, trace: reference.LayerTrace) -> Handover | None:
+        """What the golden model must continue with; None if only the RTL can tell.
+
+        ``difference`` in ``cycle``, with the machine's registers equal to the fault-free ones; ``trace``: fault-free
+        golden outputs. The golden model takes over when every differing word is an element of a layer's output that is
+        final, and that the array has not used yet or nothing will use again; layers behind the first differing one
+        must be complete where they differ. A word that lies in the activation buffer already, unused, is listed in
+        :attr:`Handover.held`: the caller must check that the live buffer words differ exactly there.
+        """
+        changed: dict[str, list[_Word]] = {}
+        for block, content, written in zip(
+            difference.blocks.tolist(), difference.contents, difference.written.tolist(), strict=True
+        ):
+            for offset in range(0, BLOCK_BYTES, self.word_bytes):
+                part = content[:, offset : offset + self.word_bytes]
+                if np.array_equal(part[0], part[1]):
+                    continue
+                name = self._tensor_of(block + offset)
+                if name is None:
+                    return None
+                changed.setdefault(name, []).append(_Word(block + offset, part, written))
+        read_again = [name for name in self.order if name in changed and not self._done(name, cycle)]
+        held: list[tuple[int, bytes, bytes]] = []
+        for number, name in enumerate(read_again):
+            if number and self.ends[name] > cycle:
+                return None
+            for word in changed[name]:
+                copies = self._copies(word, cycle)
+                if copies is None:
+                    return None
+                held += copies
+        outputs = {name: self._overlaid(name, changed[name], trace[name]) for name in read_again}
+        return Handover(outputs, frozenset(name for name in self.order if self.ends[name] <= cycle), tuple(held))
+
+    def _copies(self, word: _Word, cycle: int) -> list[tuple[int, bytes, bytes]] | None:
+        """Copies of a differing memory word in the activation buffer; None if it is not final or was used."""
+        number = word.address // self.word_bytes
+        first_read = int(self.first_read[number])
+        if self.last_write[number] > cycle:
+            return None
+        if first_read > cycle:
+            return []
+        bits = self.loaded.held(word.address, cycle) if word.written < first_read else None
+        if bits is None:
+            return None
+        before, after = (word.content[k, : self.loaded.bytes].tobytes() for k in (0, 1))
+        return [(bit, before, after) for bit in bits]
+
+    def _overlaid(self, name: str, words: list[_Word], fault_free: np.ndarray) -> np.ndarray:
+        placement = self.program.tensors[name]
+        channels, rows, cols = placement.shape
+        config = self.program.config
+        output = fault_free.copy()
+        for item in words:
+            part = item.content
+            number = (item.address - placement.address) // self.word_bytes
+            tile, image, row, col = np.unravel_index(number, (placement.tiles, placement.images, rows, cols))
+            expected, found = (part[k].view(LANE_DTYPES[config.word_bits])[: config.side] for k in (0, 1))
+            for lane in np.flatnonzero(expected != found):
+                channel = int(tile) * config.side + int(lane)
+                if channel < channels:  # padding lanes meet zero weights only
+                    output[image, channel, row, col] = found[lane]
+        return output

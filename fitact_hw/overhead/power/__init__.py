@@ -1,0 +1,1 @@
+"""Energy from the switching activity of a network's operands."""

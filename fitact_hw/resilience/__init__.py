@@ -1,0 +1,1 @@
+"""The study of bit errors in parameter memory: accuracy against bit error rate, and granularity of bounds."""

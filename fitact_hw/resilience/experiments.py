@@ -1,0 +1,68 @@
+"""The two experiments a user runs: schemes over bit error rates, and the granularity of bounds."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+from rich.console import Console
+
+from fitact_hw.resilience import page, report
+from fitact_hw.resilience.pool import HERE, Processes
+from fitact_hw.resilience.report import Summary
+from fitact_hw.resilience.study import run
+from fitact_hw.resilience.subjects import Settings, Subject, granularity_subjects, scheme_subjects
+from golden.networks.artefacts import write_text
+
+RESILIENCE, GRANULARITY = "resilience", "granularity"
+
+
+def run_resilience(settings: Settings, folder: Path, console: Console, processes: Processes = HERE) -> list[Summary]:
+    """Accuracy of every scheme at every rate; tables, CSV, Parquet and chart in ``folder``."""
+    summaries = _run(settings, scheme_subjects(settings), folder, console, processes, RESILIENCE, report.REFERENCE)
+    title = f"{settings.model}: bit errors in parameter memory"
+    report.plot_accuracy(summaries, title, folder / f"{RESILIENCE}.png")
+    return summaries
+
+
+def run_granularity(
+    settings: Settings,
+    folder: Path,
+    console: Console,
+    processes: Processes = HERE,
+    source: str = "fitact",
+    learned: Sequence[Path] = (),
+) -> list[Summary]:
+    """Accuracy against bytes of bound storage for every granularity, form and activation; see granularity_subjects."""
+    subjects = granularity_subjects(settings, source, learned)
+    extra = "".join([f" --source {source}", *(f" --learned {folder.as_posix()}" for folder in learned)])
+    summaries = _run(settings, subjects, folder, console, processes, GRANULARITY, "neuron-clip-word", extra)
+    title = f"{settings.model}: granularity of bounds (from {source})"
+    report.plot_storage(summaries, title, folder / f"{GRANULARITY}.png")
+    return summaries
+
+
+def _run(
+    settings: Settings,
+    subjects: list[Subject],
+    folder: Path,
+    console: Console,
+    processes: Processes,
+    stem: str,
+    reference: str,
+    extra: str = "",
+) -> list[Summary]:
+    rows = run(settings, subjects, folder, console, processes=processes)
+    order = {s.key: index for index, s in enumerate(subjects)}
+    rows.sort(key=lambda row: (order[row.scheme, row.word_bits, row.memory], row.rate, row.map))
+    summaries = report.summarise(rows, reference)
+    report.write_tables(rows, summaries, folder, stem)
+    write_text(folder / f"{stem}.json", json.dumps(asdict(settings), indent=1) + "\n")
+    report.print_summaries(console, summaries, reference)
+    costs = report.bounds_cost(rows)
+    report.print_costs(console, costs)
+    page.write_page(settings, summaries, costs, reference, folder / f"{stem}.md", extra)
+    console.print(f"results in {folder}: {stem}.md, {stem}.png, and {stem}.csv, {stem}_maps.csv (also as .parquet)")
+    return summaries

@@ -1,0 +1,1 @@
+"""What `fitact sim` does: a network through the RTL, layer by layer, and upsets in it."""

@@ -1,0 +1,262 @@
+"""`fitact sim`: a network through the RTL, fault-free against the golden model, then hit by upsets."""
+
+from __future__ import annotations
+
+import time
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from rich.console import Console
+
+from fitact_hw.campaign.plan import CampaignOptions, Subject
+from fitact_hw.campaign.work import process_subject
+from fitact_hw.compiler import compile_network, with_images
+from fitact_hw.config import AcceleratorConfig
+from fitact_hw.errors import FitActError
+from fitact_hw.faults import FaultEvent, Shape, wilson_interval
+from fitact_hw.injection.plain_run import plain_job
+from fitact_hw.networks import SCHEMES, load_images, load_networks
+from fitact_hw.reporting.terminal import bar, noter, terminal
+from fitact_hw.simulate import fault_free, tables
+from fitact_hw.simulate.upsets import IMAGE, ROWS, Begun, begin, cross_check, strike
+from golden.networks.zoo import stored_schemes
+from golden.qnetwork import QNetwork
+from golden.support.files import locked, write_json
+from sim.engine.build import build_library
+from sim.job import Job, RunResult, Status, WaveWindow
+from sim.simulator import Simulator
+from sim.trace import layer_times
+
+RESULTS, CHART = "results.json", "upsets.png"
+MOST_IMAGES, IMAGE_CYCLES = 8, 16_000_000
+"""Images by default, fewer for a large network: all of them together take about so many cycles."""
+
+WAVE_BEFORE, WAVE_AFTER = 200, 2000
+"""Cycles dumped around an upset with `--waves`."""
+
+
+@dataclass(frozen=True)
+class SimOptions:
+    """Everything that determines a run of `fitact sim`."""
+
+    model: str = "alexnet"
+    config: AcceleratorConfig = field(default_factory=AcceleratorConfig.create)
+    images: int | None = None
+    faults: int = 203
+    seed: int = 1
+    scheme: str = "fitact"
+    batch: int = 4
+    shape: Shape = Shape.SINGLE
+    workers: int = 2
+    out: Path | None = None
+    waves: bool = False
+
+    @property
+    def folder(self) -> Path:
+        """Where results go."""
+        return self.out or Path("build") / self.model
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values of what influences results; the machine is recorded beside them."""
+        names = ("model", "images", "faults", "seed", "scheme", "batch")
+        return {name: getattr(self, name) for name in names} | {"shape": self.shape.value}
+
+
+def default_images(network: QNetwork, config: AcceleratorConfig, batch: int) -> int:
+    """Images that `fitact sim` takes when none are asked for: few enough for a short run, whole batches if possible."""
+    cycles = network.macs / (config.rows * config.cols)
+    images = max(1, min(MOST_IMAGES, int(IMAGE_CYCLES / cycles)))
+    return images if images < batch else images - images % batch
+
+
+def run_sim(options: SimOptions) -> None:
+    """Run everything, print it, and keep it in the result folder.
+
+    Raises FitActError or GoldenError for bad options, and FitActError at the end if RTL and golden model differ.
+    """
+    config = options.config
+    network = load_networks(options.model, config, (options.scheme,))[options.scheme]
+    wanted = options.images or default_images(network, config, options.batch)
+    options = replace(options, images=wanted)
+    images, labels, source = load_images(wanted)
+    if len(images) < wanted:
+        raise FitActError(f"only {len(images)} images are at hand: set IMAGES={len(images)} or FITACT_CIFAR10")
+    console = terminal()
+    with locked(options.folder) as folder:
+        note = noter(console)
+
+        simulator = Simulator(config, workers=options.workers, note=note)
+        with console.status("generating and building the simulators (kept for the next run)"):
+            simulator.build()
+            if options.faults:
+                build_library(config, note)
+        console.print(
+            f"[bold]{options.model}[/] on a {config.rows}x{config.cols} array, {config.word_bits}-bit words, "
+            f"{config.acc_bits}-bit accumulators; {len(images)} images: {source}"
+        )
+        started = time.monotonic()
+        record: dict[str, Any] = {
+            "options": options.to_json(),
+            "config": config.model_dump(mode="json"),
+            "image_source": source,
+        }
+        with ThreadPoolExecutor(1) as beside:  # what the upsets need is made while the simulators are at work
+            begun = beside.submit(begin, _campaign(options, len(images))) if options.faults else None
+            record |= _fault_free(console, simulator, network, config, options, images, labels)
+        record["fault_free_seconds"] = round(time.monotonic() - started, 1)
+        differing = sum(row["differing"] for row in record["layers"]) + record["class_mismatches"]
+        if begun and not differing:
+            started = time.monotonic()
+            record["upsets"] = _upsets(console, simulator, options, begun.result(), folder)
+            record["upset_seconds"] = round(time.monotonic() - started, 1)
+        write_json(folder / RESULTS, record)
+        _print_files(console, options, folder, record)
+    if differing:
+        raise FitActError(f"RTL and golden model differ in {differing} values: see {folder / RESULTS}")
+
+
+def _fault_free(
+    console: Console,
+    simulator: Simulator,
+    network: QNetwork,
+    config: AcceleratorConfig,
+    options: SimOptions,
+    images: np.ndarray,
+    labels: np.ndarray,
+) -> dict[str, Any]:
+    """All images through RTL and golden model; prints and returns the layer table and the classes."""
+    from golden import reference
+    from golden.quantisation.quantise import quantise_images
+
+    batch = min(options.batch, len(images))
+    program = compile_network(network, config, batch)
+    qimages = quantise_images(network, images)
+    runs = fault_free.batches(len(images), batch)
+    names = tuple(layer.name for layer in network.layers)
+    jobs = [
+        Job(program=program, memory=with_images(program, qimages[index]), keep=names, trace=number == 0)
+        for number, index in enumerate(runs)
+    ]
+    begin = time.monotonic()
+    with bar(console, f"fault-free RTL runs, {batch} images each") as progress:
+        results = simulator.run(jobs, progress=progress)
+    seconds = time.monotonic() - begin
+    differing = dict.fromkeys(names, 0)
+    rtl: list[int] = []
+    expected: list[int] = []
+    for index, result in zip(runs, results, strict=True):
+        check_done(result)
+        keep = len(np.unique(index))
+        golden = reference.run(network, qimages[index])
+        for name in names:
+            output = result.tensor(name)[:keep]
+            differing[name] += int(np.count_nonzero(output != golden[name][:keep]))
+        last = names[-1]
+        rtl += result.tensor(last)[:keep].reshape(keep, -1).argmax(1).tolist()
+        expected += golden[last][:keep].reshape(keep, -1).argmax(1).tolist()
+    events = results[0].events
+    assert events is not None
+    cycles = {item.name: item.busy_cycles for item in layer_times(program, events)}
+    table = fault_free.layer_table(network, program, cycles, differing, len(images))
+    tables.print_layers(console, table, len(images), batch)
+    total = results[0].cycles
+    used = sum(layer.macs for layer in network.layers) * batch / (total * config.rows * config.cols)
+    simulated = sum(result.cycles for result in results)
+    console.print(
+        f"{total:,} cycles for {batch} images, array used {used:.1%}; "
+        f"{simulated:,} cycles simulated in {seconds:.1f} s ({simulated / seconds / 1e6:.2f} M cycles/s)"
+    )
+    classes = [{"image": k, "label": int(labels[k]), "rtl": rtl[k], "golden": expected[k]} for k in range(len(images))]
+    tables.print_classes(console, classes)
+    right = sum(row["rtl"] == row["label"] for row in classes)
+    low, high = wilson_interval(right, len(classes))
+    console.print(f"{right} of {len(classes)} right by RTL ({right / len(classes):.1%}, 95 % [{low:.1%}, {high:.1%}])")
+    return {
+        "layers": [asdict(row) for row in table],
+        "classes": classes,
+        "class_mismatches": sum(row["rtl"] != row["golden"] for row in classes),
+        "cycles": total,
+        "batch": batch,
+        "utilisation": used,
+        "cycles_per_second": simulated / seconds,
+        "program": program.fingerprint,
+    }
+
+
+def check_done(result: RunResult) -> None:
+    """Raise FitActError if a fault-free run did not finish as it must."""
+    if result.status is not Status.DONE or result.violation:
+        raise FitActError(
+            f"the fault-free run ended with {result.status.value}, error code {result.code}, "
+            f"AXI protocol {'violated: ' + result.violation if result.violation else 'kept'}: "
+            "this is a defect of the machine"
+        )
+
+
+def _campaign(options: SimOptions, images: int) -> CampaignOptions:
+    """The upsets of a run on ``images`` images, for every scheme that the network has bounds of."""
+    return CampaignOptions(
+        options.model,
+        options.config,
+        schemes=stored_schemes(options.model),
+        faults=options.faults,
+        images=images,
+        seed=options.seed,
+        shape=options.shape,
+    )
+
+
+def _upsets(console: Console, simulator: Simulator, options: SimOptions, begun: Begun, folder: Path) -> dict[str, Any]:
+    """Upsets for every scheme; prints the outcome table, writes rows and chart, returns the summary."""
+    for scheme in (name for name in SCHEMES if name not in begun.options.schemes):
+        console.print(
+            f"[yellow]{scheme} is left out: {options.model} has no bounds of it yet; to learn them: .venv/bin/fitact "
+            f"post-train {options.model} --scheme {scheme} --out golden/weights[/]"
+        )
+    struck = strike(console, begun, options.workers, folder)
+    title = f"{options.model}, {options.config.size}, {options.shape.value} upsets, seed {options.seed}"
+    with ThreadPoolExecutor(1) as beside:
+        chart = beside.submit(tables.plot_upsets, struck.rows, title, folder / CHART)
+        checked = cross_check(console, simulator, struck.checks, folder)
+        chart.result()
+    tables.print_upsets(console, struck.rows, struck.live)
+    if options.waves and struck.rows:
+        row = next((row for row in struck.rows if row["outcome"] != "masked"), struck.rows[0])
+        subject = process_subject(begun.options, row["scheme"])
+        path = dump_waves(subject, row, folder / f"{row['id']}.vcd", WAVE_BEFORE, WAVE_AFTER)
+        console.print(f"waveform of {row['id']} ({row['outcome']}): {path}")
+    counts = tables.outcome_counts(struck.rows)
+    return {
+        "image": IMAGE,
+        "live": struck.live,
+        "cycles": struck.cycles,
+        "checked": checked,
+        "counts": {s: {k: dict(v) for k, v in of_scheme.items()} for s, of_scheme in counts.items()},
+    }
+
+
+def recorded_job(subject: Subject, row: dict[str, Any]) -> Job:
+    """The plain RTL run of a recorded upset."""
+    event = FaultEvent.from_json(row["event"])
+    return plain_job(subject.case(row["image"]), event, row["fault_free_cycles"])
+
+
+def dump_waves(subject: Subject, row: dict[str, Any], path: Path, before: int, after: int) -> Path:
+    """Run a recorded upset with a simulator that dumps waves; returns the file (FST if it can be made, else VCD)."""
+    cycle = FaultEvent.from_json(row["event"]).cycle
+    window = WaveWindow(max(0, cycle - before), cycle + after, path.resolve())
+    [result] = Simulator(subject.program.config, waves=True).run([replace(recorded_job(subject, row), waves=window)])
+    assert result.waves is not None
+    return result.waves
+
+
+def _print_files(console: Console, options: SimOptions, folder: Path, record: dict[str, Any]) -> None:
+    parts = {"images": record["fault_free_seconds"], "upsets": record.get("upset_seconds", 0.0)}
+    shares = ", ".join(f"{name} {seconds:.0f} s" for name, seconds in parts.items())
+    console.print(f"done in {sum(parts.values()):.0f} s ({shares}); results: {folder / RESULTS}")
+    if "upsets" in record:
+        console.print(f"upsets: {folder / ROWS}, chart: {folder / CHART}")
+        console.print(f"repeat one: .venv/bin/fitact replay --results {folder} --fault {options.scheme}-0000 --waves")

@@ -1,0 +1,1 @@
+"""The three proofs that results are exact: tensors, memory image, engine."""

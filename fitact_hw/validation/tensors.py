@@ -1,0 +1,122 @@
+"""`fitact validate`: upsets through RTL and golden model, which must agree on every logit."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from rich.console import Console
+from rich.table import Table
+
+from fitact_hw.compiler import compile_network
+from fitact_hw.config import AcceleratorConfig
+from fitact_hw.errors import FitActError
+from fitact_hw.faults import FaultEvent, Outcome, Storage, classify
+from fitact_hw.injection import live_sample
+from fitact_hw.injection.case import Case
+from fitact_hw.injection.plain_run import judge, plain_job
+from fitact_hw.networks import load_images, load_networks
+from fitact_hw.reporting.terminal import bar, terminal
+from fitact_hw.validation.express import Expressed, Expressor
+from sim.job import Job
+from sim.simulator import Simulator
+from sim.trace import instruction_times
+
+EXPRESSIBLE = ("activation_buffer", "weight_buffer", "bias_buffer", "bound_buffer", "output_buffer")
+"""Structures whose words are elements of a tensor."""
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """One injection: what the golden model expects and what the RTL did."""
+
+    event: FaultEvent
+    expected: Expressed
+    outcome: Outcome
+    logits: np.ndarray
+
+    def agrees(self, reference: np.ndarray) -> bool:
+        """Same logits, hence the same outcome."""
+        expected = classify(True, 0, self.expected.logits, reference)
+        return bool(np.array_equal(self.logits, self.expected.logits)) and expected is self.outcome
+
+
+def choose(
+    expressor: Expressor, sites: dict[str, Sequence[Storage]], cycles: int, wanted: int, seed: int
+) -> list[tuple[FaultEvent, Expressed]]:
+    """``wanted`` upsets that change at least one tensor that is read, and the golden model's answer to each."""
+    found: list[tuple[FaultEvent, Expressed]] = []
+    for event in live_sample.points(sites, cycles, seed):
+        expressed = expressor.express(event.structure, event.upsets[0])
+        if expressed is not None and expressed.kind != "none":
+            found.append((event, expressed))
+            if len(found) == wanted:
+                return found
+    raise FitActError(f"only {len(found)} of {wanted} upsets can be expressed as tensors: ask for fewer")
+
+
+def compare(
+    simulator: Simulator,
+    config: AcceleratorConfig,
+    model: str,
+    scheme: str,
+    injections: int,
+    seed: int,
+    console: Console,
+) -> list[Comparison]:
+    """Run ``injections`` upsets of one scheme on the first sample image through RTL and golden model."""
+    from golden.quantisation.quantise import quantise_images
+
+    network = load_networks(model, config, (scheme,))[scheme]
+    images, _, _ = load_images(1)
+    program = compile_network(network, config, 1)
+    case = Case(network, program, quantise_images(network, images))
+    free = simulator.run([Job(program=program, memory=case.memory, trace=True)])[0]
+    assert free.events is not None
+    expressor = Expressor(network, program, case.memory, instruction_times(program, free.events), case.trace)
+    sites = live_sample.structure_sites(config)
+    checked = {f"{name}_buffer" for name in config.protected}  # a decoder stands between their words and the tensors
+    wanted_sites = {name: sites[name] for name in EXPRESSIBLE if name in sites and name not in checked}
+    if not wanted_sites:
+        raise FitActError("every buffer of this machine is protected: leave the protection out to compare with tensors")
+    with console.status("golden model: expected outcomes"):
+        chosen = choose(expressor, wanted_sites, free.cycles, injections, seed)
+    jobs = [plain_job(case, event, free.cycles) for event, _ in chosen]
+    with bar(console, "upsets, full RTL runs") as progress:
+        results = simulator.run(jobs, progress=progress)
+    comparisons = []
+    for (event, expected), result in zip(chosen, results, strict=True):
+        outcome, logits = judge(result, case.logits)
+        comparisons.append(Comparison(event, expected, outcome, logits))
+    if not np.array_equal(free.tensor(program.logits).reshape(1, -1), case.logits):
+        raise FitActError("fault-free RTL and golden logits differ: this is a defect")
+    check(console, comparisons, case.logits)
+    return comparisons
+
+
+def check(console: Console, comparisons: Sequence[Comparison], golden_logits: np.ndarray) -> None:
+    """Print agreement by structure; raises FitActError if any injection disagrees."""
+    total: Counter[str] = Counter(item.event.structure for item in comparisons)
+    agree: Counter[str] = Counter(item.event.structure for item in comparisons if item.agrees(golden_logits))
+    changed: Counter[str] = Counter(item.event.structure for item in comparisons if item.outcome is not Outcome.MASKED)
+    table = Table(title="Upsets in RTL and corrupted tensors in the golden model")
+    for name in ("structure", "injections", "not masked", "same outcome and logits"):
+        table.add_column(name, justify="left" if name == "structure" else "right")
+    for structure in sorted(total):
+        table.add_row(structure, str(total[structure]), str(changed[structure]), str(agree[structure]))
+    console.print(table)
+    wrong = [item for item in comparisons if not item.agrees(golden_logits)]
+    if wrong:
+        raise FitActError(f"{len(wrong)} of {len(comparisons)} disagree, the first is {wrong[0].event.id}")
+
+
+def run_validate(model: str, config: AcceleratorConfig, scheme: str, injections: int, seed: int, workers: int) -> None:
+    """The command: build, compare, print."""
+    console = terminal()
+    simulator = Simulator(config, workers=workers, note=lambda text: console.print(f"[dim]{text}[/]"))
+    with console.status("generating and building the simulator (kept for the next run)"):
+        simulator.build()
+    compare(simulator, config, model, scheme, injections, seed, console)
+    console.print(f"all {injections} agree ({model}, {scheme}, {config.word_bits}-bit words, seed {seed})")

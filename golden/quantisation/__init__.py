@@ -1,0 +1,1 @@
+"""From float layers to integers with power-of-two scales."""

@@ -1,0 +1,1 @@
+"""Finding the bounds of every scheme: profiling, searching, learning."""

@@ -1,0 +1,146 @@
+"""A fast float emulation of the Q15.16 machine, for searches that need many faulty evaluations.
+
+Parameters are those the machine stores (BatchNorm folded, Q15.16), values saturate where a word does; sums
+are float32. Exact results come from :mod:`golden.reference` only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from golden.errors import GoldenError
+from golden.frontend.lowering import FloatLayer
+from golden.qnetwork import INPUT, last_uses
+from golden.quantisation.quantise import Q15_16, to_fixed
+
+WORD_BITS = 32
+_TOP = 2.0 ** (WORD_BITS - 1 - Q15_16)
+
+Parameters = dict[str, tuple[Tensor, Tensor]]
+"""Weight (outputs, inputs, rows, columns) and bias (outputs,) by layer name, float32."""
+
+
+def draw_flips(bit_count: int, rate: float, generator: np.random.Generator) -> np.ndarray:
+    """Positions of flipped bits, int64, sorted: each of ``bit_count`` bits flips with probability ``rate``.
+
+    Their number is binomial over the whole bit space, and they are drawn without replacement: no layer is
+    too small to be hit and no two flips cancel.
+    """
+    if not 0 <= rate <= 1:
+        raise GoldenError(f"bit error rate {rate} is not within 0..1")
+    count = int(generator.binomial(bit_count, rate))
+    return np.sort(generator.choice(bit_count, size=count, replace=False, shuffle=False))
+
+
+def flip_bits(words: np.ndarray, positions: Iterable[int] | np.ndarray) -> np.ndarray:
+    """A copy of 32-bit ``words`` (int32, flat) with the given bits inverted.
+
+    Bit 0 is the lowest of word 0.
+    """
+    positions = np.asarray(positions, dtype=np.int64)
+    flipped = words.copy().view(np.uint32)
+    masks = np.left_shift(np.uint32(1), (positions % WORD_BITS).astype(np.uint32), dtype=np.uint32)
+    np.bitwise_xor.at(flipped, positions // WORD_BITS, masks)
+    return flipped.view(np.int32)
+
+
+class FoldedNetwork(nn.Module):
+    """Executes float layers. ``words``: int32, weights then biases of each layer, as stored in memory.
+
+    Bounds are kept apart, in ``bounds`` by layer name: float32, () or (channels, rows, columns).
+    """
+
+    def __init__(self, layers: list[FloatLayer]) -> None:
+        super().__init__()
+        self.layers = layers
+        self.bounds = {
+            layer.name: torch.from_numpy(np.asarray(layer.bound, np.float32))
+            for layer in layers
+            if layer.bound is not None
+        }
+        self._last_use = last_uses((layer.source, layer.residual) for layer in layers)
+        parts, self._slots, start = [], {}, 0
+        for layer in layers:
+            if layer.weight is not None:
+                parts += [layer.weight.ravel(), layer.bias]
+                self._slots[layer.name] = (start, start + layer.weight.size, layer.weight.shape)
+                start += layer.weight.size + layer.bias.size
+        self.words = to_fixed(np.concatenate(parts), Q15_16, WORD_BITS).astype(np.int32)
+        self.load(self.words)
+
+    @property
+    def bit_count(self) -> int:
+        """Bits of parameter memory."""
+        return int(self.words.size) * WORD_BITS
+
+    def load(self, words: np.ndarray) -> None:
+        """Use these parameters (int32, flat) from now on."""
+        self.parameters_of = self.decode(words)
+
+    def decode(self, words: np.ndarray) -> Parameters:
+        """The float parameters of each layer that these words (int32, flat) mean."""
+        values = torch.from_numpy(words.astype(np.float32) * np.float32(2.0**-Q15_16))
+        return {
+            name: (
+                values[start:end].view(shape).contiguous(memory_format=torch.channels_last),
+                values[end : end + shape[0]],
+            )
+            for name, (start, end, shape) in self._slots.items()
+        }
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Images float32 (batch, 3, rows, columns) to logits (batch, classes)."""
+        return self.advance({INPUT: x}, 0, len(self.layers))[self.layers[-1].name].flatten(1)
+
+    def advance(self, values: dict[str, Tensor], first: int, last: int) -> dict[str, Tensor]:
+        """Evaluate layers ``first`` to ``last`` (exclusive) on the tensors that are alive before them.
+
+        Returns the tensors that are alive afterwards (those that a later layer reads, and the output);
+        ``values`` stays as it is.
+        """
+        values = dict(values)
+        for index in range(first, last):
+            layer = self.layers[index]
+            values[layer.name] = self._evaluate(layer, values)
+            for name in self._last_use.get(index, ()):
+                del values[name]
+        return values
+
+    def _evaluate(self, layer: FloatLayer, values: dict[str, Tensor]) -> Tensor:
+        x = values[layer.source]
+        if layer.kind == "maxpool":
+            y = F.max_pool2d(F.pad(x, (layer.padding,) * 4), layer.kernel, layer.stride)
+        elif layer.kind == "avgpool":
+            y = F.avg_pool2d(x, layer.kernel, layer.stride, layer.padding)
+        else:
+            weight, bias = self.parameters_of[layer.name]
+            y = F.conv2d(x, weight, bias, layer.stride, layer.padding)
+        if layer.residual is not None:
+            y = y + values[layer.residual]
+        if layer.activation == "linear":
+            return y.clamp(-_TOP, _TOP)
+        if layer.activation == "relu":
+            return y.clamp(0, _TOP)
+        bound = self.bounds[layer.name]
+        if layer.activation == "saturate":
+            return torch.minimum(y.relu(), bound)
+        return y.relu() * (y <= bound)
+
+
+def fault_maps(network: FoldedNetwork, rates: Iterable[float], maps: int, seed: int) -> list[list[np.ndarray]]:
+    """Corrupted words (int32, flat) by rate and map: ``maps`` for each rate, one for a rate of 0.
+
+    They depend only on seed, rate number and map number, so they are the same for every scheme.
+    """
+    return [
+        [
+            flip_bits(network.words, draw_flips(network.bit_count, rate, np.random.default_rng([seed, i, j])))
+            for j in range(maps if rate else 1)  # without faults all maps are the same
+        ]
+        for i, rate in enumerate(rates)
+    ]

@@ -1,0 +1,1 @@
+"""What long computations need: files written whole, progress, threads, memory."""

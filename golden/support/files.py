@@ -1,0 +1,95 @@
+"""Files on disk: written whole or not at all, result folders held by one run at a time, rows kept as they come."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from golden.errors import StoreError
+
+LOCK = ".lock"
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write JSON so that the file is either the old or the new one, never a part."""
+    temporary = path.with_name(path.name + ".tmp")
+    with temporary.open("w", encoding="utf-8") as stream:
+        json.dump(value, stream, indent=1)
+        stream.write("\n")
+        stream.flush()
+        os.fsync(stream.fileno())
+    temporary.replace(path)
+
+
+def read_json(path: Path) -> Any:
+    """Read JSON. Raises StoreError naming the file and what to do."""
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise StoreError(f"{path} does not exist: run `make sim` first or name another folder") from None
+    except json.JSONDecodeError:
+        raise StoreError(f"{path} is damaged: remove it and run `make sim` again") from None
+
+
+@contextmanager
+def locked(folder: Path) -> Iterator[Path]:
+    """Create ``folder`` and hold it for this process. Raises StoreError if another run holds it."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / LOCK).open("a+", encoding="utf-8") as stream:
+        try:
+            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            stream.seek(0)
+            owner = stream.read().strip() or "unknown"
+            raise StoreError(
+                f"another run (process {owner}) is using {folder}: wait for it or choose another folder with OUT="
+            ) from None
+        stream.truncate(0)
+        stream.write(str(os.getpid()))
+        stream.flush()
+        yield folder
+
+
+class RowWriter:
+    """Appends JSON rows to a file, after ``rows``; each row is on disk before the next is computed.
+
+    A file that is there already is replaced in one step, when ``rows`` are written.
+    """
+
+    def __init__(self, path: Path, rows: Sequence[dict[str, Any]] = ()) -> None:
+        temporary = path.with_name(path.name + ".tmp")
+        self._stream = temporary.open("w", encoding="utf-8")
+        for row in rows:
+            self.append(row)
+        temporary.replace(path)
+
+    def append(self, row: dict[str, Any]) -> None:
+        """Write one row."""
+        self._stream.write(json.dumps(row) + "\n")
+        self._stream.flush()
+
+    def close(self) -> None:
+        """Close the file."""
+        self._stream.close()
+
+
+def read_rows(path: Path) -> list[dict[str, Any]]:
+    """All whole rows of a row file; a last line cut off by a killed process is dropped."""
+    if not path.exists():
+        raise StoreError(f"{path} does not exist: run `make sim` first or name another folder")
+    rows = []
+    lines = path.read_text(encoding="utf-8").split("\n")
+    for number, line in enumerate(lines):
+        if not line:
+            continue
+        try:
+            rows.append(json.loads(line))
+        except json.JSONDecodeError:
+            if number < len(lines) - 1:
+                raise StoreError(f"{path} line {number + 1} is damaged: remove the file and run again") from None
+    return rows

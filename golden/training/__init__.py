@@ -1,0 +1,1 @@
+"""Training of the networks, and what is made of a trained one."""

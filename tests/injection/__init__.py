@@ -1,0 +1,1 @@
+"""Tests of one upset: engine, traces, outcome."""
