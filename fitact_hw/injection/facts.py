@@ -18,7 +18,8 @@ from fitact_hw.program import Program
 from golden.networks.artefacts import UNREADABLE
 from golden.qnetwork import QNetwork
 from sim.engine.access import AccessTrace
-from sim.engine.library import REQUEST_DTYPE, Library
+from sim.engine.layout import REQUEST_DTYPE
+from sim.engine.library import Library
 from sim.engine.tokens import TokenTrace
 from sim.job import MemoryModel
 

@@ -7,11 +7,10 @@ import numpy as np
 from fitact_hw.fsim.access import dma_addresses, load_rows, load_words
 from fitact_hw.isa import Buffer, Opcode
 from fitact_hw.program import Program
-from sim.engine.access import AccessTrace
+from sim.engine.access import SORTED, AccessTrace
 
 ACTIVATION = "u_buffers.u_activation.data_mem"
 
-_CYCLE = np.uint64((1 << 39) - 1)
 _NEVER = np.iinfo(np.int64).max
 
 
@@ -41,10 +40,9 @@ class LoadedWords:
         self.bytes = program.config.lane_word_bits // 8
         number = accesses.names.index(ACTIVATION)
         self.first_bit = sum(accesses.depths[:number])
-        keys = accesses.keys[number]
-        word = (keys >> np.uint64(40)).astype(np.int64)
-        cycle = (keys >> np.uint64(1) & _CYCLE).astype(np.int64)
-        is_write = (keys & np.uint64(1)).astype(bool)
+        keys = accesses.keys[number].view(np.int64)
+        word, cycle = SORTED.get(keys, "word"), SORTED.get(keys, "cycle")
+        is_write = SORTED.get(keys, "is_write").astype(bool)
         same = np.append(word[1:] == word[:-1], False)
         next_cycle = np.where(same, np.roll(cycle, -1), _NEVER)
         next_reads = same & np.roll(~is_write, -1)

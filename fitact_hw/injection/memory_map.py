@@ -11,7 +11,8 @@ from fitact_hw.program import LANE_DTYPES, Placement, Program
 from golden import reference
 from golden.qnetwork import INPUT, QNetwork
 from sim.engine.access import AccessTrace
-from sim.engine.library import BLOCK_BYTES, MemoryDifference
+from sim.engine.layout import BLOCK_BYTES
+from sim.engine.library import MemoryDifference
 
 NEVER = np.iinfo(np.int64).max
 

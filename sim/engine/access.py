@@ -14,8 +14,10 @@ from itertools import pairwise
 import numpy as np
 
 from fitact_hw.sites import FaultSite
+from sim.engine.layout import ACCESS, Key
 
-_BUFFER_BITS = 3
+SORTED = Key("sorted_key", word=24, cycle=39, is_write=1)
+"""Of accesses to one buffer: by word, then by time."""
 
 ACCESSES_AT_A_TIME = 1 << 18
 """A long run has tens of millions, and what is computed of them needs several times their memory."""
@@ -25,8 +27,7 @@ ACCESSES_AT_A_TIME = 1 << 18
 class AccessTrace:
     """Sorted accesses of each buffer.
 
-    ``keys[b]``: uint64, ``word << 40 | cycle << 1 | is write`` in ascending order; ``depths``: words of each buffer;
-    ``cycles``: length of the run.
+    ``keys[b]``: uint64 SORTED keys in ascending order; ``depths``: words of each buffer; ``cycles``: length of the run.
     """
 
     names: tuple[str, ...]
@@ -36,13 +37,12 @@ class AccessTrace:
 
     @staticmethod
     def from_records(buffers: Sequence[FaultSite], records: np.ndarray, cycles: int) -> AccessTrace:
-        """From the engine's records (``cycle << 24 | word << 4 | buffer << 1 | is write``)."""
-        number = (records >> np.uint64(1)).astype(np.uint8) & np.uint8((1 << _BUFFER_BITS) - 1)
+        """From the engine's records (ACCESS keys)."""
+        number = ACCESS.get_bytes(records, "buffer")
         parts = []
         for buffer in range(len(buffers)):  # one after another: a long run has tens of millions of records
-            keys = records[number == buffer]
-            word = keys >> np.uint64(4) & np.uint64(0xFFFFF)
-            keys = word << np.uint64(40) | keys >> np.uint64(24) << np.uint64(1) | keys & np.uint64(1)
+            some = records[number == buffer]
+            keys = SORTED.pack(**{field: ACCESS.get(some, field) for field in SORTED.widths})
             keys.sort()
             parts.append(keys)
         return AccessTrace(tuple(b.path for b in buffers), tuple(b.depth for b in buffers), tuple(parts), cycles)
@@ -56,13 +56,13 @@ class AccessTrace:
             keys = self.keys[self.names.index(path)]
         except ValueError:
             raise KeyError(path) from None
-        place = int(np.searchsorted(keys, np.uint64(word << 40 | cycle << 1)))
+        place = int(np.searchsorted(keys, np.uint64(SORTED.pack(word=word, cycle=cycle, is_write=0))))
         if place == len(keys):
             return None
         key = int(keys[place])
-        if key >> 40 != word or key & 1:
+        if SORTED.get(key, "word") != word or SORTED.get(key, "is_write"):
             return None
-        return key >> 1 & ((1 << 39) - 1)
+        return int(SORTED.get(key, "cycle"))
 
     def live_cycles(self, buffer: int) -> np.ndarray:
         """int64 (depth,): in how many cycles an upset of each word of buffer number ``buffer`` would be read."""
@@ -74,10 +74,10 @@ class AccessTrace:
     def writes(self, buffer: int) -> tuple[np.ndarray, np.ndarray]:
         """Word and cycle, int64, of every write of buffer number ``buffer``, in the order of time."""
         keys = self.keys[buffer]
-        keys = keys[(keys & np.uint64(1)).astype(bool)]
-        cycle = (keys >> np.uint64(1) & np.uint64((1 << 39) - 1)).astype(np.int64)
+        keys = keys[SORTED.get(keys, "is_write").astype(bool)].view(np.int64)
+        cycle = SORTED.get(keys, "cycle")
         order = np.argsort(cycle, kind="stable")
-        return (keys >> np.uint64(40)).astype(np.int64)[order], cycle[order]
+        return SORTED.get(keys, "word")[order], cycle[order]
 
     def _spans(self, buffer: int) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
         """Intervals [first, last] of cycles, int64, after which the next access of ``word`` is a read.
@@ -85,13 +85,13 @@ class AccessTrace:
         Whole words in pieces of about ACCESSES_AT_A_TIME.
         """
         keys = self.keys[buffer].view(np.int64)
-        starts = np.searchsorted(keys, np.arange(self.depths[buffer] + 1) << 40)
+        starts = np.searchsorted(keys, SORTED.pack(word=np.arange(self.depths[buffer] + 1), cycle=0, is_write=0))
         wanted = np.arange(0, len(keys) + ACCESSES_AT_A_TIME, ACCESSES_AT_A_TIME)
         cuts = np.append(starts, len(keys))[np.searchsorted(starts, wanted)]
         for begin, end in pairwise(np.unique(cuts)):
             some = keys[begin:end]
-            reads = np.flatnonzero(some & 1 == 0)
-            word, cycle = some >> 40, some >> 1 & (1 << 39) - 1
+            reads = np.flatnonzero(SORTED.get(some, "is_write") == 0)
+            word, cycle = SORTED.get(some, "word"), SORTED.get(some, "cycle")
             before = np.maximum(reads - 1, 0)
             first = np.where((reads > 0) & (word[before] == word[reads]), cycle[before] + 1, 0)
             yield first, cycle[reads], word[reads]

@@ -11,6 +11,7 @@ from pathlib import Path
 from fitact_hw.config import AcceleratorConfig
 from sim import build as cocotb_build
 from sim.build import CXX_FLAGS, FLAGS, JOBS, TB, Note, Sources, build_root, log_tail, machine_files
+from sim.engine.layout import HEADER, header
 from sim.errors import SimulationError
 from sim.toolchain import Toolchain, find_toolchain
 
@@ -38,6 +39,7 @@ def _sources(config: AcceleratorConfig) -> Sources:
     files["sites.vlt"] += "\n".join(ports) + "\n"
     files |= {name: (TB / name).read_text() for name in ("fitact_tb.sv", "memory.cpp")}
     files |= {path.name: path.read_text() for path in Path(__file__).parent.iterdir() if path.suffix in (".cpp", ".h")}
+    files[HEADER] = header()
     return Sources("fitact_tb", files, {"BUS_BITS": config.bus_bits, "CSR_ADDR_W": ADDRESS_BITS})
 
 

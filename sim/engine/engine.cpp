@@ -85,7 +85,7 @@ int fe_create() {
 
 uint64_t fe_state_bytes() { return g_model_bytes; }
 
-// A register or other memory of the machine, with its Role. Returns its number, or -1 if it cannot be.
+// A register or other memory of the machine, with its Role (PASSING + its group). Returns its number, or -1 if it cannot be.
 int fe_add_register(const char* scope, const char* name, int role) {
     Var var;
     if (role < 0 || static_cast<size_t>(role) >= PASSING + GROUPS || !find(scope, name, var)) return -1;
@@ -261,7 +261,6 @@ const void* fe_requests() { return g_requests.data(); }
 uint64_t fe_request_count() { return g_requests.size(); }
 const void* fe_writes() { return g_log.data(); }
 uint64_t fe_write_count() { return g_log.size(); }
-uint64_t fe_write_bytes() { return sizeof(Write); }
 
 // Frees what was recorded of buffer accesses.
 void fe_forget_accesses() { std::vector<uint64_t>().swap(g_accesses); }

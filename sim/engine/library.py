@@ -19,23 +19,11 @@ from fitact_hw.sites import FaultSite, list_sites
 from fitact_hw.verilog.program import TOKENS
 from sim.build import Note
 from sim.engine.build import build_library
+from sim.engine.layout import BLOCK_BYTES, REQUEST_DTYPE, WRITE_DTYPE, Role
 from sim.errors import SimulationError
 from sim.job import MemoryModel
 from sim.jobfile import READ_AT_END, START_LATENCY, register_offsets
 
-BLOCK_BYTES = 64
-"""Unit of memory in the write log and in differences."""
-
-WRITE_DTYPE = np.dtype(
-    [
-        ("cycle", np.uint64),
-        ("address", np.uint64),
-        ("block", np.uint64),
-        ("before", np.uint8, BLOCK_BYTES),
-        ("after", np.uint8, BLOCK_BYTES),
-    ]
-)
-REQUEST_DTYPE = np.dtype([("cycle", np.uint64), ("address", np.uint64), ("bytes", np.uint64)])
 OBSERVERS = (
     "u_control.cycles_q",
     "u_control.instructions_q",
@@ -131,7 +119,6 @@ _SIGNATURES: dict[str, tuple[object, list[object]]] = {
     "fe_forget_accesses": (None, []),
     "fe_writes": (_VOID, []),
     "fe_write_count": (_U64, []),
-    "fe_write_bytes": (_U64, []),
     "fe_read_registers": (_INT, [_VOID, _VOID, _INT]),
     "fe_hash_control": (_U64, []),
     "fitact_memory_data": (_VOID, []),
@@ -214,10 +201,10 @@ class Library:
         self._numbers[site.path], self._bytes[site.path] = (int(traced), number), size
 
     def _role(self, path: str) -> int:
-        """As `Role` in states.h: state, observer, or a group of passing registers, which have the same flags."""
+        """State, observer, or a group of passing registers, which have the same flags."""
         if path in self.passing:
-            return 2 + self._groups.index(self.passing[path])
-        return int(path in OBSERVERS)
+            return Role.PASSING + self._groups.index(self.passing[path])
+        return Role.OBSERVER if path in OBSERVERS else Role.STATE
 
     def begin(self, memory: np.ndarray, program_address: int, watchdog: int, model: MemoryModel) -> None:
         """Reset and start a program on a uint8 memory image; afterwards the cycle is 0. Raises SimulationError."""
@@ -321,11 +308,11 @@ class Library:
         return expected % (1 << 64) == int(self._c.fe_buffers_now())
 
     def accesses(self) -> np.ndarray:
-        """Recorded buffer accesses, uint64: cycle << 24 | word << 4 | buffer << 1 | is write."""
+        """Recorded buffer accesses, uint64 (ACCESS keys)."""
         return _copied(self._c.fe_accesses(), np.dtype(np.uint64), int(self._c.fe_access_count()))
 
     def token_changes(self) -> np.ndarray:
-        """Recorded changes of token counters, uint64: cycle << 24 | counter << 16 | count << 1 | its gate waits."""
+        """Recorded changes of token counters, uint64 (TOKEN_CHANGE keys)."""
         return _copied(self._c.fe_token_changes(), np.dtype(np.uint64), int(self._c.fe_token_change_count()))
 
     def requests(self) -> np.ndarray:
@@ -338,8 +325,6 @@ class Library:
 
     def writes(self) -> np.ndarray:
         """Recorded writes of the fault-free run (WRITE_DTYPE)."""
-        if self._c.fe_write_bytes() != WRITE_DTYPE.itemsize:
-            raise SimulationError("write records of engine.cpp and library.py differ")
         return _copied(self._c.fe_writes(), WRITE_DTYPE, int(self._c.fe_write_count()))
 
     def memory(self, address: int, size: int) -> np.ndarray:

@@ -4,20 +4,10 @@
 
 #include <unordered_map>
 
+#include "fitact_layout.h"
 #include "machine.h"
 
 namespace {
-
-constexpr int MAX_BUS_BYTES = 64;
-
-struct Write {
-    uint64_t cycle, address, block;  // address of the beat, and the aligned block around it
-    uint8_t before[MAX_BUS_BYTES], after[MAX_BUS_BYTES];
-};
-
-struct Request {  // burst of reads, accepted in `cycle`
-    uint64_t cycle, address, bytes;
-};
 
 struct Difference {
     std::vector<uint64_t> blocks, cycles;  // cycle of the faulty run's last write, all ones if it never wrote the block
@@ -31,19 +21,19 @@ std::vector<Request> g_requests;
 std::vector<uint64_t> g_accesses, g_token_changes;
 Difference g_difference;
 
-uint64_t block_bytes(uint64_t block) { return std::min<uint64_t>(MAX_BUS_BYTES, g_memory.size - block); }
+uint64_t block_bytes(uint64_t block) { return std::min<uint64_t>(BLOCK_BYTES, g_memory.size - block); }
 
 void trace_accesses() {
     for (size_t i = 0; i < g_buffers.size(); ++i) {
         const Buffer& b = g_buffers[i];
-        const uint64_t head = g_cycle << 24 | i << 1;
-        if (value(b.rd_en)) g_accesses.push_back(head | value(b.rd_addr) << 4);
-        if (value(b.wr_en)) g_accesses.push_back(head | value(b.wr_addr) << 4 | 1);
+        if (value(b.rd_en)) g_accesses.push_back(access_key(g_cycle, value(b.rd_addr), i, 0));
+        if (value(b.wr_en)) g_accesses.push_back(access_key(g_cycle, value(b.wr_addr), i, 1));
     }
     for (size_t i = 0; i < g_tokens.size(); ++i) {
         Token& t = g_tokens[i];
-        const uint64_t count = value(t.count), state = count << 1 | (!count && value(t.valid) && value(t.pop));
-        if (state != t.seen) g_token_changes.push_back(g_cycle << 24 | i << 16 | state);
+        const uint64_t count = value(t.count), waits = !count && value(t.valid) && value(t.pop);
+        const uint64_t state = token_key(0, i, count, waits);
+        if (state != t.seen) g_token_changes.push_back(token_key(g_cycle, i, count, waits));
         t.seen = state;
     }
     const Signals& s = g_signals;
@@ -57,7 +47,7 @@ void step() {
     if (!value(g_signals.m_wvalid) || !g_memory.w_ready || g_memory.writes.empty()) return toggle();
     Write write;
     write.address = g_memory.writes.front().beat_address();
-    write.block = write.address & ~static_cast<uint64_t>(MAX_BUS_BYTES - 1);
+    write.block = write.address & ~static_cast<uint64_t>(BLOCK_BYTES - 1);
     if (write.block >= g_memory.size) return toggle();
     const uint64_t count = block_bytes(write.block);
     std::memcpy(write.before, g_memory.data + write.block, count);
@@ -98,10 +88,10 @@ void compare_memory() {
         if (!std::memcmp(g_memory.data + block, bytes, count)) continue;
         d.blocks.push_back(block);
         d.cycles.push_back(written.count(block) ? written[block] : UINT64_MAX);
-        d.bytes.resize(2 * MAX_BUS_BYTES * d.blocks.size());
-        uint8_t* const place = d.bytes.data() + d.bytes.size() - 2 * MAX_BUS_BYTES;
+        d.bytes.resize(2 * BLOCK_BYTES * d.blocks.size());
+        uint8_t* const place = d.bytes.data() + d.bytes.size() - 2 * BLOCK_BYTES;
         std::memcpy(place, bytes, count);
-        std::memcpy(place + MAX_BUS_BYTES, g_memory.data + block, count);
+        std::memcpy(place + BLOCK_BYTES, g_memory.data + block, count);
     }
 }
 

@@ -11,11 +11,8 @@ size_t g_point = 0;              // the first of them that is not before g_cycle
 std::vector<uint64_t> g_live, g_control_hash, g_passing_hash, g_buffer_hash;
 std::vector<uint8_t> g_boundary;                       // points at which different buffers are worth a look
 
-// STATE must be equal for states to be equal; nothing depends on an OBSERVER but what the host reads at the end; the PASSING
-// registers of a group (PASSING, PASSING + 1, ...) matter only while data pass through them, which the caller knows.
-enum Role : uint8_t { STATE, OBSERVER, PASSING };
-constexpr size_t GROUPS = 8;
-std::vector<uint8_t> g_role;  // of each register
+constexpr size_t GROUPS = 8;  // of PASSING registers
+std::vector<uint8_t> g_role;  // of each register: a Role, or PASSING + its group
 
 uint64_t mix(uint64_t a, uint64_t b) {
     const auto product = static_cast<unsigned __int128>(a ^ 0x9E3779B97F4A7C15ull) * (b ^ 0xD6E8FEB86659FD93ull);

@@ -12,6 +12,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from sim.engine.layout import TOKEN_CHANGE
+
 FULL = 255
 """A token that comes to a counter at this value is lost."""
 
@@ -25,12 +27,13 @@ class TokenTrace:
 
     @staticmethod
     def from_records(names: Sequence[str], records: np.ndarray) -> TokenTrace:
-        """From the engine's records (``cycle << 24 | counter << 16 | count << 1 | waits``)."""
-        number = records >> np.uint64(16) & np.uint64(0xFF)
+        """From the engine's records (TOKEN_CHANGE keys)."""
+        number = TOKEN_CHANGE.get(records, "counter")
         parts = []
         for counter in range(len(names)):
             part = records[number == counter].astype(np.int64)
-            parts.append((part >> 24, part >> 1 & 0xFF, (part & 1).astype(bool)))
+            cycle, count, waits = (TOKEN_CHANGE.get(part, field) for field in ("cycle", "count", "waits"))
+            parts.append((cycle, count, waits.astype(bool)))
         return TokenTrace(tuple(names), tuple(parts))
 
     def moved(self, path: str, mask: int, cycle: int) -> tuple[int, int] | None:
