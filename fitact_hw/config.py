@@ -11,6 +11,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 
+from fitact_hw.config_errors import explain
 from fitact_hw.errors import ConfigError
 from golden.bounds.code import CODE_BITS
 from golden.qnetwork import ACC_BITS
@@ -101,6 +102,28 @@ def address_bits(depth: int) -> int:
     return max(1, (depth - 1).bit_length())
 
 
+LEAST_DEPTHS = {
+    "activation_words": 16,
+    "weight_words": 2 * MIN_SIDE,  # two words a row
+    "bias_words": 2,
+    "bound_words": 2,  # of the tile that is computed, and of the next one
+    "accumulator_words": 8,
+    "output_words": 8,
+}
+MOST_WORDS = 1 << 16
+"""Fewest and most words of a buffer."""
+
+LEAST_QUEUE, MOST_QUEUE = 2, 16
+"""Fewest and most instructions in a queue."""
+
+RANGES = {
+    **dict.fromkeys(("rows", "cols"), f"{MIN_SIDE} to {MAX_SIDE}"),
+    **{name: f"{least} to {MOST_WORDS}" for name, least in LEAST_DEPTHS.items()},
+    "queue_depth": f"{LEAST_QUEUE} to {MOST_QUEUE}",
+}
+"""What the whole-number fields may be, as errors say it."""
+
+
 class AcceleratorConfig(BaseModel):
     """Frozen, validated parameters of one machine.
 
@@ -152,32 +175,28 @@ class AcceleratorConfig(BaseModel):
             raise ValueError(f"acc_bits={self.acc_bits} must not be below word_bits={self.word_bits}")
         for name, least in self._least_depths().items():
             value = getattr(self, name)
-            if not least <= value <= 1 << 16:
-                raise ValueError(f"{name}={value}: must be between {least} and {1 << 16} words")
+            if not least <= value <= MOST_WORDS:
+                raise ValueError(f"{name}={value}: must be between {least} and {MOST_WORDS} words")
         if self.bound_format is BoundFormat.CODE and not self.bounds.buffered:
             raise ValueError(
                 f"bound_format=code4 needs a bound buffer, which bounds={self.bounds.value} has not: use "
                 "bounds=channel, patch or neuron"
             )
-        if self.bounds.buffered and self.bound_entries > 1 << 16:
+        if self.bounds.buffered and self.bound_entries > MOST_WORDS:
             raise ValueError(
-                f"bound_words={self.bound_words}: at most {(1 << 16) // self.bounds_per_lane} words of coded bounds "
+                f"bound_words={self.bound_words}: at most {MOST_WORDS // self.bounds_per_lane} words of coded bounds "
                 "have an address"
             )
-        if not 2 <= self.queue_depth <= 16:
-            raise ValueError(f"queue_depth={self.queue_depth}: must be between 2 and 16 instructions")
+        if not LEAST_QUEUE <= self.queue_depth <= MOST_QUEUE:
+            raise ValueError(
+                f"queue_depth={self.queue_depth}: must be between {LEAST_QUEUE} and {MOST_QUEUE} instructions"
+            )
         return self
 
     def _least_depths(self) -> dict[str, int]:
-        least = {
-            "activation_words": 16,
-            "weight_words": 2 * self.rows,
-            "bias_words": 2,
-            "accumulator_words": 8,
-            "output_words": 8,
-        }
-        if self.bounds.buffered:
-            least["bound_words"] = 2  # of the tile that is computed, and of the next one
+        least = {**LEAST_DEPTHS, "weight_words": 2 * self.rows}
+        if not self.bounds.buffered:
+            del least["bound_words"]
         return least
 
     @classmethod
@@ -186,26 +205,28 @@ class AcceleratorConfig(BaseModel):
         try:
             return cls(**values)
         except ValidationError as error:
-            first = error.errors()[0]
-            name = ".".join(str(part) for part in first["loc"])
-            text = first["msg"].removeprefix("Value error, ")
-            raise ConfigError(f"{name + '=' + repr(first['input']) + ': ' if name else ''}{text}") from None
+            raise ConfigError(explain(error, cls, RANGES)) from None
 
     @classmethod
     def load(cls, path: Path | None, **overrides: Any) -> AcceleratorConfig:
         """The machine described by a TOML file (field names as here), with ``overrides`` that are not None.
 
-        Raises :class:`ConfigError` for a missing or malformed file and for impossible values.
+        Raises :class:`ConfigError`, which names the file, for one that is missing or malformed, for unknown fields and
+        for impossible values.
         """
-        values: dict[str, Any] = {}
-        if path is not None:
-            try:
-                values = tomllib.loads(path.read_text(encoding="utf-8"))
-            except OSError as error:
-                raise ConfigError(f"cannot read {path}: {error.strerror}") from None
-            except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-                raise ConfigError(f"{path} is no TOML file: {error}") from None
-        return cls.create(**{**values, **{k: v for k, v in overrides.items() if v is not None}})
+        given = {name: value for name, value in overrides.items() if value is not None}
+        if path is None:
+            return cls.create(**given)
+        try:
+            values = tomllib.loads(path.read_text(encoding="utf-8"))
+        except OSError as error:
+            raise ConfigError(f"cannot read {path}: {error.strerror}") from None
+        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+            raise ConfigError(f"{path} is no TOML file: {error}") from None
+        try:
+            return cls.create(**{**values, **given})
+        except ConfigError as error:
+            raise ConfigError(f"{path}: {error}") from None
 
     # Derived sizes: defined here once, used by Verilog, compiler and simulator.
 

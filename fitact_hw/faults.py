@@ -15,7 +15,6 @@ from enum import Enum
 from typing import Any, Protocol
 
 import numpy as np
-from scipy.stats import binomtest
 
 from fitact_hw.errors import FitActError
 
@@ -263,5 +262,7 @@ def wilson_interval(hits: int, total: int, confidence: float = 0.95) -> tuple[fl
     """Wilson score interval of a proportion; (0, 1) when nothing was observed."""
     if total == 0:
         return 0.0, 1.0
+    from scipy.stats import binomtest  # heavy, and the command line lists shapes
+
     interval = binomtest(hits, total).proportion_ci(confidence, method="wilson")
     return float(interval.low), float(interval.high)

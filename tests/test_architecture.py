@@ -26,6 +26,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("golden.__main__",),
     # the machine: description, generator, compiler, functional simulator
     ("fitact_hw.errors", "fitact_hw.interrupts", "fitact_hw.templates"),
+    ("fitact_hw.config_errors",),
     ("fitact_hw.config", "fitact_hw.csr"),
     ("fitact_hw.isa", "fitact_hw.faults"),
     ("fitact_hw.program",),

@@ -54,7 +54,7 @@ def run(
 ) -> None:
     """Run a campaign, or continue it: stop it at any time and repeat the command."""
     from fitact_hw.campaign.plan import CampaignOptions
-    from golden.networks.zoo import stored_schemes
+    from golden.networks.registry import stored_schemes
 
     options = CampaignOptions(
         model=model,
@@ -189,7 +189,7 @@ def validate(
     """The same upsets through the engine and as plain RTL runs: must agree on every result; resumable."""
     from fitact_hw.campaign.plan import CampaignOptions
     from fitact_hw.validation.engine import default_injections, run_validation
-    from golden.networks.zoo import stored_schemes
+    from golden.networks.registry import stored_schemes
 
     chosen, count = names(schemes) or stored_schemes(model), injections or default_injections(model)
     options = CampaignOptions(model, machine, chosen, (), count, 1, seed)

@@ -94,7 +94,7 @@ def validate_memory(
 ) -> None:
     """Bit errors in the memory image (weights, biases, bounds) through the whole RTL: logits as the golden model's."""
     from fitact_hw.validation.memory import run_validate_memory
-    from golden.networks.zoo import stored_schemes
+    from golden.networks.registry import stored_schemes
 
     run_validate_memory(model, machine, names(schemes) or stored_schemes(model), maps, rate, images, seed, workers)
 

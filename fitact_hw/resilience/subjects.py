@@ -14,8 +14,8 @@ from golden.bounds.schemes import find_scheme
 from golden.bounds.stored import Format, StoredBounds, regroup
 from golden.errors import GoldenError
 from golden.networks.artefacts import WEIGHTS_FOLDER, read_manifest
-from golden.networks.models import check_model
-from golden.networks.zoo import load_qnetwork, stored_schemes
+from golden.networks.registry import check_model, stored_schemes
+from golden.networks.zoo import load_qnetwork
 from golden.qnetwork import QNetwork
 from golden.quantisation.quantise import check_word, quantise_images
 

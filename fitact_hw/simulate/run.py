@@ -22,7 +22,7 @@ from fitact_hw.networks import SCHEMES, load_images, load_networks
 from fitact_hw.reporting.terminal import bar, noter, terminal
 from fitact_hw.simulate import fault_free, tables
 from fitact_hw.simulate.upsets import IMAGE, ROWS, Begun, begin, cross_check, strike
-from golden.networks.zoo import stored_schemes
+from golden.networks.registry import stored_schemes
 from golden.qnetwork import QNetwork
 from golden.support.files import locked, write_json
 from sim.engine.build import build_library

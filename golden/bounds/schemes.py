@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from golden.errors import GoldenError
+from golden.support.choices import unknown
 
 if TYPE_CHECKING:  # it needs torch, and the command line lists schemes
     from golden.frontend.activations import Mode
@@ -41,7 +42,7 @@ SCHEMES: dict[str, Scheme] = {
 def find_scheme(name: str) -> Scheme:
     """The scheme called ``name``. Raises GoldenError listing the known ones if there is none."""
     if name not in SCHEMES:
-        raise GoldenError(f"unknown scheme {name!r}: known are {', '.join(SCHEMES)}")
+        raise GoldenError(unknown("scheme", name, tuple(SCHEMES)))
     return SCHEMES[name]
 
 

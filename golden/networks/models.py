@@ -11,7 +11,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
-from golden.errors import GoldenError
+from golden.networks.registry import NETWORKS, check_model
 
 CLASS_COUNT = 10
 
@@ -138,13 +138,7 @@ class ResNet50(CifarNetwork):
         self.classifier = nn.Sequential(nn.Linear(channels, CLASS_COUNT))
 
 
-MODELS: dict[str, Callable[[], CifarNetwork]] = {"alexnet": AlexNet, "vgg16": Vgg16, "resnet50": ResNet50}
-
-
-def check_model(name: str) -> None:
-    """Raises GoldenError for an unknown name, listing the known ones."""
-    if name not in MODELS:
-        raise GoldenError(f"unknown model {name!r}: known are {', '.join(sorted(MODELS))}")
+MODELS: dict[str, Callable[[], CifarNetwork]] = dict(zip(NETWORKS, (AlexNet, Vgg16, ResNet50), strict=True))
 
 
 def build_model(name: str, seed: int = 0) -> CifarNetwork:

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from golden.bounds.schemes import SCHEMES, find_scheme
+from golden.bounds.schemes import find_scheme
 from golden.errors import WeightsError
 from golden.frontend.activations import activation_names, apply_bounds
 from golden.networks.artefacts import (
@@ -63,14 +63,6 @@ def load_bounds(name: str, scheme: str, folder: Path = WEIGHTS_FOLDER) -> Bounds
     if not bounds:
         raise WeightsError(f"{folder / name}_bounds.npz holds no bounds of {scheme}")
     return bounds
-
-
-def stored_schemes(name: str, folder: Path = WEIGHTS_FOLDER) -> tuple[str, ...]:
-    """Schemes that can run: those without bounds, and those whose bounds are stored. Raises WeightsError if damaged."""
-    file = f"{name}_bounds.npz"
-    arrays = read_arrays(file, folder) if file in read_manifest(folder) else {}
-    stored = {key.split("/")[0] for key in arrays}
-    return tuple(scheme.name for scheme in SCHEMES.values() if scheme.mode is None or scheme.name in stored)
 
 
 def load_points(name: str, word_bits: int, folder: Path = WEIGHTS_FOLDER) -> BinaryPoints:

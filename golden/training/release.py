@@ -18,7 +18,8 @@ from golden.errors import GoldenError, WeightsError
 from golden.exact.evaluator import FAULT_FREE, Evaluator
 from golden.networks.artefacts import WEIGHTS_FOLDER, update_facts, write_text
 from golden.networks.evaluate import accuracy
-from golden.networks.zoo import load_bounds, load_model, load_qnetwork, save_points, save_weights, stored_schemes
+from golden.networks.registry import stored_schemes
+from golden.networks.zoo import load_bounds, load_model, load_qnetwork, save_points, save_weights
 from golden.quantisation.quantise import calibrate, quantise_images, word_name
 from golden.search.profile import statistics, subset
 from golden.support.progress import track

@@ -24,6 +24,7 @@ from golden.networks.artefacts import (
     write_artefact,
 )
 from golden.networks.models import build_model
+from golden.networks.registry import stored_schemes
 from golden.networks.zoo import (
     load_bounds,
     load_model,
@@ -209,5 +210,5 @@ def test_committed_files_are_whole() -> None:
 
 
 def test_schemes_without_stored_bounds_are_not_offered(stored: Path) -> None:
-    assert zoo.stored_schemes("vgg16", stored) == ("unprotected",)
-    assert zoo.stored_schemes("alexnet") == tuple(SCHEMES)
+    assert stored_schemes("vgg16", stored) == ("unprotected",)
+    assert stored_schemes("alexnet") == tuple(SCHEMES)
