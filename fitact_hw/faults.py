@@ -256,13 +256,3 @@ def classify(finished: bool, code: int, logits: np.ndarray, reference: np.ndarra
     images = len(reference)
     same = logits.reshape(images, -1).argmax(1) == reference.reshape(images, -1).argmax(1)
     return Outcome.BENIGN if same.all() else Outcome.SDC
-
-
-def wilson_interval(hits: int, total: int, confidence: float = 0.95) -> tuple[float, float]:
-    """Wilson score interval of a proportion; (0, 1) when nothing was observed."""
-    if total == 0:
-        return 0.0, 1.0
-    from scipy.stats import binomtest  # heavy, and the command line lists shapes
-
-    interval = binomtest(hits, total).proportion_ci(confidence, method="wilson")
-    return float(interval.low), float(interval.high)

@@ -14,6 +14,7 @@ from fitact_hw.campaign.run import run_campaign
 from fitact_hw.campaign.snapshot import options_of
 from fitact_hw.campaign.store import STORE, CampaignError, Row, Store, store_path
 from fitact_hw.injection.live_times import print_times
+from fitact_hw.reporting.formats import percent_interval
 from fitact_hw.reporting.statistics import Estimate
 from fitact_hw.reporting.terminal import bar, noter, terminal
 
@@ -23,8 +24,7 @@ def outcome_shares(counts: Counter[str]) -> str:
     total = counts.total()
     parts = []
     for outcome, count in counts.most_common():
-        share = Estimate.of(count, total)
-        parts.append(f"{outcome} {share.value:.1%} [{share.low:.1%}, {share.high:.1%}]")
+        parts.append(f"{outcome} {percent_interval(Estimate.of(count, total))}")
     return ", ".join(parts)
 
 

@@ -7,8 +7,8 @@ from typing import Any
 
 from fitact_hw.overhead.cost import UNITS
 from fitact_hw.overhead.metrics import SIGMAS, Results, lane_of
-from fitact_hw.overhead.report import SHORT, split_lines
 from fitact_hw.overhead.schemes import BASELINE
+from fitact_hw.overhead.tables import SHORT, split_lines
 
 LOGIC, MEMORY = "#4878a8", "#e08b3e"
 PARTS = ("#274060", "#4878a8", "#9cb8d4", "#c9a227", "#7a5195")

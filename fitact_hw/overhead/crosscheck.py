@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from fitact_hw.errors import FitActError
-from fitact_hw.overhead.report import SHORT
 from fitact_hw.overhead.schemes import BASELINE
+from fitact_hw.overhead.tables import SHORT
 
 SMALL_BLOCK = 0.01
 """Blocks below this share of the logic are compared as a sum: a few cells more or less say nothing."""

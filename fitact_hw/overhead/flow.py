@@ -11,13 +11,13 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from fitact_hw.config import AcceleratorConfig, Granularity, Protection
-from fitact_hw.overhead import charts, ecp5, energy, pareto, report, technology
+from fitact_hw.overhead import charts, ecp5, energy, pareto, tables, technology
 from fitact_hw.overhead.cost import Cost, evaluate
 from fitact_hw.overhead.energy import Energy
+from fitact_hw.overhead.html import html
 from fitact_hw.overhead.jobs import write_whole, yosys_version
 from fitact_hw.overhead.mapping import PERTURBATIONS
 from fitact_hw.overhead.metrics import Results, all_metrics
-from fitact_hw.overhead.page import html
 from fitact_hw.overhead.schemes import SCHEMES, Scheme, lane_parameters, machine
 from fitact_hw.overhead.sram import SramModel, nearest_node
 from fitact_hw.overhead.technology import Technology, TechnologyError
@@ -76,10 +76,10 @@ def run_overhead(options: Options, networks: Networks, console: Console) -> Resu
         traffic, energies = _traffic(options, networks, costs, model, show)
     results = Results(costs, routed, tops, traffic, energies, tech.nand2_um2)
     metrics, header = all_metrics(results), make_header(options, tech, model)
-    report.print_report(console, header, metrics, results)
+    tables.print_report(console, header, metrics, results)
     folder = options.out / options.config.fingerprint
-    write_whole(folder / "overhead.json", json.dumps(report.to_json(header, metrics, results), indent=1) + "\n")
-    page = report.markdown(header, metrics, results, options.command)
+    write_whole(folder / "overhead.json", json.dumps(tables.to_json(header, metrics, results), indent=1) + "\n")
+    page = tables.markdown(header, metrics, results, options.command)
     pictures = {"Area added, area by part, lanes, energy": folder / "overhead.png"}
     if options.accuracies:
         pictures["Accuracy against area"] = folder / "pareto.png"
@@ -106,7 +106,7 @@ def _size(config: AcceleratorConfig) -> str:
     return f"{config.rows}x{config.cols} array, {config.word_bits}-bit words, {config.acc_bits}-bit accumulators"
 
 
-def make_header(options: Options, tech: Technology, model: SramModel) -> report.Header:
+def make_header(options: Options, tech: Technology, model: SramModel) -> tables.Header:
     """What the figures depend on."""
     config = options.config
     depths = ", ".join(
@@ -115,7 +115,7 @@ def make_header(options: Options, tech: Technology, model: SramModel) -> report.
         if name.endswith("_words")
     )
     ports = "single-port areas" if model.port_factor == 1 else f"areas x {model.port_factor:g} for the second port"
-    return report.Header(
+    return tables.Header(
         (
             ("machine", f"{_size(config)}; buffer words: {depths}"),
             ("library", f"{tech.name} ({', '.join(path.name for path in tech.files)})"),

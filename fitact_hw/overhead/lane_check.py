@@ -18,8 +18,8 @@ from fitact_hw.overhead.crosscheck import table_head, table_row
 from fitact_hw.overhead.design import Block, elaborate
 from fitact_hw.overhead.mapping import PERTURBATIONS, Mapped, map_block
 from fitact_hw.overhead.metrics import SIGMAS
-from fitact_hw.overhead.report import SHORT
 from fitact_hw.overhead.schemes import BASELINE, SCHEMES, clamp_parameters
+from fitact_hw.overhead.tables import SHORT
 from fitact_hw.overhead.technology import Technology
 from fitact_hw.verilog import rtl_sources
 

@@ -14,8 +14,8 @@ from typing import Any
 
 from fitact_hw.errors import FitActError
 from fitact_hw.overhead.cost import Cost
-from fitact_hw.overhead.report import SHORT, split_lines
 from fitact_hw.overhead.schemes import BASELINE
+from fitact_hw.overhead.tables import SHORT, split_lines
 
 ACCURACY_OF = {
     "unprotected": "unprotected",

@@ -1,12 +1,68 @@
-"""Colours of the protection schemes in every chart."""
+"""How schemes and outcomes look in every chart: colours that the colour-blind tell apart, and a second mark for each.
+
+The hues of schemes (Okabe and Ito) and of outcomes differ, so that a chart with both is not misread.
+"""
 
 from __future__ import annotations
 
-COLOURS = {
-    "unprotected": "#8d99ae",
-    "ranger": "#d1495b",
-    "clipact": "#edae49",
-    "proact": "#66418a",
-    "fitact": "#00798c",
+from dataclasses import dataclass
+
+from fitact_hw.faults import Outcome
+from golden.bounds.schemes import SCHEMES
+
+NEUTRAL, GRID, STRIPE, EMPTY = "#8a94a0", "#e4e7ea", "#f5f6f8", "#d9dde1"
+"""What belongs to no scheme, grid lines, every other line of a chart, and places without data."""
+
+
+@dataclass(frozen=True)
+class Style:
+    """Colour and marker of matplotlib."""
+
+    colour: str
+    marker: str
+
+
+_STYLES = tuple(
+    Style(*pair)
+    for pair in (
+        ("#3a3a3a", "X"),
+        ("#e69f00", "s"),
+        ("#56b4e9", "^"),
+        ("#cc79a7", "D"),
+        ("#0072b2", "o"),
+        ("#009e73", "v"),
+        ("#8c6d31", "P"),
+        ("#756bb1", "<"),
+        ("#17a2b8", ">"),
+        ("#7f7f7f", "*"),
+    )
+)
+
+
+def scheme_style(scheme: str) -> Style:
+    """Of a scheme of :data:`golden.bounds.schemes.SCHEMES`, by its place there; the last one for any other name."""
+    place = list(SCHEMES).index(scheme) if scheme in SCHEMES else len(_STYLES) - 1
+    return _STYLES[place % len(_STYLES)]
+
+
+@dataclass(frozen=True)
+class OutcomeStyle:
+    """Colour and hatch of matplotlib, and how tables and charts name the outcome."""
+
+    colour: str
+    hatch: str
+    label: str
+
+
+OUTCOMES = {
+    Outcome.MASKED: OutcomeStyle("#e9ecee", "", "masked"),
+    Outcome.BENIGN: OutcomeStyle("#a9cfa0", "", "benign"),
+    Outcome.SDC: OutcomeStyle("#c1121f", "", "SDC"),
+    Outcome.DETECTED: OutcomeStyle("#f6ec3f", "..", "detected"),
+    Outcome.HANG: OutcomeStyle("#a0694e", "////", "hang"),
+    Outcome.BUS_ERROR: OutcomeStyle("#2f5d3a", "xx", "bus error"),
 }
-"""One colour per scheme; others take matplotlib's cycle."""
+"""Every outcome of an upset, in the order of charts."""
+
+LABELS = {outcome: style.label for outcome, style in OUTCOMES.items()}
+"""How tables and charts name the outcomes."""

@@ -9,11 +9,11 @@ from pathlib import Path
 
 from rich.console import Console
 
-from fitact_hw.resilience import page, report
+from fitact_hw.resilience import charts, markdown, tables
 from fitact_hw.resilience.pool import HERE, Processes
-from fitact_hw.resilience.report import Summary
 from fitact_hw.resilience.study import run
 from fitact_hw.resilience.subjects import Settings, Subject, granularity_subjects, scheme_subjects
+from fitact_hw.resilience.summary import REFERENCE, Summary, bounds_cost, summarise
 from golden.networks.artefacts import write_text
 
 RESILIENCE, GRANULARITY = "resilience", "granularity"
@@ -21,9 +21,9 @@ RESILIENCE, GRANULARITY = "resilience", "granularity"
 
 def run_resilience(settings: Settings, folder: Path, console: Console, processes: Processes = HERE) -> list[Summary]:
     """Accuracy of every scheme at every rate; tables, CSV, Parquet and chart in ``folder``."""
-    summaries = _run(settings, scheme_subjects(settings), folder, console, processes, RESILIENCE, report.REFERENCE)
+    summaries = _run(settings, scheme_subjects(settings), folder, console, processes, RESILIENCE, REFERENCE)
     title = f"{settings.model}: bit errors in parameter memory"
-    report.plot_accuracy(summaries, title, folder / f"{RESILIENCE}.png")
+    charts.plot_accuracy(summaries, title, folder / f"{RESILIENCE}.png")
     return summaries
 
 
@@ -40,7 +40,7 @@ def run_granularity(
     extra = "".join([f" --source {source}", *(f" --learned {folder.as_posix()}" for folder in learned)])
     summaries = _run(settings, subjects, folder, console, processes, GRANULARITY, "neuron-clip-word", extra)
     title = f"{settings.model}: granularity of bounds (from {source})"
-    report.plot_storage(summaries, title, folder / f"{GRANULARITY}.png")
+    charts.plot_storage(summaries, title, folder / f"{GRANULARITY}.png")
     return summaries
 
 
@@ -57,12 +57,12 @@ def _run(
     rows = run(settings, subjects, folder, console, processes=processes)
     order = {s.key: index for index, s in enumerate(subjects)}
     rows.sort(key=lambda row: (order[row.scheme, row.word_bits, row.memory], row.rate, row.map))
-    summaries = report.summarise(rows, reference)
-    report.write_tables(rows, summaries, folder, stem)
+    summaries = summarise(rows, reference)
+    tables.write_tables(rows, summaries, folder, stem)
     write_text(folder / f"{stem}.json", json.dumps(asdict(settings), indent=1) + "\n")
-    report.print_summaries(console, summaries, reference)
-    costs = report.bounds_cost(rows)
-    report.print_costs(console, costs)
-    page.write_page(settings, summaries, costs, reference, folder / f"{stem}.md", extra)
+    tables.print_summaries(console, summaries, reference)
+    costs = bounds_cost(rows)
+    tables.print_costs(console, costs)
+    markdown.write_page(settings, summaries, costs, reference, folder / f"{stem}.md", extra)
     console.print(f"results in {folder}: {stem}.md, {stem}.png, and {stem}.csv, {stem}_maps.csv (also as .parquet)")
     return summaries

@@ -9,10 +9,10 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from fitact_hw.resilience.report import csv_text
 from fitact_hw.resilience.store import Row
 from fitact_hw.resilience.study import evaluation_images
 from fitact_hw.resilience.subjects import FAULTY, Settings, scheme_subjects
+from fitact_hw.resilience.tables import csv_text
 from fitact_hw.resilience.work import CLEAN, Group, Worker
 from golden.fault_maps import FaultMap, Kind, Memory, corrupt, draw, stored_bounds
 from golden.networks.artefacts import write_text

@@ -16,9 +16,11 @@ from fitact_hw.campaign.work import process_subject
 from fitact_hw.compiler import compile_network, with_images
 from fitact_hw.config import AcceleratorConfig
 from fitact_hw.errors import FitActError
-from fitact_hw.faults import FaultEvent, Shape, wilson_interval
+from fitact_hw.faults import FaultEvent, Shape
 from fitact_hw.injection.plain_run import plain_job
 from fitact_hw.networks import SCHEMES, load_images, load_networks
+from fitact_hw.reporting.formats import percent_interval
+from fitact_hw.reporting.statistics import Estimate
 from fitact_hw.reporting.terminal import bar, noter, terminal
 from fitact_hw.simulate import fault_free, tables
 from fitact_hw.simulate.upsets import IMAGE, ROWS, Begun, begin, cross_check, strike
@@ -172,8 +174,8 @@ def _fault_free(
     classes = [{"image": k, "label": int(labels[k]), "rtl": rtl[k], "golden": expected[k]} for k in range(len(images))]
     tables.print_classes(console, classes)
     right = sum(row["rtl"] == row["label"] for row in classes)
-    low, high = wilson_interval(right, len(classes))
-    console.print(f"{right} of {len(classes)} right by RTL ({right / len(classes):.1%}, 95 % [{low:.1%}, {high:.1%}])")
+    share = percent_interval(Estimate.of(right, len(classes)))
+    console.print(f"{right} of {len(classes)} right by RTL: {share} (95 % interval)")
     return {
         "layers": [asdict(row) for row in table],
         "classes": classes,

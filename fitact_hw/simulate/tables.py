@@ -10,10 +10,11 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from fitact_hw.faults import Outcome, wilson_interval
+from fitact_hw.faults import Outcome
 from fitact_hw.networks import SCHEMES
-from fitact_hw.reporting.outcomes import COLOURS, LABELS
-from fitact_hw.reporting.palette import COLOURS as SCHEME_COLOURS
+from fitact_hw.reporting.formats import percent_interval
+from fitact_hw.reporting.palette import LABELS, OUTCOMES, scheme_style
+from fitact_hw.reporting.statistics import Estimate
 from fitact_hw.simulate.fault_free import LayerRow
 
 CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
@@ -95,9 +96,8 @@ def print_upsets(console: Console, rows: Sequence[dict[str, Any]], live: dict[st
             tally = counts[scheme][structure]
             total = sum(tally.values())
             sdc = tally[Outcome.SDC.value]
-            low, high = wilson_interval(sdc, total)
             numbers = [str(tally[outcome.value] or "-") for outcome in Outcome]
-            text = f"{sdc}/{total} = {sdc / total:.0%} [{low:.0%}, {high:.0%}]"
+            text = f"{sdc}/{total} = {percent_interval(Estimate.of(sdc, total))}"
             name = structure.replace("_", " ") if scheme == schemes[0] else ""
             style = "bold" if structure == ALL else ""
             table.add_row(name, scheme, *numbers, text, style=style, end_section=scheme == schemes[-1])
@@ -138,7 +138,7 @@ def plot_upsets(rows: Sequence[dict[str, Any]], title: str, path: Path) -> None:
             left = 0.0
             for outcome in Outcome:
                 share = tally[outcome.value] / total if total else 0.0
-                axis.barh(position, share, left=left, color=COLOURS[outcome], height=0.75)
+                axis.barh(position, share, left=left, color=OUTCOMES[outcome].colour, height=0.75)
                 left += share
             axis.text(1.01, position, f"n={total}", va="center", fontsize=7, color="#555555")
         axis.set_title(scheme)
@@ -155,17 +155,16 @@ def plot_upsets(rows: Sequence[dict[str, Any]], title: str, path: Path) -> None:
             total = sum(tally.values())
             if not total:
                 continue
-            low, high = wilson_interval(tally[Outcome.SDC.value], total)
-            rate = tally[Outcome.SDC.value] / total
+            sdc = Estimate.of(tally[Outcome.SDC.value], total)
             height = position - 0.4 + step * (number + 0.5)
             last.errorbar(
-                rate,
+                sdc.value,
                 height,
-                xerr=[[rate - low], [high - rate]],
+                xerr=[[sdc.value - sdc.low], [sdc.high - sdc.value]],
                 fmt="o",
                 markersize=3.5,
                 linewidth=1.1,
-                color=SCHEME_COLOURS[scheme],
+                color=scheme_style(scheme).colour,
                 label=scheme if position == 0 else None,
             )
     last.set_title("SDC, 95 % Wilson interval")
@@ -175,7 +174,7 @@ def plot_upsets(rows: Sequence[dict[str, Any]], title: str, path: Path) -> None:
     for axis in axes:
         for side in ("top", "right"):
             axis.spines[side].set_visible(False)
-    handles = [plt.Rectangle((0, 0), 1, 1, color=COLOURS[outcome]) for outcome in Outcome]
+    handles = [plt.Rectangle((0, 0), 1, 1, color=OUTCOMES[outcome].colour) for outcome in Outcome]
     figure.legend(
         handles, [LABELS[outcome] for outcome in Outcome], loc="lower center", ncol=len(Outcome), frameon=False
     )

@@ -21,7 +21,7 @@ from fitact_hw.isa import INSTRUCTION_BYTES, Opcode, offsets
 from fitact_hw.networks import load_images, load_networks
 from fitact_hw.program import ParameterBlock, Program
 from fitact_hw.reporting.terminal import bar, terminal
-from fitact_hw.resilience import report
+from fitact_hw.resilience import tables
 from golden.fault_maps import FaultMap, Flips, Memory, corrupt, draw
 from golden.networks.artefacts import write_text
 from golden.qnetwork import QNetwork
@@ -170,7 +170,7 @@ def csv_text(results: Sequence[MapResult], word_bits: int, seed: int) -> str:
         changed, wrong = (int((a != result.golden).sum()) for a in (result.fault_free, result.rtl))
         names = (result.scheme, word_bits, faults.rate, seed, faults.index)
         lines.append((*names, *flips, *result.golden.shape, changed, wrong))
-    return report.csv_text((*columns, "logits_changed", "logits_that_differ_in_rtl"), lines)
+    return tables.csv_text((*columns, "logits_changed", "logits_that_differ_in_rtl"), lines)
 
 
 def run_validate_memory(

@@ -18,7 +18,7 @@ from fitact_hw.campaign.archive import restore
 from fitact_hw.campaign.plan import CampaignOptions, command_of, structure_bits
 from fitact_hw.campaign.report.analysis import Analysis, lane_bit
 from fitact_hw.campaign.report.comparison import compare_schemes
-from fitact_hw.campaign.report.findings import all_comparisons, percent, sections
+from fitact_hw.campaign.report.findings import all_comparisons, sections
 from fitact_hw.campaign.report.places import heat_map, uneven, worst_sites
 from fitact_hw.campaign.report.publish import run_publish
 from fitact_hw.campaign.report.summary import run_report
@@ -139,12 +139,6 @@ def test_bits_of_values() -> None:
         ("bias_buffer", 38, 0), ("pe_psum", 20, 20), ("csr", 3, None),
     ):  # fmt: skip
         assert lane_bit(replace(row, structure=structure, bit=bit), protected) == expected
-
-
-def test_percent_keeps_small_numbers_readable() -> None:
-    assert [percent(value) for value in (0, 0.5, 0.0123, 0.00012, 1.2e-7, -0.02)] == [
-        "0 %", "50.0 %", "1.23 %", "0.012 %", "1e-05 %", "-2.00 %",
-    ]  # fmt: skip
 
 
 def test_every_file_of_a_report(folder: Path) -> None:

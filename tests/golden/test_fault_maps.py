@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fitact_hw.resilience.report import read_csv
+from fitact_hw.resilience.tables import read_csv
 from golden.errors import GoldenError
 from golden.fault_maps import (
     FaultMap,

@@ -16,7 +16,6 @@ from fitact_hw.faults import (
     Upset,
     classify,
     sample,
-    wilson_interval,
 )
 
 
@@ -120,11 +119,3 @@ def test_classification() -> None:
     assert classify(False, 0, reference, reference) is Outcome.HANG
     expected = {1: "detected", 2: "bus_error", 3: "bus_error", 4: "hang", 5: "detected", 6: "detected"}
     assert {code: classify(False, code, reference, reference).value for code in expected} == expected
-
-
-def test_wilson_interval() -> None:
-    low, high = wilson_interval(0, 1000)
-    assert low == 0
-    assert 0.0037 < high < 0.0039  # the figure of docs/method: 0 of 1000 leaves 0.37-0.38 %
-    assert wilson_interval(0, 0) == (0, 1)
-    assert wilson_interval(5, 10)[0] == pytest.approx(0.2366, abs=1e-4)

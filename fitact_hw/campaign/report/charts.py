@@ -14,9 +14,7 @@ from fitact_hw.campaign.report.analysis import EFFECT, FAILURE, SDC, Analysis, E
 from fitact_hw.campaign.report.comparison import Comparison, scheme_name
 from fitact_hw.campaign.report.places import heat_map
 from fitact_hw.faults import Outcome
-from fitact_hw.reporting.outcomes import COLOURS as OUTCOME_COLOURS
-from fitact_hw.reporting.outcomes import LABELS
-from fitact_hw.reporting.palette import COLOURS as SCHEME_COLOURS
+from fitact_hw.reporting.palette import LABELS, OUTCOMES, scheme_style
 
 MEASURE_NAMES = {
     SDC: "SDC probability per upset",
@@ -43,7 +41,7 @@ def _figure(*shape: int, size: tuple[float, float], **named: Any) -> tuple[Any, 
 
 
 def _colour(scheme: str) -> str:
-    return SCHEME_COLOURS.get(scheme, "#444444")
+    return scheme_style(scheme).colour
 
 
 def _percent(axis: Any) -> None:
@@ -100,7 +98,7 @@ def outcome_shares(entries: Sequence[Entry], top: Mapping[str, Entry]) -> Any:
             shares = np.array([entry.estimates[outcome.value].value for _, entry in bars])
             some = shares > 0
             heights = np.array([height for height, _ in bars])[some]
-            axis.barh(heights, shares[some], left=left[some], color=OUTCOME_COLOURS[outcome], height=0.8)
+            axis.barh(heights, shares[some], left=left[some], color=OUTCOMES[outcome].colour, height=0.8)
             left += shares
         axis.set_title(scheme_name(scheme), fontsize=9)
         axis.set_xlim(0, 1)
@@ -108,7 +106,7 @@ def outcome_shares(entries: Sequence[Entry], top: Mapping[str, Entry]) -> Any:
     names = ["whole machine", *(key.replace("_", " ") for key in keys)]
     axes[0].set_yticks([0, *(place + 1.4 for place in range(len(keys)))], names)
     axes[0].set_ylim(len(keys) + 0.9, -0.6)
-    handles = [Patch(color=OUTCOME_COLOURS[outcome], label=LABELS[outcome]) for outcome in Outcome]
+    handles = [Patch(color=OUTCOMES[outcome].colour, label=LABELS[outcome]) for outcome in Outcome]
     figure.legend(handles=handles, loc="outside lower center", ncols=len(handles), frameon=False, fontsize=8)
     return figure
 

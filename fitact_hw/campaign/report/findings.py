@@ -9,7 +9,7 @@ from fitact_hw.campaign.report.comparison import Comparison, compare_schemes, re
 from fitact_hw.campaign.report.places import uneven
 from fitact_hw.faults import Outcome
 from fitact_hw.injection.bound_flips import LOWERED, RAISED
-from fitact_hw.reporting.statistics import Difference, Estimate
+from fitact_hw.reporting.formats import listed, number_interval, percent, percent_interval, spaced
 
 BOUND_BUFFER = "bound_buffer"
 
@@ -20,38 +20,6 @@ FEW = 3
 
 SIGNIFICANT = 0.05
 """Largest p-value that counts as evidence."""
-
-
-def _points(value: float) -> str:
-    """Percentage points with two or three digits."""
-    points = 100 * value
-    for least, digits in ((10, 1), (1, 2), (0.01, 3)):
-        if abs(points) >= least:
-            return f"{points:.{digits}f}"
-    return f"{points:.1g}"
-
-
-def percent(value: float) -> str:
-    """A share with two or three digits."""
-    return f"{_points(value)} %"
-
-
-def percent_interval(value: Estimate | Difference) -> str:
-    """Share and interval, in %."""
-    return f"{percent(value.value)} [{_points(value.low)}, {_points(value.high)}]"
-
-
-def number_interval(value: Estimate) -> str:
-    """A rate and its interval."""
-    return f"{value.value:.3g} [{value.low:.3g}, {value.high:.3g}]"
-
-
-def _listed(names: Sequence[str]) -> str:
-    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
-
-
-def _spaced(name: str) -> str:
-    return name.replace("_", " ")
 
 
 def machine_sentences(analysis: Analysis, fit_per_mbit: float) -> list[str]:
@@ -77,11 +45,11 @@ def structure_sentences(analysis: Analysis, fit_per_mbit: float) -> list[str]:
     per_upset = sorted(hit, key=lambda e: -e.estimates[SDC].value)[:FEW]
     by_rate = sorted(hit, key=lambda e: -e.fit(SDC, fit_per_mbit).value)[:FEW]
     total = sum(entry.fit(SDC, fit_per_mbit).value for entry in entries)
-    named = [f"{_spaced(e.key[0])} {percent_interval(e.estimates[SDC])}" for e in per_upset]
-    rates = [f"{_spaced(e.key[0])} {percent(e.fit(SDC, fit_per_mbit).value / total)}" for e in by_rate]
+    named = [f"{spaced(e.key[0])} {percent_interval(e.estimates[SDC])}" for e in per_upset]
+    rates = [f"{spaced(e.key[0])} {percent(e.fit(SDC, fit_per_mbit).value / total)}" for e in by_rate]
     return [
-        f"Most vulnerable per upset under {scheme_name(reference)} (SDC): {_listed(named)}.",
-        f"Largest shares of its SDC rate, by bits and probability: {_listed(rates)}.",
+        f"Most vulnerable per upset under {scheme_name(reference)} (SDC): {listed(named)}.",
+        f"Largest shares of its SDC rate, by bits and probability: {listed(rates)}.",
     ]
 
 
@@ -93,7 +61,7 @@ def comparison_sentences(comparisons: Sequence[Comparison], confidence: float) -
         machine = next(item for item in of_rival if item.key == MACHINE)
         d = machine.difference
         shown = [item for item in of_rival if item.key != MACHINE and item.difference.shown]
-        where = _listed([f"{_spaced(item.key)} ({item.words})" for item in shown]) if shown else "none"
+        where = listed([f"{spaced(item.key)} ({item.words})" for item in shown]) if shown else "none"
         expected = (1 - confidence) * (len(of_rival) - 1)
         this, other = scheme_name(machine.scheme), scheme_name(rival)
         sentences.append(
@@ -129,7 +97,7 @@ def bound_sentences(analysis: Analysis, comparisons: Sequence[Comparison], fit_p
     if silent:
         upper = max(entries[s][0].estimates[EFFECT].high for s in entries if scheme_name(s) in silent)
         sentences.append(
-            f"Bound buffer under {_listed(silent)}: every upset was masked (upper end {percent(upper)} for any effect)."
+            f"Bound buffer under {listed(silent)}: every upset was masked (upper end {percent(upper)} for any effect)."
         )
     for entry in analysis.bound_flips:
         effect, sdc = (percent_interval(entry.estimates[measure]) for measure in (EFFECT, SDC))

@@ -16,11 +16,13 @@ from fitact_hw.campaign.plan import command_of
 from fitact_hw.campaign.report import charts
 from fitact_hw.campaign.report.analysis import EFFECT, SDC, Analysis, Entry
 from fitact_hw.campaign.report.comparison import Comparison, scheme_name
-from fitact_hw.campaign.report.findings import number_interval, percent, percent_interval, sections
+from fitact_hw.campaign.report.findings import sections
 from fitact_hw.campaign.report.places import worst_sites
 from fitact_hw.campaign.store import Row
 from fitact_hw.faults import Outcome
-from fitact_hw.reporting.outcomes import LABELS
+from fitact_hw.reporting.formats import number_interval, percent, percent_interval, spaced
+from fitact_hw.reporting.palette import LABELS
+from fitact_hw.reporting.statistics import Estimate
 
 TEMPLATES = (Path(__file__).parent / "templates", templates.FOLDER)
 """Pages of campaigns, and what all pages of the project share."""
@@ -38,7 +40,7 @@ def environment() -> Environment:
     )  # fmt: skip
     made.filters |= {
         "percent": percent, "interval": percent_interval, "rate": number_interval, "scheme": scheme_name,
-        "spaced": lambda text: str(text).replace("_", " "), "label": lambda outcome: LABELS[Outcome(outcome)],
+        "spaced": spaced, "label": lambda outcome: LABELS[Outcome(outcome)],
     }  # fmt: skip
     return made
 
@@ -99,8 +101,6 @@ def method_lines(analysis: Analysis, fit_per_mbit: float) -> list[tuple[str, str
 
 def margin_of(count: int, confidence: float) -> float:
     """Half width of the largest interval of ``count`` injections (p = 0.5)."""
-    from fitact_hw.reporting.statistics import Estimate
-
     half = Estimate.of(count // 2, count, confidence)
     return (half.high - half.low) / 2
 

@@ -26,10 +26,11 @@ from fitact_hw.campaign.report.analysis import (
     Analysis,
 )
 from fitact_hw.campaign.report.comparison import Comparison, scheme_name
-from fitact_hw.campaign.report.findings import all_comparisons, number_interval, percent_interval
+from fitact_hw.campaign.report.findings import all_comparisons
 from fitact_hw.campaign.report.page import FIT_SOURCE, render, replay_command
 from fitact_hw.campaign.report.places import worst_sites
 from fitact_hw.campaign.snapshot import load_campaign
+from fitact_hw.reporting.formats import number_interval, percent_interval
 from fitact_hw.reporting.statistics import Difference, Estimate
 from golden.networks.artefacts import write_text
 

@@ -8,8 +8,8 @@ from fitact_hw.config import AcceleratorConfig
 from fitact_hw.overhead.crosscheck import table_head, table_row
 from fitact_hw.overhead.power.cell_power import BlockEnergy
 from fitact_hw.overhead.power.measure import COMPARED, CYCLES, PowerResult
-from fitact_hw.overhead.report import SHORT
 from fitact_hw.overhead.schemes import BASELINE
+from fitact_hw.overhead.tables import SHORT
 
 
 def markdown(config: AcceleratorConfig, results: Sequence[PowerResult], command: str) -> str:

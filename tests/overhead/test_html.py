@@ -5,7 +5,7 @@ from __future__ import annotations
 from html.parser import HTMLParser
 from pathlib import Path
 
-from fitact_hw.overhead.page import html
+from fitact_hw.overhead.html import html
 
 MARKDOWN = """# What protection costs
 

@@ -16,7 +16,7 @@ from typer.testing import CliRunner
 from fitact_hw.bench.evaluation import throughput
 from fitact_hw.cli import resilience_commands
 from fitact_hw.reporting.map_statistics import mean_interval
-from fitact_hw.resilience import page, report
+from fitact_hw.resilience import charts, markdown, summary, tables
 from fitact_hw.resilience.store import Row
 from fitact_hw.resilience.subjects import FAULTY, PROTECTED, Settings
 from golden.errors import GoldenError
@@ -39,7 +39,7 @@ ROWS = [
 
 
 def test_summaries_pair_the_maps_that_both_have() -> None:
-    summaries = {(s.scheme, s.memory, s.rate): s for s in report.summarise(ROWS)}
+    summaries = {(s.scheme, s.memory, s.rate): s for s in summary.summarise(ROWS)}
     fitact, ranger = summaries["fitact", FAULTY, 1e-6], summaries["ranger", FAULTY, 1e-6]
     assert (fitact.mean, fitact.maps, fitact.difference) == (81.25, 4, None)
     assert ranger.maps == 4
@@ -50,19 +50,19 @@ def test_summaries_pair_the_maps_that_both_have() -> None:
 
 
 def test_cost_of_faulty_bounds_is_paired() -> None:
-    (cost,) = report.bounds_cost(ROWS)
+    (cost,) = summary.bounds_cost(ROWS)
     assert (cost.scheme, cost.rate, cost.maps, cost.lost) == ("fitact", 1e-6, 4, 1.0)
     assert 0 <= cost.low <= 1 <= cost.high <= 2
 
 
 def test_csv_and_parquet_hold_the_same(tmp_path: Path) -> None:
-    summaries = report.summarise(ROWS)
-    paths = report.write_tables(ROWS, summaries, tmp_path, "out")
+    summaries = summary.summarise(ROWS)
+    paths = tables.write_tables(ROWS, summaries, tmp_path, "out")
     assert {path.name for path in paths} == {
         f"out{part}.{form}" for part in ("", "_maps", "_bounds") for form in ("csv", "parquet")
     }
     for stem, count in (("out", len(summaries)), ("out_maps", len(ROWS)), ("out_bounds", 1)):
-        lines = report.read_csv(tmp_path / f"{stem}.csv")
+        lines = tables.read_csv(tmp_path / f"{stem}.csv")
         table = parquet.read_table(tmp_path / f"{stem}.parquet").to_pylist()
         assert len(lines) == len(table) == count
         for line, record in zip(lines, table, strict=True):
@@ -76,17 +76,17 @@ def test_csv_and_parquet_hold_the_same(tmp_path: Path) -> None:
 
 
 def test_charts_and_tables_show_every_scheme(tmp_path: Path) -> None:
-    summaries = report.summarise(ROWS)
-    report.plot_accuracy(summaries, "title", tmp_path / "a.png")
-    grouped = report.summarise([row("layer-clip-code4", 1e-6, 0, 50), row("neuron-saturate-word", 1e-6, 0, 60)])
-    report.plot_storage(grouped, "title", tmp_path / "b.png")
+    summaries = summary.summarise(ROWS)
+    charts.plot_accuracy(summaries, "title", tmp_path / "a.png")
+    grouped = summary.summarise([row("layer-clip-code4", 1e-6, 0, 50), row("neuron-saturate-word", 1e-6, 0, 60)])
+    charts.plot_storage(grouped, "title", tmp_path / "b.png")
     for name in ("a.png", "b.png"):
         with Image.open(tmp_path / name) as picture:
             assert picture.width > 500
             assert len(set(picture.convert("RGB").resize((60, 40)).get_flattened_data())) > 10
     console = Console(record=True, width=200, file=(tmp_path / "log").open("w"))
-    report.print_summaries(console, summaries)
-    report.print_costs(console, report.bounds_cost(ROWS))
+    tables.print_summaries(console, summaries)
+    tables.print_costs(console, summary.bounds_cost(ROWS))
     text = console.export_text()
     for part in ("FitAct (protected bounds)", "Ranger", "81.2 (", "+28.3 (", "+1.0 ("):
         assert part in text
@@ -99,30 +99,32 @@ def test_page_says_how_to_repeat_it_and_who_wins(tmp_path: Path) -> None:
     rows += [row("fitact", 0.0, 0, 91), row("ranger", 0.0, 0, 90)]
     settings = Settings("vgg16", schemes=("ranger", "fitact"), rates=(1e-6, 3e-5), maps=3)
     path = tmp_path / "resilience.md"
-    page.write_page(settings, report.summarise(rows), [], "fitact", path)
+    markdown.write_page(settings, summary.summarise(rows), [], "fitact", path)
     text = path.read_text()
     assert "`fitact resilience vgg16 --schemes ranger,fitact --rates 1e-06,3e-05 --maps 3 --seed 1`" in text
     assert "| bit error rate | none | 1e-6 | 3e-5 |" in text
     assert "| FitAct | 91.0 | 80.0 (" in text
     assert "* FitAct against Ranger: better at 1e-6 by 20.0; no difference shown at 3e-5." in text
     other = {"ranger": "fitact", "fitact": "ranger"}
-    page.write_page(settings, report.summarise([replace(x, scheme=other[x.scheme]) for x in rows]), [], "fitact", path)
+    markdown.write_page(
+        settings, summary.summarise([replace(x, scheme=other[x.scheme]) for x in rows]), [], "fitact", path
+    )
     assert "* FitAct against Ranger: worse at 1e-6 by 20.0; no difference" in path.read_text()
 
 
 def test_page_tells_close_rates_apart(tmp_path: Path) -> None:
     rows = [row("fitact", 1.5e-6, 0, 70), row("fitact", 2e-6, 0, 60), row("fitact", 1e-4, 0, 50)]
-    page.write_page(Settings("vgg16"), report.summarise(rows), [], "fitact", tmp_path / "resilience.md")
+    markdown.write_page(Settings("vgg16"), summary.summarise(rows), [], "fitact", tmp_path / "resilience.md")
     assert "| bit error rate | 1.5e-6 | 2e-6 | 1e-4 |" in (tmp_path / "resilience.md").read_text()
 
 
 def test_one_map_gives_no_verdict_and_few_maps_a_warning(tmp_path: Path) -> None:
     rows = [row("fitact", 1e-6, 0, 80), row("ranger", 1e-6, 0, 70)]
-    page.write_page(Settings("vgg16", maps=1), report.summarise(rows), [], "fitact", tmp_path / "resilience.md")
+    markdown.write_page(Settings("vgg16", maps=1), summary.summarise(rows), [], "fitact", tmp_path / "resilience.md")
     text = (tmp_path / "resilience.md").read_text()
     assert "better" not in text
     assert "too narrow" in text
-    page.write_page(Settings("vgg16"), report.summarise(rows), [], "fitact", tmp_path / "resilience.md")
+    markdown.write_page(Settings("vgg16"), summary.summarise(rows), [], "fitact", tmp_path / "resilience.md")
     assert "too narrow" not in (tmp_path / "resilience.md").read_text()
 
 
@@ -130,20 +132,20 @@ def test_every_bit_of_a_rate_is_kept(tmp_path: Path) -> None:
     """The fault maps are drawn from it."""
     rate = 1.2345678901234e-6
     rows = [row("fitact", rate, 0, 70)]
-    assert page.command(Settings("vgg16", rates=(rate,)), "resilience").split(" --")[1] == f"rates {rate!r}"
-    report.write_tables(rows, report.summarise(rows), tmp_path, "out")
+    assert markdown.command(Settings("vgg16", rates=(rate,)), "resilience").split(" --")[1] == f"rates {rate!r}"
+    tables.write_tables(rows, summary.summarise(rows), tmp_path, "out")
     for name in ("out.csv", "out_maps.csv"):
-        assert float(report.read_csv(tmp_path / name)[0]["rate"]) == rate
+        assert float(tables.read_csv(tmp_path / name)[0]["rate"]) == rate
 
 
 def test_schemes_without_bounds_are_compared_with_protected_ones_too() -> None:
     unprotected = replace(row("unprotected", 1e-6, 0, 10), bound_bytes=0)
-    (summary, _) = report.summarise([unprotected, row("fitact", 1e-6, 0, 81, PROTECTED)])
-    assert summary.difference == pytest.approx(71)
+    (found, _) = summary.summarise([unprotected, row("fitact", 1e-6, 0, 81, PROTECTED)])
+    assert found.difference == pytest.approx(71)
 
 
 def test_nothing_is_never_negative() -> None:
-    assert [report.signed(value) for value in (-0.04, 0.0, 0.04, -0.06, 1.23)] == [
+    assert [tables.signed(value) for value in (-0.04, 0.0, 0.04, -0.06, 1.23)] == [
         "+0.0",
         "+0.0",
         "+0.0",
@@ -154,7 +156,7 @@ def test_nothing_is_never_negative() -> None:
 
 def test_results_of_a_real_study_can_be_summarised(tmp_path: Path) -> None:
     rows = tiny_study.run(tmp_path)
-    summaries = report.summarise(rows)
+    summaries = summary.summarise(rows)
     assert len(summaries) == 4 * 3
     assert all(s.low <= s.mean <= s.high for s in summaries)
 
@@ -178,7 +180,7 @@ def test_commands_run_alexnet_on_the_sample_images(
     outcome = CliRunner().invoke(app(), [command, "alexnet", *options])
     assert outcome.exit_code == 0, outcome.output
     folder = tmp_path / "build" / "alexnet" / command
-    assert len(report.read_csv(folder / f"{command}.csv")) == (8 if command == "resilience" else 32)
+    assert len(tables.read_csv(folder / f"{command}.csv")) == (8 if command == "resilience" else 32)
     assert f"fitact {command} alexnet" in (folder / f"{command}.md").read_text()
     assert (folder / f"{command}.png").stat().st_size > 10_000
     assert "20 sample images are used instead" in outcome.output
@@ -192,8 +194,8 @@ def test_a_published_map_is_replayed(tmp_path: Path, monkeypatch: pytest.MonkeyP
     outcome = CliRunner().invoke(app(), ["fault-map", "alexnet", *options])
     assert outcome.exit_code == 0, outcome.output
     assert "correct of the first 2 images" in outcome.output
-    bits = report.read_csv(tmp_path / "flips.csv")
-    published = report.read_csv(ROOT / "docs" / "results" / "resilience_alexnet_maps.csv")
+    bits = tables.read_csv(tmp_path / "flips.csv")
+    published = tables.read_csv(ROOT / "docs" / "results" / "resilience_alexnet_maps.csv")
     (row,) = [
         r for r in published if (r["scheme"], r["word_bits"], r["rate"], r["map"]) == ("fitact", "32", "1e-06", "3")
     ]

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from scipy.stats import binomtest
 
-from fitact_hw.faults import wilson_interval
 from fitact_hw.reporting.statistics import (
     Estimate,
     mcnemar,
@@ -29,9 +29,17 @@ def test_sample_sizes_of_leveugle() -> None:
 @pytest.mark.parametrize(("hits", "total"), [(0, 1), (0, 1000), (1, 40), (20, 40), (40, 40)])
 def test_wilson_is_that_of_scipy(hits: int, total: int) -> None:
     estimate = Estimate.of(hits, total, 0.9)
-    assert (estimate.low, estimate.high) == pytest.approx(wilson_interval(hits, total, 0.9), abs=1e-12)
+    expected = binomtest(hits, total).proportion_ci(0.9, method="wilson")
+    assert (estimate.low, estimate.high) == pytest.approx((expected.low, expected.high), abs=1e-12)
     assert estimate.low <= estimate.value <= estimate.high
+
+
+def test_wilson_of_rare_and_even_events() -> None:
+    nothing = Estimate.of(0, 1000)
+    assert nothing.low == 0
+    assert 0.0037 < nothing.high < 0.0039  # 0 of 1000 leaves 0.37 to 0.38 %
     assert (Estimate.of(0, 0).low, Estimate.of(0, 0).high) == (0.0, 1.0)
+    assert Estimate.of(5, 10).low == pytest.approx(0.2366, abs=1e-4)
 
 
 def test_stratified_weights_structures_by_bits() -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from fitact_hw.config import AcceleratorConfig
-from fitact_hw.overhead import charts, report
+from fitact_hw.overhead import charts, tables
 from fitact_hw.overhead.cost import UNITS, Cost, build, delta, evaluate, pooled
 from fitact_hw.overhead.mapping import Mapped, map_block
 from fitact_hw.overhead.metrics import Metric, Results, all_metrics, lane_of
@@ -83,18 +83,18 @@ def test_within_noise_is_said_where_it_is() -> None:
         {"unprotected": 100.0, "ranger": 101.0, "fitact": 110.0, "tmr": 100.0},
         {"ranger": 2.0, "fitact": 2.0, "tmr": 2.0},
     )
-    assert report.cell(metric, "unprotected") == "100"
-    assert report.cell(metric, "ranger") == "101 (within noise)"
-    assert report.cell(metric, "fitact") == "110 (+10.0%)"
-    assert report.cell(metric, "tmr") == "100 (=)"
+    assert tables.cell(metric, "unprotected") == "100"
+    assert tables.cell(metric, "ranger") == "101 (within noise)"
+    assert tables.cell(metric, "fitact") == "110 (+10.0%)"
+    assert tables.cell(metric, "tmr") == "100 (=)"
     new = replace(metric, values={"unprotected": 0.0, "fitact": 5.0})
-    assert report.cell(new, "fitact") == "5 (new)"
+    assert tables.cell(new, "fitact") == "5 (new)"
 
 
 def test_files_hold_what_was_measured(results: Results, tmp_path: Path) -> None:
-    header = report.Header((("library", "made up"), ("wire load", "none, pre-layout")))
+    header = tables.Header((("library", "made up"), ("wire load", "none, pre-layout")))
     metrics = all_metrics(results)
-    data = json.loads(json.dumps(report.to_json(header, metrics, results)))
+    data = json.loads(json.dumps(tables.to_json(header, metrics, results)))
     assert data["header"]["library"] == "made up"
     total = next(m for m in data["metrics"] if m["name"] == "total")
     assert total["values"]["fitact"] == pytest.approx(results.costs["fitact"].total)
@@ -102,10 +102,10 @@ def test_files_hold_what_was_measured(results: Results, tmp_path: Path) -> None:
     assert {m["name"] for m in data["macros"]["fitact"]} > {"bound", "activation"}
     assert data["flop_memories"]
 
-    page = report.markdown(header, metrics, results, "fitact overhead")
+    page = tables.markdown(header, metrics, results, "fitact overhead")
     assert "pre-layout" in page
     for scheme in SCHEMES:
-        assert report.SHORT[scheme.key] in page
+        assert tables.SHORT[scheme.key] in page
     rows = [line for line in page.splitlines() if line.startswith("| lane") or line.startswith("| logic: lanes")]
     assert rows
 

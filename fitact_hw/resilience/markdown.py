@@ -8,8 +8,9 @@ from pathlib import Path
 
 import numpy as np
 
-from fitact_hw.resilience.report import BoundsCost, Summary, signed, with_interval
 from fitact_hw.resilience.subjects import Settings
+from fitact_hw.resilience.summary import BoundsCost, Summary
+from fitact_hw.resilience.tables import signed, with_interval
 from golden.bounds.schemes import titled
 from golden.networks.artefacts import write_text
 from golden.quantisation.quantise import word_name

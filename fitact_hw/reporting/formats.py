@@ -1,0 +1,41 @@
+"""Figures as text, the same in terminal, Markdown and HTML."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from fitact_hw.reporting.statistics import Difference, Estimate
+
+
+def _points(value: float) -> str:
+    """Percentage points with two or three digits."""
+    points = 100 * value
+    for least, digits in ((10, 1), (1, 2), (0.01, 3)):
+        if abs(points) >= least:
+            return f"{points:.{digits}f}"
+    return f"{points:.1g}"
+
+
+def percent(value: float) -> str:
+    """A share with two or three digits."""
+    return f"{_points(value)} %"
+
+
+def percent_interval(value: Estimate | Difference) -> str:
+    """Share and interval, in %."""
+    return f"{percent(value.value)} [{_points(value.low)}, {_points(value.high)}]"
+
+
+def number_interval(value: Estimate) -> str:
+    """A rate and its interval."""
+    return f"{value.value:.3g} [{value.low:.3g}, {value.high:.3g}]"
+
+
+def listed(names: Sequence[str]) -> str:
+    """Names as a sentence lists them."""
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
+
+
+def spaced(name: str) -> str:
+    """The name of a structure as a sentence writes it."""
+    return name.replace("_", " ")

@@ -1,0 +1,126 @@
+"""Results of a study as tables: on the terminal, as CSV and as Parquet."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import astuple, fields
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from fitact_hw.resilience.store import COLUMNS, Row
+from fitact_hw.resilience.summary import REFERENCE, BoundsCost, Summary, bounds_cost
+from golden.bounds.schemes import titled
+from golden.networks.artefacts import write_bytes, write_text
+
+
+def signed(points: float) -> str:
+    """A difference with its sign and one decimal; what rounds to nothing is +0.0."""
+    return f"{points:+.1f}".replace("-0.0", "+0.0")
+
+
+def with_interval(mean: float, low: float | None, high: float | None) -> str:
+    """A difference and its interval."""
+    assert low is not None
+    assert high is not None
+    return f"{signed(mean)} ({signed(low)} {signed(high)})"
+
+
+def write_tables(rows: Sequence[Row], summaries: Sequence[Summary], folder: Path, stem: str) -> list[Path]:
+    """``<stem>`` (summaries), ``<stem>_maps`` (one line per map) and, if bounds were in both kinds of memory,
+    ``<stem>_bounds`` as CSV and Parquet; returns the paths."""
+    tables: dict[str, tuple[list[str], list[tuple[object, ...]]]] = {
+        stem: ([field.name for field in fields(Summary)], [astuple(summary) for summary in summaries]),
+        f"{stem}_maps": (list(COLUMNS), [astuple(row) for row in rows]),
+    }
+    costs = bounds_cost(rows)
+    if costs:
+        names = [field.name for field in fields(BoundsCost)]
+        tables[f"{stem}_bounds"] = (names, [astuple(cost) for cost in costs])
+    paths = []
+    for name, (columns, lines) in tables.items():
+        paths.append(_write_csv(folder / f"{name}.csv", columns, lines))
+        paths.append(_write_parquet(folder / f"{name}.parquet", columns, lines))
+    return paths
+
+
+def _write_csv(path: Path, columns: list[str], lines: Sequence[tuple[object, ...]]) -> Path:
+    write_text(path, csv_text(columns, lines))
+    return path
+
+
+def csv_text(columns: Sequence[str], lines: Iterable[tuple[object, ...]]) -> str:
+    """A table as CSV: floats with six digits, rates with all; nothing may hold a comma."""
+    text = [",".join(columns)]
+    for line in lines:
+        text.append(",".join(_field(column, value) for column, value in zip(columns, line, strict=True)))
+    return "\n".join(text) + "\n"
+
+
+def _field(column: str, value: object) -> str:
+    if value is None:
+        return ""
+    if not isinstance(value, float):
+        return str(value)
+    # the fault maps depend on every bit of a rate
+    return repr(value) if column == "rate" and value else f"{value:.6g}"
+
+
+def _write_parquet(path: Path, columns: list[str], lines: Sequence[tuple[object, ...]]) -> Path:
+    import pyarrow as pa
+    from pyarrow import parquet
+
+    data = {name: [line[i] for line in lines] for i, name in enumerate(columns)}
+    file = io.BytesIO()
+    parquet.write_table(pa.table(data), file)
+    write_bytes(path, file.getvalue())
+    return path
+
+
+def read_csv(path: Path) -> list[dict[str, str]]:
+    """Lines of a written CSV file by column name."""
+    with path.open(encoding="utf-8", newline="") as stream:
+        return list(csv.DictReader(stream))
+
+
+def print_summaries(console: Console, summaries: Sequence[Summary], reference: str = REFERENCE) -> None:
+    """Per word width: accuracy by scheme and rate with 95 % intervals; then the paired differences."""
+    for word_bits in sorted({summary.word_bits for summary in summaries}):
+        part = [summary for summary in summaries if summary.word_bits == word_bits]
+        rates = sorted({summary.rate for summary in part})
+        some = part[0]
+        cell = {(s.label, s.rate): f"{s.mean:.1f} ({s.low:.1f}-{s.high:.1f})" for s in part}
+        title = f"Top-1 accuracy in %, mean and 95 % interval over maps ({word_bits} bits, {some.images} images)"
+        _print(console, title, list(dict.fromkeys(s.label for s in part)), rates, cell)
+        gains = {
+            (s.label, s.rate): with_interval(s.difference, s.difference_low, s.difference_high)
+            for s in part
+            if s.difference is not None
+        }
+        if gains:
+            title = f"{reference} minus rival in points, same maps, 95 % interval ({word_bits} bits)"
+            _print(console, title, list(dict.fromkeys(label for label, _ in gains)), rates, gains)
+
+
+def print_costs(console: Console, costs: Sequence[BoundsCost]) -> None:
+    """Per word width: points lost because the bounds themselves are hit."""
+    for word_bits in sorted({cost.word_bits for cost in costs}):
+        part = [cost for cost in costs if cost.word_bits == word_bits]
+        cell = {(c.scheme, c.rate): with_interval(c.lost, c.low, c.high) for c in part}
+        title = f"Points lost because the bounds are hit too, same maps, 95 % interval ({word_bits} bits)"
+        _print(console, title, list(dict.fromkeys(c.scheme for c in part)), sorted({c.rate for c in part}), cell)
+
+
+def _print(
+    console: Console, title: str, labels: list[str], rates: list[float], cell: Mapping[tuple[str, float], str]
+) -> None:
+    table = Table(title=title)
+    table.add_column("scheme")
+    for rate in rates:
+        table.add_column("no fault" if rate == 0 else f"BER {rate:g}", justify="right")
+    for label in labels:
+        table.add_row(titled(label), *(cell.get((label, rate), "") for rate in rates))
+    console.print(table)

@@ -1,0 +1,1 @@
+"""Tests of what all studies share to show their results."""
