@@ -12,9 +12,9 @@ from rich.console import Console
 from rich.table import Table
 
 from fitact_hw.campaign.plan import CampaignOptions, draw_events, load_subject, timing
+from fitact_hw.campaign.terminal import print_times
 from fitact_hw.faults import sample
 from fitact_hw.injection.engine import Engine
-from fitact_hw.injection.live_times import print_times
 from fitact_hw.injection.plain_run import plain_job
 from fitact_hw.injection.verdict import Times
 from fitact_hw.reporting.terminal import noter, terminal

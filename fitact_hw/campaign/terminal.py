@@ -13,7 +13,7 @@ from fitact_hw.campaign.plan import CampaignOptions
 from fitact_hw.campaign.run import run_campaign
 from fitact_hw.campaign.snapshot import options_of
 from fitact_hw.campaign.store import STORE, CampaignError, Row, Store, store_path
-from fitact_hw.injection.live_times import print_times
+from fitact_hw.injection.verdict import Times
 from fitact_hw.reporting.formats import percent_interval
 from fitact_hw.reporting.statistics import Estimate
 from fitact_hw.reporting.terminal import bar, noter, terminal
@@ -78,6 +78,22 @@ def run_live(
     print_times(console, times, progress.fresh)
     print_status(console, folder)
     console.print(f"report: .venv/bin/fitact campaign report {folder}", soft_wrap=True)
+
+
+def print_times(console: Console, times: Times, injections: int) -> None:
+    """Where the workers' time went, and what they held."""
+    if not injections:
+        return
+    parts = {
+        "access traces": times.trace, "fault-free runs": times.states,
+        "faulty RTL": times.faulty - times.judge, "memory differences": times.judge, "golden model": times.golden,
+    }  # fmt: skip
+    total = sum(parts.values())
+    shares = ", ".join(f"{name} {seconds / total:.0%}" for name, seconds in parts.items()) if total else "-"
+    mechanisms = ", ".join(f"{name} {count}" for name, count in times.mechanisms.most_common())
+    console.print(f"worker time {total:.1f} s, {1e3 * total / injections:.1f} ms per injection: {shares}")
+    console.print(f"largest worker: {times.peak_bytes / 2**30:.2f} GiB")
+    console.print(f"how outcomes were found: {mechanisms}; {times.faulty_cycles:,} faulty cycles simulated")
 
 
 def print_status(console: Console, folder: Path) -> None:

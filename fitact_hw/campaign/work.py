@@ -128,7 +128,7 @@ def run_task(task: Task) -> tuple[list[Row], Times]:
                 outcome=verdict.outcome.value,
                 code=verdict.code,
                 cycles=verdict.cycles,
-                way=verdict.way.value,
+                way=verdict.mechanism.value,
                 simulated_cycles=verdict.simulated_cycles,
                 top1=int(verdict.logits.reshape(-1).argmax()),
                 logits=json.dumps(verdict.logits.reshape(-1).tolist()),

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from fitact_hw.faults import FaultEvent
-from fitact_hw.injection.loaded import load_stream
+from fitact_hw.injection.memory_map import load_stream
 from fitact_hw.isa import Buffer
 from fitact_hw.program import Program
 from sim.engine.access import AccessTrace

@@ -2,7 +2,8 @@
 
 1. An upset in a buffer word that is overwritten or never read again is masked: no simulation. So is a surplus token
    that is never asked for.
-2. Upsets of one bit between the same two accesses are the same: simulated once, at the cycle of the read.
+2. Fault collapsing: upsets of one bit between the same two accesses are the same, simulated once, at the cycle of the
+   read.
 3. The machine runs from there until its state is that of the fault-free run again; what then differs is in memory, or
    in registers that only the host reads.
 4. The golden model computes the rest of the network from the layer outputs that differ.
@@ -27,7 +28,7 @@ from fitact_hw.injection.facts import PLACE_DTYPE, Facts, Trace, read_trace, tra
 from fitact_hw.injection.finish import finish
 from fitact_hw.injection.memory_map import Handover
 from fitact_hw.injection.observed import Observed, observe
-from fitact_hw.injection.verdict import Times, Verdict, Way
+from fitact_hw.injection.verdict import Mechanism, Times, Verdict
 from fitact_hw.program import Program
 from golden import reference
 from golden.qnetwork import INPUT
@@ -36,8 +37,8 @@ from sim.engine.access import AccessTrace
 from sim.engine.library import End, load_library
 from sim.job import NO_LIMIT_CYCLES, MemoryModel, Status
 
-SNAPSHOT_BYTES = 96 << 20
-"""Snapshots that are kept at a time; more upsets cost another fault-free run."""
+CHECKPOINT_BYTES = 96 << 20
+"""Checkpoints that are kept at a time; more upsets cost another fault-free run."""
 
 
 class EngineError(FitActError):
@@ -55,7 +56,7 @@ class _Start:
 @dataclass(frozen=True)
 class _Recording:
     """The fault-free run that the library holds. ``of``: :attr:`Library.runs` after it, program and hash of its memory;
-    ``kept``: cycles with a snapshot, in order; ``clean``: verdict of a masked upset."""
+    ``kept``: cycles with a checkpoint, in order; ``clean``: verdict of a masked upset."""
 
     of: tuple[int, str, bytes]
     kept: tuple[int, ...]
@@ -136,7 +137,7 @@ class Engine:
             handovers += self._simulate(facts, case.trace, clean, part, kept, starts, verdicts, progress)
         for index in dead:
             verdicts[index] = clean
-        self.times.ways.update({Way.DEAD.value: len(dead)})
+        self.times.mechanisms.update({Mechanism.DEAD.value: len(dead)})
         began = time.perf_counter()
         results = finish(case.network, case.trace, [handover for _, handover, _ in handovers])
         self.times.golden += time.perf_counter() - began
@@ -170,13 +171,13 @@ class Engine:
         return starts, dead
 
     def _parts(self, starts: Iterable[_Start]) -> list[list[_Start]]:
-        """``starts`` in the order of time, in parts for which one fault-free run can keep snapshots; one at least."""
+        """``starts`` in the order of time, in parts for which one fault-free run can keep checkpoints; one at least."""
         order = sorted(starts, key=lambda item: item.cycle)
-        size = max(1, SNAPSHOT_BYTES // self.library.state_bytes)
+        size = max(1, CHECKPOINT_BYTES // self.library.state_bytes)
         return [order[begin : begin + size] for begin in range(0, max(1, len(order)), size)]
 
     def _recorded(self, facts: Facts, case: Case, part: Sequence[_Start]) -> tuple[Verdict, Sequence[int]]:
-        """The verdict of a masked upset, and the cycles of the snapshots: from the run at hand, if it has these."""
+        """The verdict of a masked upset, and the cycles of the checkpoints: from the run at hand, if it has these."""
         wanted = {start.cycle for start in part}
         program, image = facts.program.fingerprint, hashlib.sha256(np.ascontiguousarray(case.memory).data).digest()
         found = self._recording
@@ -187,7 +188,7 @@ class Engine:
         return found.clean, found.kept
 
     def _record_states(self, facts: Facts, case: Case, keep: Sequence[int]) -> Verdict:
-        """Fault-free run of one image: state hashes, writes, snapshots in ``keep``; the verdict of a masked upset."""
+        """Fault-free run of one image: state hashes, writes, checkpoints in ``keep``; the verdict of a masked upset."""
         began = time.perf_counter()
         library, program = self.library, facts.program
         library.set_points(facts.points, facts.boundary, facts.live)
@@ -199,7 +200,7 @@ class Engine:
         if not np.array_equal(logits, case.logits) or INPUT not in case.trace:
             raise EngineError("fault-free RTL and golden logits differ: pass the trace of the same network and image")
         self.times.states += time.perf_counter() - began
-        return Verdict(Outcome.MASKED, Status.DONE, 0, facts.cycles, logits, "", Way.DEAD, 0)
+        return Verdict(Outcome.MASKED, Status.DONE, 0, facts.cycles, logits, "", Mechanism.DEAD, 0)
 
     def _start(self, facts: Facts, event: FaultEvent) -> _Start | None:
         """When the event first matters and which bits it flips then; None if it never does."""
@@ -228,46 +229,46 @@ class Engine:
         trace: reference.LayerTrace,
         clean: Verdict,
         part: Sequence[_Start],
-        snapshots: Sequence[int],
+        checkpoints: Sequence[int],
         starts: dict[_Start, list[int]],
         verdicts: list[Verdict | None],
         progress: Callable[[int], None],
     ) -> list[tuple[_Start, Handover, Verdict]]:
-        """The simulations ``part``, in the order of their cycles, from ``snapshots`` in these cycles.
+        """The simulations ``part``, in the order of their cycles, from ``checkpoints`` in these cycles.
 
         Returns what the golden model must finish.
         """
         handovers = []
         library = self.library
-        kept = {cycle: number for number, cycle in enumerate(snapshots)}
+        kept = {cycle: number for number, cycle in enumerate(checkpoints)}
         for start in part:
             began = time.perf_counter()
             library.fork(kept[start.cycle])
             for site, word, mask in start.flips:
                 library.flip(Upset(site, word, mask, start.cycle))
-            found, handover = self._chase(facts, trace, clean, start.cycle)
+            found, handover = self._run_faulty(facts, trace, clean, start.cycle)
             library.back()
             if handover is None:
                 self._assign(verdicts, starts[start], found)
             else:
                 handovers.append((start, handover, found))
-            self.times.chase += time.perf_counter() - began
+            self.times.faulty += time.perf_counter() - began
             progress(sum(verdict is not None for verdict in verdicts))
         return handovers
 
-    def _chase(
+    def _run_faulty(
         self, facts: Facts, trace: reference.LayerTrace, clean: Verdict, start: int
     ) -> tuple[Verdict, Handover | None]:
         """Run the forked machine until its fate is known, but for what the golden model computes from a handover."""
         library = self.library
         limit = hang_limits(facts.cycles)[1]
         while True:
-            end = library.chase(limit)
+            end = library.run_faulty(limit)
             spent = library.cycle - start - library.skipped
             if end in (End.INTERRUPT, End.LIMIT):
                 return self._ended(facts, clean, end, spent), None
             began = time.perf_counter()
-            found = self._met(facts, trace, end)
+            found = self._reconverged(facts, trace, end)
             self.times.judge += time.perf_counter() - began
             if found is None:
                 continue
@@ -275,13 +276,13 @@ class Engine:
             self.times.faulty_cycles += spent
             verdict = replace(
                 clean, violation=library.violation, simulated_cycles=spent, **vars(observed),
-                way=Way.GOLDEN if handover.outputs else Way.RECONVERGED,
+                mechanism=Mechanism.GOLDEN if handover.outputs else Mechanism.RECONVERGED,
                 outcome=classify(True, 0, clean.logits, clean.logits, observed.detected),
             )  # fmt: skip
             return verdict, handover if handover.outputs else None
 
-    def _met(self, facts: Facts, trace: reference.LayerTrace, end: End) -> tuple[Observed, Handover] | None:
-        """The faulty run has met the fault-free one in its state: what is left of it, or None if it must go on."""
+    def _reconverged(self, facts: Facts, trace: reference.LayerTrace, end: End) -> tuple[Observed, Handover] | None:
+        """The faulty run has the state of the fault-free one: what is left of it, or None if it must go on."""
         library = self.library
         observed = observe(library, facts.reach, facts.cycles)
         if observed is None:
@@ -312,8 +313,8 @@ class Engine:
             )
         outcome = classify(status is Status.DONE, code, logits, clean.logits, observed.detected)
         return replace(
-            clean, outcome=outcome, status=status, code=code, logits=logits, violation=library.violation, way=Way.FULL,
-            simulated_cycles=spent, **vars(observed),
+            clean, outcome=outcome, status=status, code=code, logits=logits, violation=library.violation,
+            mechanism=Mechanism.FULL, simulated_cycles=spent, **vars(observed),
         )  # fmt: skip
 
     def _logits(self, program: Program) -> np.ndarray:
@@ -325,6 +326,5 @@ class Engine:
     def _assign(self, verdicts: list[Verdict | None], indices: list[int], found: Verdict) -> None:
         """Give ``found`` to its event and to those that are equivalent to it."""
         for place, index in enumerate(indices):
-            merged = replace(found, merged=True, simulated_cycles=0)
-            verdicts[index] = merged if place else found
-        self.times.ways.update({found.way.value: len(indices)})
+            verdicts[index] = replace(found, collapsed=True, simulated_cycles=0) if place else found
+        self.times.mechanisms.update({found.mechanism.value: len(indices)})

@@ -124,6 +124,6 @@ def make_row(
         "violation": verdict.violation,
         "corrected_words": verdict.corrected_words,
         "detected_words": verdict.detected_words,
-        "way": verdict.way.value,
+        "way": verdict.mechanism.value,
         "program": program,
     }

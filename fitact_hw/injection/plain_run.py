@@ -28,7 +28,7 @@ class Difference:
         v, r = self.verdict, self.result
         return (
             f"{self.event.id} ({self.event.structure}): engine {v.outcome.value} code {v.code} cycles {v.cycles} "
-            f"({v.way.value}), RTL {self.outcome.value} code {r.code} cycles {r.cycles}"
+            f"({v.mechanism.value}), RTL {self.outcome.value} code {r.code} cycles {r.cycles}"
         )
 
 

@@ -16,8 +16,8 @@ from sim.job import Status
 STATUS = Path("/proc/self/status")
 
 
-class Way(str, Enum):
-    """How an outcome was found."""
+class Mechanism(str, Enum):
+    """How an outcome was found; stored as ``way``."""
 
     DEAD = "dead"
     """The upset is never read: nothing was simulated."""
@@ -33,8 +33,8 @@ class Way(str, Enum):
 class Verdict:
     """What one upset did: ``status``, ``code``, ``cycles`` and ``logits`` int64 (1, classes) as of a plain RTL run.
 
-    ``way``: how it was found; ``simulated_cycles``: RTL cycles from the upset until that was known (0 for the others of
-    merged upsets); ``merged``: it is equivalent to another upset of the list, which was simulated. ``detected``,
+    ``mechanism``: how it was found; ``simulated_cycles``: RTL cycles from the upset until that was known (0 for
+    collapsed ones); ``collapsed``: it is equivalent to another upset of the list, which was simulated. ``detected``,
     ``corrected_words``, ``detected_words``: what the buffers' protection noticed.
     """
 
@@ -44,9 +44,9 @@ class Verdict:
     cycles: int
     logits: np.ndarray
     violation: str
-    way: Way
+    mechanism: Mechanism
     simulated_cycles: int
-    merged: bool = False
+    collapsed: bool = False
     detected: bool = False
     corrected_words: int = 0
     detected_words: int = 0
@@ -58,12 +58,12 @@ class Times:
 
     trace: float = 0.0
     states: float = 0.0
-    chase: float = 0.0
+    faulty: float = 0.0
     judge: float = 0.0
     golden: float = 0.0
     faulty_cycles: int = 0
     peak_bytes: int = 0
-    ways: Counter[str] = field(default_factory=Counter)
+    mechanisms: Counter[str] = field(default_factory=Counter)
 
     def note_memory(self) -> None:
         """Note the most memory that this process ever held (0 where the system does not tell).
@@ -76,7 +76,7 @@ class Times:
 
     def merge(self, other: Times) -> None:
         """Add the figures of another process."""
-        for name in ("trace", "states", "chase", "judge", "golden", "faulty_cycles"):
+        for name in ("trace", "states", "faulty", "judge", "golden", "faulty_cycles"):
             setattr(self, name, getattr(self, name) + getattr(other, name))
         self.peak_bytes = max(self.peak_bytes, other.peak_bytes)
-        self.ways.update(other.ways)
+        self.mechanisms.update(other.mechanisms)

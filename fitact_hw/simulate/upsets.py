@@ -16,12 +16,12 @@ import numpy as np
 from rich.console import Console
 
 from fitact_hw.campaign.plan import CampaignOptions, timing
+from fitact_hw.campaign.terminal import print_times
 from fitact_hw.campaign.work import Task, begin_worker, judge_task, process_case, process_engine
 from fitact_hw.errors import FitActError
 from fitact_hw.faults import FaultEvent
 from fitact_hw.injection import live_sample
 from fitact_hw.injection.case import Case
-from fitact_hw.injection.live_times import print_times
 from fitact_hw.injection.plain_run import difference, plain_job
 from fitact_hw.injection.timeline import Timeline, moved
 from fitact_hw.injection.verdict import Times, Verdict
@@ -226,11 +226,11 @@ def checked_schemes(schemes: Sequence[str], cycles: int, seed: int) -> set[str]:
 
 
 def choose(items: Sequence[Injection], seed: int, scheme: str) -> Injection:
-    """One upset of ``scheme`` at random: first a way in which outcomes were found, so that rare ones get a turn."""
+    """One upset of ``scheme`` at random: first a mechanism that found outcomes, so that rare ones get a turn."""
     rng = np.random.default_rng([seed, *b"cross-check", *scheme.encode()])
-    ways = sorted({item.verdict.way.value for item in items})
-    way = ways[rng.integers(len(ways))]
-    some = sorted((item for item in items if item.verdict.way.value == way), key=lambda item: item.number)
+    mechanisms = sorted({item.verdict.mechanism.value for item in items})
+    chosen = mechanisms[rng.integers(len(mechanisms))]
+    some = sorted((item for item in items if item.verdict.mechanism.value == chosen), key=lambda item: item.number)
     return some[rng.integers(len(some))]
 
 

@@ -92,7 +92,7 @@ def _compared(
                 "number": number,
                 "event": events[number].to_json(),
                 "outcome": verdict.outcome.value,
-                "way": verdict.way.value,
+                "way": verdict.mechanism.value,
                 "difference": texts.get(id(events[number])),
             }
 

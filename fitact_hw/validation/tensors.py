@@ -19,12 +19,12 @@ from fitact_hw.injection.case import Case
 from fitact_hw.injection.plain_run import judge, plain_job
 from fitact_hw.networks import load_images, load_networks
 from fitact_hw.reporting.terminal import bar, terminal
-from fitact_hw.validation.express import Expressed, Expressor
+from fitact_hw.validation.tensor_faults import TensorFault, TensorFaults
 from sim.job import Job
 from sim.simulator import Simulator
 from sim.trace import instruction_times
 
-EXPRESSIBLE = ("activation_buffer", "weight_buffer", "bias_buffer", "bound_buffer", "output_buffer")
+TENSOR_BUFFERS = ("activation_buffer", "weight_buffer", "bias_buffer", "bound_buffer", "output_buffer")
 """Structures whose words are elements of a tensor."""
 
 
@@ -33,7 +33,7 @@ class Comparison:
     """One injection: what the golden model expects and what the RTL did."""
 
     event: FaultEvent
-    expected: Expressed
+    expected: TensorFault
     outcome: Outcome
     logits: np.ndarray
 
@@ -44,17 +44,17 @@ class Comparison:
 
 
 def choose(
-    expressor: Expressor, sites: dict[str, Sequence[Storage]], cycles: int, wanted: int, seed: int
-) -> list[tuple[FaultEvent, Expressed]]:
+    faults: TensorFaults, sites: dict[str, Sequence[Storage]], cycles: int, wanted: int, seed: int
+) -> list[tuple[FaultEvent, TensorFault]]:
     """``wanted`` upsets that change at least one tensor that is read, and the golden model's answer to each."""
-    found: list[tuple[FaultEvent, Expressed]] = []
+    found: list[tuple[FaultEvent, TensorFault]] = []
     for event in live_sample.points(sites, cycles, seed):
-        expressed = expressor.express(event.structure, event.upsets[0])
-        if expressed is not None and expressed.kind != "none":
-            found.append((event, expressed))
+        fault = faults.expected(event.structure, event.upsets[0])
+        if fault is not None and fault.kind != "none":
+            found.append((event, fault))
             if len(found) == wanted:
                 return found
-    raise FitActError(f"only {len(found)} of {wanted} upsets can be expressed as tensors: ask for fewer")
+    raise FitActError(f"only {len(found)} of {wanted} upsets are faults of whole tensors: ask for fewer")
 
 
 def compare(
@@ -75,14 +75,14 @@ def compare(
     case = Case(network, program, quantise_images(network, images))
     free = simulator.run([Job(program=program, memory=case.memory, trace=True)])[0]
     assert free.events is not None
-    expressor = Expressor(network, program, case.memory, instruction_times(program, free.events), case.trace)
+    faults = TensorFaults(network, program, case.memory, instruction_times(program, free.events), case.trace)
     sites = live_sample.structure_sites(config)
     checked = {f"{name}_buffer" for name in config.protected}  # a decoder stands between their words and the tensors
-    wanted_sites = {name: sites[name] for name in EXPRESSIBLE if name in sites and name not in checked}
+    wanted_sites = {name: sites[name] for name in TENSOR_BUFFERS if name in sites and name not in checked}
     if not wanted_sites:
         raise FitActError("every buffer of this machine is protected: leave the protection out to compare with tensors")
     with console.status("golden model: expected outcomes"):
-        chosen = choose(expressor, wanted_sites, free.cycles, injections, seed)
+        chosen = choose(faults, wanted_sites, free.cycles, injections, seed)
     jobs = [plain_job(case, event, free.cycles) for event, _ in chosen]
     with bar(console, "upsets, full RTL runs") as progress:
         results = simulator.run(jobs, progress=progress)

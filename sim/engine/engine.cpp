@@ -1,8 +1,8 @@
 // The machine as a library: the same Verilated model and memory as the cocotb build, driven cycle by cycle from C++.
 //
-// The fault-free run goes once through a program and keeps snapshots in the cycles of the coming upsets. A faulty run starts
-// from a snapshot, so no beginning is simulated twice, and is over as soon as its state is that of the fault-free run
-// (fe_chase): then it can differ in memory only, and fe_diff says where.
+// The fault-free run goes once through a program and keeps checkpoints in the cycles of the coming upsets. A faulty run starts
+// from a checkpoint, so no beginning is simulated twice, and is over as soon as its state is that of the fault-free run
+// (fe_run_faulty): then it can differ in memory only, and fe_diff says where.
 //
 // "State" is every fault site (all registers and memories of the machine), and the AXI memory's queues and channels.
 // Left out are buffer words that the fault-free run overwrites or never reads again (live words only): with equal
@@ -18,7 +18,7 @@ namespace {
 constexpr uint64_t FROZEN_EVERY = 1024;  // cycles of a faulty run between two looks for a state that never changes again
 
 std::vector<uint64_t> g_keep;  // cycles in which the fault-free run is saved, ascending
-std::vector<Snapshot> g_kept;
+std::vector<Checkpoint> g_checkpoints;
 bool g_hashing = false;
 
 // ---- registers of the machine, as cocotb_run.py accesses them ----
@@ -150,17 +150,16 @@ int fe_begin(const char* path, const uint64_t* options, const uint64_t* writes, 
     return 0;
 }
 
-// What the coming fault-free run records beside its writes: 1 accesses of buffers and memory, 2 hashes of its states;
-// `keep`: cycles, ascending, in which it is saved for fe_fork.
+// What the coming fault-free run records beside its writes (Record); `keep`: cycles, ascending, of checkpoints for fe_fork.
 void fe_record(int what, const uint64_t* keep, uint64_t count) {
-    g_tracing = what & 1;
-    g_hashing = what & 2;
+    g_tracing = what & ACCESSES;
+    g_hashing = what & STATES;
     if (g_tracing) {
         g_accesses.clear(), g_requests.clear(), g_token_changes.clear();
         for (Token& token : g_tokens) token.seen = UINT64_MAX;
     }
     g_keep.assign(keep, keep + count);
-    g_kept.resize(count);
+    g_checkpoints.resize(count);
 }
 
 // Runs to the falling edge of `cycle`; returns 1 if the interrupt came first (or is high), else 0.
@@ -168,7 +167,7 @@ int fe_run(uint64_t cycle) {
     find_point();
     size_t next = static_cast<size_t>(std::lower_bound(g_keep.begin(), g_keep.end(), g_cycle) - g_keep.begin());
     while (!value(g_signals.irq)) {
-        if (next < g_keep.size() && g_keep[next] == g_cycle) save(g_kept[next++], g_place);
+        if (next < g_keep.size() && g_keep[next] == g_cycle) save(g_checkpoints[next++], g_place);
         if (g_cycle >= cycle) return 0;
         if (g_hashing && at_point()) {
             g_control_hash[g_point] = hash_control();
@@ -186,7 +185,7 @@ uint64_t fe_cycle() { return g_cycle; }
 
 // The machine as kept in the cycle number `number` of fe_record.
 void fe_fork(uint64_t number) {
-    const Snapshot& saved = g_kept[number];
+    const Checkpoint& saved = g_checkpoints[number];
     seek(saved.place);
     restore(saved);
     g_faulty = true;
@@ -211,17 +210,16 @@ void fe_flip(int is_buffer, int number, uint32_t word, const uint8_t* mask) {
     g_top->eval();
 }
 
-// Bit k: group k of the passing registers differs from the fault-free run, at the point of the last fe_chase().
+// Bit k: group k of the passing registers differs from the fault-free run, at the point of the last fe_run_faulty().
 uint64_t fe_passing() { return different_groups(g_point); }
 
-// Runs the faulty machine until: 0 its state is that of the fault-free run, 1 interrupt, 2 cycle `limit`, 3 its state is
-// that of the fault-free run but for buffers (at boundary points only) and passing registers.
-int fe_chase(uint64_t limit) {
+// Runs the faulty machine until its state is that of the fault-free run (or nearly), its interrupt, or cycle `limit`.
+End fe_run_faulty(uint64_t limit) {
     find_point();
     uint64_t frozen = g_cycle + FROZEN_EVERY;
     for (;;) {
-        if (value(g_signals.irq)) return 1;
-        if (g_cycle >= limit) return 2;
+        if (value(g_signals.irq)) return INTERRUPT;
+        if (g_cycle >= limit) return LIMIT;
         if (g_cycle >= frozen) {
             skip_frozen(limit);
             frozen = g_cycle + FROZEN_EVERY;
@@ -229,8 +227,8 @@ int fe_chase(uint64_t limit) {
             step();
         }
         if (!at_point() || hash_control() != g_control_hash[g_point]) continue;
-        if (hash_buffers(g_point) == g_buffer_hash[g_point]) return different_groups(g_point) ? 3 : 0;
-        if (g_boundary[g_point]) return 3;
+        if (hash_buffers(g_point) == g_buffer_hash[g_point]) return different_groups(g_point) ? NEARLY : RECONVERGED;
+        if (g_boundary[g_point]) return NEARLY;
     }
 }
 
@@ -244,7 +242,7 @@ const uint64_t* fe_diff_blocks() { return g_difference.blocks.data(); }
 const uint64_t* fe_diff_cycles() { return g_difference.cycles.data(); }
 const uint8_t* fe_diff_bytes() { return g_difference.bytes.data(); }
 
-// For the point of the last fe_chase(): hash of the live buffer words, now and in the fault-free run.
+// For the point of the last fe_run_faulty(): hash of the live buffer words, now and in the fault-free run.
 uint64_t fe_buffers_now() { return hash_buffers(g_point); }
 uint64_t fe_buffers_expected() { return g_buffer_hash[g_point]; }
 uint64_t fe_word_hash(uint64_t bit, const uint8_t* data, uint64_t bytes) { return hash_word(bit, data, bytes); }

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from enum import IntEnum
+from enum import IntEnum, IntFlag
 from itertools import accumulate
 from typing import Any
 
@@ -84,6 +84,26 @@ class Role(IntEnum):
     """The first group of registers that matter only while data pass through them; the next numbers are more groups."""
 
 
+class End(IntEnum):
+    """Why a faulty run was stopped (`fe_run_faulty`)."""
+
+    RECONVERGED = 0
+    """Its state is that of the fault-free run."""
+    INTERRUPT = 1
+    LIMIT = 2
+    NEARLY = 3
+    """Only buffers, PASSING registers and memory differ; buffers only at a boundary point."""
+
+
+class Record(IntFlag):
+    """What a fault-free run records beside its writes (`fe_record`)."""
+
+    ACCESSES = 1
+    """Accesses of buffers and memory, changes of token counters."""
+    STATES = 2
+    """Hashes of its states."""
+
+
 _TYPES = {np.dtype(np.uint8): "uint8_t", np.dtype(np.uint64): "uint64_t"}
 
 
@@ -97,7 +117,7 @@ def _struct(name: str, dtype: np.dtype) -> str:
     return "\n".join([f"struct {name} {{", *fields, "};", size])
 
 
-def _enum(kind: type[IntEnum]) -> str:
+def _enum(kind: type[IntEnum | IntFlag]) -> str:
     """The C++ enumeration of a Python one, with the same name and values."""
     return f"enum {kind.__name__} : int {{ {', '.join(f'{item.name} = {item.value}' for item in kind)} }};"
 
@@ -110,7 +130,7 @@ def header() -> str:
         f"constexpr int BLOCK_BYTES = {BLOCK_BYTES};\n",
         *(key.header() for key in (ACCESS, TOKEN_CHANGE)),
         "",
-        *(_enum(kind) for kind in (Role,)),
+        *(_enum(kind) for kind in (Role, End, Record)),
         "",
         _struct("Write", WRITE_DTYPE),
         _struct("Request", REQUEST_DTYPE),

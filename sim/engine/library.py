@@ -8,7 +8,6 @@ import re
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from enum import IntEnum
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +18,7 @@ from fitact_hw.sites import FaultSite, list_sites
 from fitact_hw.verilog.program import TOKENS
 from sim.build import Note
 from sim.engine.build import build_library
-from sim.engine.layout import BLOCK_BYTES, REQUEST_DTYPE, WRITE_DTYPE, Role
+from sim.engine.layout import BLOCK_BYTES, REQUEST_DTYPE, WRITE_DTYPE, End, Record, Role
 from sim.errors import SimulationError
 from sim.job import MemoryModel
 from sim.jobfile import READ_AT_END, START_LATENCY, register_offsets
@@ -54,16 +53,6 @@ PASSING = {
 }
 """Registers (patterns of their paths) through which data pass -> registers that are 0 when there are none. Then
 they keep old data, which nothing reads, until others come: whether they differ does not matter."""
-
-
-class End(IntEnum):
-    """Why :meth:`Library.chase` returned."""
-
-    RECONVERGED = 0
-    INTERRUPT = 1
-    LIMIT = 2
-    NEARLY = 3
-    """Only buffers, registers of :attr:`Library.passing` and memory differ; buffers only at a boundary point."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -101,7 +90,7 @@ _SIGNATURES: dict[str, tuple[object, list[object]]] = {
     "fe_back": (None, []),
     "fe_skipped": (_U64, []),
     "fe_flip": (None, [_INT, _INT, ctypes.c_uint32, ctypes.c_char_p]),
-    "fe_chase": (_INT, [_U64]),
+    "fe_run_faulty": (_INT, [_U64]),
     "fe_passing": (_U64, []),
     "fe_diff": (_U64, []),
     "fe_diff_blocks": (_VOID, []),
@@ -227,7 +216,7 @@ class Library:
     def set_points(self, points: np.ndarray, boundary: np.ndarray, live: np.ndarray) -> None:
         """Compare states in these cycles, ascending; ``live``: uint64 (points, words64), live buffer words in each.
 
-        ``boundary``: bool (points,), where :meth:`chase` also stops if only buffers differ.
+        ``boundary``: bool (points,), where :meth:`run_faulty` also stops if only buffers differ.
         """
         points, live = np.ascontiguousarray(points, np.uint64), np.ascontiguousarray(live, np.uint64)
         flags = np.ascontiguousarray(boundary, np.uint8)
@@ -236,7 +225,8 @@ class Library:
     def record(self, *, accesses: bool = False, states: bool = False, keep: Sequence[int] = ()) -> None:
         """What the fault-free run records from now on; ``keep``: ascending cycles in which it can be forked later."""
         cycles = np.array(keep, np.uint64)
-        self._c.fe_record(int(accesses) | int(states) << 1, cycles.ctypes.data, len(cycles))
+        what = Record.ACCESSES * accesses | Record.STATES * states
+        self._c.fe_record(what, cycles.ctypes.data, len(cycles))
 
     def run(self, cycle: int) -> bool:
         """Advance to ``cycle``; True if the interrupt came first."""
@@ -266,7 +256,7 @@ class Library:
 
     @property
     def passing_matters(self) -> bool:
-        """After :meth:`chase`: whether registers of ``passing`` differ from the fault-free ones while data pass."""
+        """After :meth:`run_faulty`: whether registers of ``passing`` differ from the fault-free run while data pass."""
         different = int(self._c.fe_passing())
         return any(different >> k & 1 and any(map(self.value, flags)) for k, flags in enumerate(self._groups))
 
@@ -284,9 +274,9 @@ class Library:
         is_buffer, number = self._numbers[upset.site]
         self._c.fe_flip(is_buffer, number, upset.word, upset.mask.to_bytes(self._bytes[upset.site], "little"))
 
-    def chase(self, limit: int) -> End:
+    def run_faulty(self, limit: int) -> End:
         """Run the faulty machine until its state is the fault-free one, it raises the interrupt, or cycle ``limit``."""
-        return End(self._c.fe_chase(limit))
+        return End(self._c.fe_run_faulty(limit))
 
     def diff(self) -> MemoryDifference:
         """Blocks of memory that differ from the fault-free run now."""
@@ -297,7 +287,7 @@ class Library:
         return MemoryDifference(blocks, content.reshape(count, 2, BLOCK_BYTES), cycles)
 
     def buffers_are(self, changed: Sequence[tuple[int, bytes, bytes]]) -> bool:
-        """After :meth:`chase`: whether the live buffer words are the fault-free ones but for ``changed``.
+        """After :meth:`run_faulty`: whether the live buffer words are the fault-free ones but for ``changed``.
 
         ``changed``: (bit in the live sets, fault-free content, faulty content) of live words.
         """
@@ -353,7 +343,7 @@ class Library:
 
     @property
     def state_bytes(self) -> int:
-        """Size of a snapshot of the machine."""
+        """Size of a checkpoint of the machine."""
         return int(self._c.fe_state_bytes())
 
 

@@ -39,7 +39,7 @@ struct Signals {
     Var cycles, watchdog;                                  // counter and limit of the machine
 };
 
-struct Snapshot {
+struct Checkpoint {
     std::vector<uint8_t> model;
     Memory memory;
     uint64_t cycle = 0, time = 0;
@@ -55,7 +55,7 @@ std::vector<Var> g_registers;
 std::vector<Buffer> g_buffers;
 std::vector<Token> g_tokens;
 uint64_t g_cycle = 0;
-Snapshot g_pristine;
+Checkpoint g_pristine;
 
 bool find(const char* scope, const char* name, Var& var) {
     const VerilatedScope* const place = g_context->scopeFind(scope);
@@ -111,14 +111,14 @@ void toggle() {
     ++g_cycle;
 }
 
-void save(Snapshot& saved, size_t place) {
+void save(Checkpoint& saved, size_t place) {
     saved.model.assign(g_model, g_model + g_model_bytes);
     saved.memory = g_memory;
     saved.cycle = g_cycle, saved.time = g_context->time(), saved.place = place, saved.events = g_trace.size();
 }
 
 // All but the content of the memory.
-void restore(const Snapshot& saved) {
+void restore(const Checkpoint& saved) {
     std::memcpy(g_model, saved.model.data(), g_model_bytes);
     uint8_t* const data = g_memory.data;
     const uint64_t size = g_memory.size;

@@ -15,12 +15,12 @@ from rich.console import Console
 from fitact_hw.campaign import replay, run, terminal
 from fitact_hw.campaign.run import run_campaign
 from fitact_hw.campaign.store import Store, store_path
+from fitact_hw.campaign.terminal import print_times
 from fitact_hw.cli import main
 from fitact_hw.cli.options import fraction, names
 from fitact_hw.errors import FitActError
 from fitact_hw.faults import Outcome
 from fitact_hw.injection.engine import Engine
-from fitact_hw.injection.live_times import print_times
 from fitact_hw.injection.verdict import Times
 from tests.campaign import tiny
 from tests.campaign.test_campaign import Immediate, use_executor

@@ -9,7 +9,7 @@ import numpy as np
 from fitact_hw.faults import FaultEvent, sample
 from fitact_hw.injection.bound_flips import BOUND, LOWERED, RAISED, bound_addresses, bound_flips
 from fitact_hw.injection.engine import Engine
-from fitact_hw.injection.verdict import Way
+from fitact_hw.injection.verdict import Mechanism
 from fitact_hw.sites import list_sites, select
 from golden import reference
 from golden.qnetwork import INPUT
@@ -43,7 +43,7 @@ def test_struck_bounds_are_those_of_the_golden_model(engine: Engine) -> None:
     seen = {RAISED: 0, LOWERED: 0}
     for number, address in addresses.items():
         layer, bound, grew = changed_bound(case, events[number], address)
-        if verdicts[number].way is Way.DEAD or not layer:
+        if verdicts[number].mechanism is Mechanism.DEAD or not layer:
             continue
         name = RAISED if grew else LOWERED
         assert number in flips[name]

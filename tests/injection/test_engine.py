@@ -1,4 +1,4 @@
-"""The native engine: the same machine as under cocotb, exact snapshots, and no shortcut that changes a result."""
+"""The native engine: the same machine as under cocotb, exact checkpoints, and no shortcut that changes a result."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from fitact_hw.injection.engine import Engine, EngineError
 from fitact_hw.injection.finish import finish
 from fitact_hw.injection.memory_map import Handover
 from fitact_hw.injection.plain_run import compare
-from fitact_hw.injection.verdict import Way
+from fitact_hw.injection.verdict import Mechanism
 from fitact_hw.sites import list_sites
 from golden import reference
 from sim.engine import access
@@ -58,11 +58,11 @@ def test_every_site_can_be_hit_and_is_put_back(engine: Engine) -> None:
         library.flip(Upset(site.path, site.depth - 1, 1 << site.width - 1, 700))
         outside = site in library.buffers or site.path in OBSERVERS or site.path in library.passing
         assert (library.control_hash == before) == outside, site.path
-        assert library.chase(900) in (End.INTERRUPT, End.LIMIT)
+        assert library.run_faulty(900) in (End.INTERRUPT, End.LIMIT)
         library.back()
     library.fork(0)
     assert np.array_equal(library.memory(0, case.memory.size), memory)
-    assert library.chase(1 << 40) is End.INTERRUPT  # without an upset it ends as the fault-free run
+    assert library.run_faulty(1 << 40) is End.INTERRUPT  # without an upset it ends as the fault-free run
     assert np.array_equal(library.memory(0, case.memory.size), end)
     library.back()
 
@@ -80,7 +80,7 @@ def test_engine_equals_plain_rtl(
     events = draw(EVENTS, cycles, seed=len(bound), shape=shape)
     verdicts, differences = compare(engine, simulator, case, events)
     assert not differences, "\n".join(map(str, differences))
-    assert {verdict.way for verdict in verdicts} == set(Way)
+    assert {verdict.mechanism for verdict in verdicts} == set(Mechanism)
     assert len({verdict.outcome for verdict in verdicts}) >= 4
 
 
@@ -99,7 +99,7 @@ def test_registers_that_only_the_host_reads(engine: Engine, simulator: Simulator
     verdicts, differences = compare(engine, simulator, case, events)
     assert not differences, "\n".join(map(str, differences))
     assert {Outcome.MASKED, Outcome.HANG, Outcome.BUS_ERROR} <= {verdict.outcome for verdict in verdicts}
-    early = sum(verdict.way is Way.RECONVERGED for verdict in verdicts)
+    early = sum(verdict.mechanism is Mechanism.RECONVERGED for verdict in verdicts)
     assert early > len(events) // 2
 
 
@@ -115,9 +115,9 @@ def test_registers_through_which_data_pass(engine: Engine, simulator: Simulator)
     ]
     verdicts, differences = compare(engine, simulator, case, events)
     assert not differences, "\n".join(map(str, differences))
-    ways = Counter(verdict.way for verdict in verdicts)
-    assert ways[Way.RECONVERGED] > len(events) // 2  # no word in them
-    assert ways[Way.GOLDEN] > 0
+    found = Counter(verdict.mechanism for verdict in verdicts)
+    assert found[Mechanism.RECONVERGED] > len(events) // 2  # no word in them
+    assert found[Mechanism.GOLDEN] > 0
 
 
 def test_surplus_and_lost_tokens(engine: Engine, simulator: Simulator) -> None:
@@ -133,8 +133,8 @@ def test_surplus_and_lost_tokens(engine: Engine, simulator: Simulator) -> None:
     ]
     verdicts, differences = compare(engine, simulator, case, events)
     assert not differences, "\n".join(map(str, differences))
-    assert {Way.DEAD, Way.FULL} <= {verdict.way for verdict in verdicts}
-    assert any(verdict.merged for verdict in verdicts)
+    assert {Mechanism.DEAD, Mechanism.FULL} <= {verdict.mechanism for verdict in verdicts}
+    assert any(verdict.collapsed for verdict in verdicts)
     assert len({verdict.outcome for verdict in verdicts}) >= 3
 
 
@@ -171,11 +171,11 @@ def test_buffer_upsets_equal_plain_rtl(engine: Engine, simulator: Simulator) -> 
     cycles = engine.facts(case).cycles
     drawn = [event for event in draw(2400, cycles, seed=8) if event.structure.endswith("_buffer")]
     first = engine.run(case, drawn)
-    events = [event for event, verdict in zip(drawn, first, strict=True) if verdict.way is Way.GOLDEN][:24]
+    events = [event for event, verdict in zip(drawn, first, strict=True) if verdict.mechanism is Mechanism.GOLDEN][:24]
     verdicts, differences = compare(engine, simulator, case, events)
     assert not differences, "\n".join(map(str, differences))
     assert len(events) == 24
-    assert {verdict.way for verdict in verdicts} == {Way.GOLDEN}
+    assert {verdict.mechanism for verdict in verdicts} == {Mechanism.GOLDEN}
 
 
 def test_no_simulation_for_dead_and_equivalent_upsets(engine: Engine) -> None:
@@ -193,13 +193,13 @@ def test_no_simulation_for_dead_and_equivalent_upsets(engine: Engine) -> None:
         return FaultEvent("weight_buffer", Shape.SINGLE, (Upset(path, word, 4, at),))
 
     first, second, third = engine.run(case, [event(cycle), event(cycle + 2), event(read)])
-    assert not first.merged
-    assert second.merged
-    assert third.merged
+    assert not first.collapsed
+    assert second.collapsed
+    assert third.collapsed
     assert np.array_equal(first.logits, third.logits)
     assert second.simulated_cycles == 0
     [dead] = engine.run(case, [event(accesses.cycles - 1)])
-    assert (dead.way, dead.outcome, dead.simulated_cycles) == (Way.DEAD, Outcome.MASKED, 0)
+    assert (dead.mechanism, dead.outcome, dead.simulated_cycles) == (Mechanism.DEAD, Outcome.MASKED, 0)
     [late] = engine.run(case, [event(accesses.cycles + 5)])
     assert late.outcome is Outcome.MASKED
 
@@ -213,7 +213,7 @@ def test_prepared_run_serves_every_part_of_its_events_and_no_other_image(engine:
     parts = [engine.run(case, events[first::2]) for first in (0, 1)]
     assert engine.library.runs == runs  # no run of their own
     for verdict, other in zip(expected, [parts[k % 2][k // 2] for k in range(len(events))], strict=True):
-        same = [(v.outcome, v.status, v.code, v.cycles, v.logits.tolist(), v.way) for v in (verdict, other)]
+        same = [(v.outcome, v.status, v.code, v.cycles, v.logits.tolist(), v.mechanism) for v in (verdict, other)]
         assert same[0] == same[1]
     engine.run(replace(case, image=-1 - case.image), events[:1])
     assert engine.library.runs == runs + 1

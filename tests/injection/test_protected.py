@@ -7,7 +7,7 @@ import pytest
 from fitact_hw.faults import Outcome, Shape
 from fitact_hw.injection.engine import Engine
 from fitact_hw.injection.plain_run import compare
-from fitact_hw.injection.verdict import Way
+from fitact_hw.injection.verdict import Mechanism
 from sim.simulator import Simulator
 from tests.injection.tiny_machine import draw, make_case
 from tests.sim.test_protection import MACHINES
@@ -28,7 +28,7 @@ def test_engine_equals_plain_rtl(kind: str, shape: Shape) -> None:
     buffers = [event for event in drawn if event.structure.endswith("_buffer")]
     live = [
         event for event, verdict in zip(buffers, engine.run(case, buffers), strict=True)
-        if verdict.way is not Way.DEAD
+        if verdict.mechanism is not Mechanism.DEAD
     ]  # fmt: skip
     assert len(live) >= 40
     verdicts, differences = compare(engine, simulator, case, [*drawn[: EVENTS // 2], *live[:60]])
@@ -41,4 +41,4 @@ def test_engine_equals_plain_rtl(kind: str, shape: Shape) -> None:
     else:
         assert Outcome.DETECTED in {verdict.outcome for verdict in noticed}
     # counting is no reason to simulate to the end
-    assert sum(verdict.way is Way.FULL for verdict in noticed) < len(noticed) // 2
+    assert sum(verdict.mechanism is Mechanism.FULL for verdict in noticed) < len(noticed) // 2

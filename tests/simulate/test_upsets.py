@@ -87,7 +87,7 @@ def test_every_scheme_is_checked_unless_runs_are_long() -> None:
     assert struck.checked_schemes(schemes, 10 * struck.CHECK_CYCLES, seed=1) == {"fitact"}
 
 
-def test_cross_check_takes_every_way_and_finds_a_wrong_verdict(
+def test_cross_check_takes_every_mechanism_and_finds_a_wrong_verdict(
     drawn: tuple[upsets.Draw, Engine], tmp_path: Path
 ) -> None:
     draw, engine = drawn
@@ -95,9 +95,9 @@ def test_cross_check_takes_every_way_and_finds_a_wrong_verdict(
     events = draw.events
     verdicts = engine.run(case, events)
     items = [struck.Injection(k, event, v) for k, (event, v) in enumerate(zip(events, verdicts, strict=True))]
-    ways = {verdict.way for verdict in verdicts}
+    mechanisms = {verdict.mechanism for verdict in verdicts}
     chosen = [struck.choose(items, seed, "fitact") for seed in range(12)]
-    assert {item.verdict.way for item in chosen} == ways
+    assert {item.verdict.mechanism for item in chosen} == mechanisms
     assert len({item.number for item in chosen}) > 6
     timeline = timing("fitact", engine.facts(case))
     checks = [struck.make_check(case, timeline, items, seed) for seed in range(4)]

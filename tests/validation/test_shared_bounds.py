@@ -1,4 +1,4 @@
-"""A flip in a stored bound, shared or coded, is expressed as the bounds that the machine then uses."""
+"""A flip in a stored bound, shared or coded, equals the bounds that the machine then uses."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import pytest
 from fitact_hw.compiler import compile_network, with_images
 from fitact_hw.config import AcceleratorConfig
 from fitact_hw.fsim import run
-from fitact_hw.validation.express import Expressor
+from fitact_hw.validation.tensor_faults import TensorFaults
 from golden import reference
 from tests.compiler.checking import fitted_to
 from tests.compiler.reference import NetworkBuilder
@@ -35,13 +35,13 @@ def test_flips_in_memory_equal_changed_bounds(bounds: str, form: str, word_bits:
     memory = with_images(program, images)
     trace = reference.run(network, images)
     times = np.zeros((len(program.instructions), 2), np.int64)
-    expressor = Expressor(network, program, memory, times, trace)
+    faults = TensorFaults(network, program, memory, times, trace)
     [block] = [item for item in program.parameters if item.kind == "bound"]
     rng, changed = np.random.default_rng(1), 0
     for _ in range(40):
         word, lane, bit = (int(rng.integers(n)) for n in (len(block.index), config.side, word_bits))
         address = block.address + word * block.word_bytes
-        layer = expressor._parameter(network.layer(name), "bound", address, lane, 1 << bit, bit)
+        layer = faults._parameter(network.layer(name), "bound", address, lane, 1 << bit, bit)
         assert layer is not None
         flipped = memory.copy()
         flipped[address + (lane * word_bits + bit) // 8] ^= 1 << bit % 8

@@ -33,7 +33,7 @@ def margin_cycles(program: Program) -> int:
 
 
 @dataclass(frozen=True)
-class Expressed:
+class TensorFault:
     """``logits``: int64 (1, classes) that the golden model computes; ``kind``: which tensor was corrupted."""
 
     kind: str
@@ -46,7 +46,7 @@ def flip(value: int, mask: int, bits: int) -> int:
     return raw - (1 << bits) if raw >> (bits - 1) else raw
 
 
-class Expressor:
+class TensorFaults:
     """Translates upsets of one program run on one image.
 
     ``times``: int64 (instructions, 2), start and finish cycle of the fault-free run; ``trace``: golden layer outputs.
@@ -66,7 +66,7 @@ class Expressor:
         self.unfolded = unfold_first(network, program.config)
         self.input = program.tensors[INPUT].read(memory)
 
-    def express(self, structure: str, upset: Upset) -> Expressed | None:
+    def expected(self, structure: str, upset: Upset) -> TensorFault | None:
         """The golden model's answer to ``upset``, or None if it acts on a part of an instruction or on no tensor."""
         space = structure.removesuffix("_buffer")
         touching = [item for item in self.schedule if self._touches(item, space, upset.word)]
@@ -107,8 +107,8 @@ class Expressor:
     def _done(self, item: InstructionAccess, cycle: int) -> bool:
         return bool(self.times[item.number, 1] < cycle)
 
-    def _unchanged(self) -> Expressed:
-        return Expressed("none", self.trace[self.network.layers[-1].name].reshape(1, -1))
+    def _unchanged(self) -> TensorFault:
+        return TensorFault("none", self.trace[self.network.layers[-1].name].reshape(1, -1))
 
     def _layer_of(self, number: int) -> QLayer:
         for span in self.program.spans:
@@ -116,7 +116,7 @@ class Expressor:
                 return self.network.layer(span.name)
         raise ValueError(f"instruction {number} is in no layer")
 
-    def _loaded(self, space: str, load: int, readers: list[int], upset: Upset) -> Expressed | None:
+    def _loaded(self, space: str, load: int, readers: list[int], upset: Upset) -> TensorFault | None:
         instruction = self.program.instructions[load]
         words, _ = load_rows(instruction)
         hit = np.flatnonzero(words == upset.word)
@@ -183,7 +183,7 @@ class Expressor:
                 after[first == neuron] = unstored(config, np.array(value), base)
         return replace(layer, bound=after)
 
-    def _activation(self, layer: QLayer, address: int, lane: int, mask: int, readers: list[int]) -> Expressed | None:
+    def _activation(self, layer: QLayer, address: int, lane: int, mask: int, readers: list[int]) -> TensorFault | None:
         sources = [layer.source] + ([layer.residual.source] if layer.residual else [])
         for name in sources:
             placement = self.program.tensors[name]
@@ -208,7 +208,7 @@ class Expressor:
         channel = int(tile) * self.program.config.side + lane
         return (int(image), channel, int(row), int(col)) if channel < channels else None
 
-    def _finish(self, kind: str, layer: QLayer, changed: QLayer, x: np.ndarray, readers: list[int]) -> Expressed:
+    def _finish(self, kind: str, layer: QLayer, changed: QLayer, x: np.ndarray, readers: list[int]) -> TensorFault:
         """Golden logits when ``readers`` computed ``changed`` on ``x`` and all other instructions the true layer."""
         network = self.network
         residual = self.trace[layer.residual.source] if layer.residual else None
@@ -216,9 +216,9 @@ class Expressor:
         output = np.where(self._region(layer, readers), wrong, self.trace[layer.name])
         return self._continue(kind, layer.name, output)
 
-    def _continue(self, kind: str, name: str, output: np.ndarray) -> Expressed:
+    def _continue(self, kind: str, name: str, output: np.ndarray) -> TensorFault:
         after = reference.run_from(self.network, {**self.trace, name: output}, name)
-        return Expressed(kind, after[self.network.layers[-1].name].reshape(1, -1))
+        return TensorFault(kind, after[self.network.layers[-1].name].reshape(1, -1))
 
     def _region(self, layer: QLayer, readers: list[int]) -> np.ndarray:
         """Bool (1, C, H, W): output elements that the GEMMs ``readers`` contribute to."""
@@ -252,7 +252,7 @@ class Expressor:
                 return dma_addresses(store, self.program.config.word_bytes)
         raise ValueError(f"GEMM {gemm} is never stored")
 
-    def _output(self, readers: list[int], upset: Upset) -> Expressed | None:
+    def _output(self, readers: list[int], upset: Upset) -> TensorFault | None:
         store = self.program.instructions[readers[0]]
         address = int(dma_addresses(store, self.program.config.word_bytes)[upset.word - store["buffer_base"]])
         for layer in self.network.layers:
