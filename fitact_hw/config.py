@@ -135,23 +135,38 @@ class AcceleratorConfig(BaseModel):
     bits of all lanes above the data.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
     rows: int = 16
+    """Rows of the PE array (input channels); the array is square."""
     cols: int = 16
+    """Columns of the PE array (output channels), and lanes."""
     word_bits: Literal[8, 16, 32] = 8
-    acc_bits: Literal[0, 32, 48, 64] = 0  # 0: the default for word_bits
+    """Width of activations, weights and bounds; 32 is Q15.16."""
+    acc_bits: Literal[0, 32, 48, 64] = 0
+    """Width of accumulators and biases; 0: 32, 48 or 64 for words of 8, 16 or 32 bits."""
     bus_bits: Literal[32, 64, 128, 256, 512] = 128
+    """Width of the AXI master's data."""
     bounds: Granularity = Granularity.NEURON
+    """Which bound hardware the lanes have; each can also do what those before it do."""
     bound_format: BoundFormat = BoundFormat.WORD
+    """How the bound buffer stores a bound: a word, or a 4-bit code."""
     activation_words: int = 4096
+    """Depth of the activation buffer; a word is one value for each row."""
     weight_words: int = 2048
+    """Depth of the weight buffer; a word is one value for each column. At least two words a row."""
     bias_words: int = 64
+    """Depth of the bias buffer; a word is a bias and a shift for each column."""
     bound_words: int = 256
+    """Depth of the bound buffer, if there is one."""
     accumulator_words: int = 512
+    """Depth of the accumulator buffer: pixels of an output tile."""
     output_words: int = 1024
+    """Depth of the output buffer."""
     queue_depth: int = 4
+    """Instructions in the queue of each unit."""
     protection: BufferProtection = BufferProtection()
+    """Check of each buffer's words: a table, or one word for all buffers."""
 
     @model_validator(mode="before")
     @classmethod

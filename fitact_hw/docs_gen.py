@@ -1,17 +1,23 @@
-"""Writes the documents that are derived from one definition: registers, instructions, leaf cells.
+"""Writes the documents that are derived from one definition: registers, instructions, cells, configuration.
 
-`docs/registers.md` comes from `csr.rdl`, `docs/instructions.md` from `isa.py`, `docs/rtl_cells.md` from the
-header comments, parameters and ports of `rtl/*.v`. A test compares the files with what this module makes.
+In `docs/reference/`: `registers.md` comes from `csr.rdl`, `instructions.md` from `isa.py`, `cells.md` from the header
+comments, parameters and ports of `rtl/*.v`, `configuration.md` from the fields of `AcceleratorConfig`. A test compares
+the files with what this module makes.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from enum import Enum
 from pathlib import Path
+from typing import Any, get_args
+
+from pydantic import BaseModel
+from pydantic.fields import FieldInfo
 
 from fitact_hw import csr, isa
-from fitact_hw.config import AcceleratorConfig
+from fitact_hw.config import RANGES, AcceleratorConfig, BufferProtection
 from fitact_hw.verilog import design, generate, rtl_sources
 from fitact_hw.verilog.ast import parse_module
 from fitact_hw.verilog.elaborate import ports
@@ -116,7 +122,7 @@ def cells_md() -> str:
         "",
         "Made by `fitact_hw/docs_gen.py`. `rtl/fitact_*.v` are hand-written and parameterised;",
         "`rtl/generated/` holds what `fitact_hw.verilog` composes from them for the default configuration.",
-        "How they fit together: [design.md](design.md).",
+        "How they fit together: [machine.md](machine.md).",
         "",
         "## Leaf cells",
         "",
@@ -136,16 +142,62 @@ def cells_md() -> str:
     return "\n".join(lines) + "\n"
 
 
+def configuration_md() -> str:
+    """Every field of a machine's TOML file, with its values and default."""
+    lines = [
+        "# Configuration",
+        "",
+        "Made from `fitact_hw/config.py` by `fitact_hw/docs_gen.py`: the fields of a machine's TOML file (`--config`, with",
+        "make `CONFIG=`; [how to use it](../howto/own-machine.md)). Widths are in bits, depths in words. What cannot work",
+        "is refused with the field and the reason.",
+        "",
+        *_table(("field", "values", "default", "meaning"), _config_rows(AcceleratorConfig)),
+        "",
+        "## `protection`",
+        "",
+        'One word, e.g. `protection = "secded"`, means all buffers; a table `[protection]` names some:',
+        "",
+        *_table(("buffer", "values", "default"), (row[:3] for row in _config_rows(BufferProtection))),
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _config_rows(model: type[BaseModel]) -> list[tuple[str, str, str, str]]:
+    return [
+        (f"`{name}`", _values(name, field), _default(field.default), field.description or "")
+        for name, field in model.model_fields.items()
+    ]
+
+
+def _values(name: str, field: FieldInfo) -> str:
+    kind = field.annotation
+    if isinstance(kind, type) and issubclass(kind, Enum):
+        return ", ".join(f"`{item.value}`" for item in kind)
+    if isinstance(kind, type) and issubclass(kind, BaseModel):
+        return f"[table or word](#{name})"
+    return ", ".join(f"`{value}`" for value in get_args(kind)) or RANGES[name]
+
+
+def _default(value: Any) -> str:
+    if isinstance(value, BaseModel):
+        return ""
+    return f"`{value.value if isinstance(value, Enum) else value}`"
+
+
 def documents() -> dict[str, str]:
-    """File name in `docs/` -> text of every generated document."""
-    return {"registers.md": registers_md(), "instructions.md": instructions_md(), "rtl_cells.md": cells_md()}
+    """Path in `docs/` -> text of every document that this module makes."""
+    made = {
+        "registers": registers_md(), "instructions": instructions_md(), "cells": cells_md(),
+        "configuration": configuration_md(),
+    }  # fmt: skip
+    return {f"reference/{name}.md": text for name, text in made.items()}
 
 
-def write_docs(folder: Path = DOCS) -> list[Path]:
-    """Write the generated documents; returns their paths."""
-    folder.mkdir(parents=True, exist_ok=True)
+def write_docs(pages: Mapping[str, str], folder: Path = DOCS) -> list[Path]:
+    """Write generated documents, path in ``folder`` -> text; returns their paths."""
     paths = []
-    for name, text in documents().items():
+    for name, text in pages.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_text(text)
         paths.append(folder / name)
     return paths

@@ -225,7 +225,7 @@ CODE_OUTCOMES = {
     6: Outcome.DETECTED,
     7: Outcome.DETECTED,
 }
-"""Outcome of a run that the machine ended with an error code (docs/design.md, Errors)."""
+"""Outcome of a run that the machine ended with an error code (docs/reference/machine.md, Errors)."""
 
 HANG_FACTOR = 2
 """A run that takes longer than this many times the fault-free cycles is a hang: set the watchdog to it."""

@@ -16,7 +16,7 @@ LANE_DTYPES = {8: np.int8, 16: np.int16, 32: np.int32}
 
 @dataclass(frozen=True)
 class Placement:
-    """One activation tensor in memory: ``[channel tile][image][row][column][lane]``, see docs/design.md.
+    """One activation tensor in memory: ``[channel tile][image][row][column][lane]``, see docs/reference/machine.md.
 
     ``address`` in bytes; ``shape`` = (channels, rows, columns).
     """

@@ -2,7 +2,7 @@
 
 All tensors are integers. A value ``q`` of a tensor with binary point ``f`` stands for ``q / 2**f``.
 Every layer is one pass of the accelerator: multiply-accumulate (or maximum), an optional residual
-operand, then the epilogue of ``docs/numbers.md``:
+operand, then the epilogue of ``docs/reference/machine.md``:
 
 1. ``acc + bias[c]``, wrapping at ``acc_bits``;
 2. rounding right shift by ``shift[c]``, round half up, kept wide;

@@ -117,7 +117,7 @@ def docs() -> None:
     """Regenerate the pages of docs/ that derive from definitions."""
     from fitact_hw import docs_gen
 
-    for path in docs_gen.write_docs():
+    for path in docs_gen.write_docs(docs_gen.documents()):
         print(f"wrote {path}")
 
 

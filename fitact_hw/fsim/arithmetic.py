@@ -42,7 +42,7 @@ def epilogue(
     word_bits: int,
     acc_bits: int,
 ) -> np.ndarray:
-    """docs/design.md, "Epilogue": int64 (pixels, side) accumulators to output words of the same shape."""
+    """docs/reference/machine.md, "Epilogue": int64 (pixels, side) accumulators to output words of the same shape."""
     biased = wrap(total + bias, acc_bits)
     half = np.where(shift > 0, (biased >> np.maximum(shift - 1, 0)) & 1, 0)
     value = (biased >> shift) + half

@@ -20,7 +20,7 @@ ZERO_MEANS_NOTHING = {
 
 
 def legal(instruction: Instruction, bounds: str) -> bool:
-    """What docs/design.md and the instruction set say about one instruction."""
+    """What docs/reference/machine.md and the instruction set say about one instruction."""
     opcode = instruction.opcode
     if any(instruction[name] == 0 for name in ZERO_MEANS_NOTHING.get(opcode, ())):
         return False

@@ -21,7 +21,7 @@ def rounded(value: int, shift: int) -> int:
 
 
 def activated(value: int, layer: QLayer, bound: int, word_bits: int) -> int:
-    """Activation of the wide value, as docs/numbers.md states it."""
+    """Activation of the wide value, as docs/reference/machine.md states it."""
     low, high = -(1 << (word_bits - 1)), (1 << (word_bits - 1)) - 1
     if layer.activation == "linear":
         return max(low, min(high, value))

@@ -180,7 +180,7 @@ def test_clean_network_and_untouched_layers_are_kept() -> None:
 def test_published_maps_are_drawn_again(model: str, word_bits: int) -> None:
     """The command of a published page still strikes as many bits of each kind."""
     seed = 1
-    rows = read_csv(ROOT / "docs" / "results" / f"resilience_{model}_maps.csv")
+    rows = read_csv(ROOT / "docs" / "results" / "data" / f"resilience_{model}_maps.csv")
     for scheme in ("unprotected", "clipact", "fitact"):
         qnet = load_qnetwork(model, scheme, word_bits)
         published = [r for r in rows if (r["scheme"], r["word_bits"]) == (scheme, str(word_bits)) and r["rate"] != "0"]

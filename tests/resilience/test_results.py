@@ -195,7 +195,7 @@ def test_a_published_map_is_replayed(tmp_path: Path, monkeypatch: pytest.MonkeyP
     assert outcome.exit_code == 0, outcome.output
     assert "correct of the first 2 images" in outcome.output
     bits = tables.read_csv(tmp_path / "flips.csv")
-    published = tables.read_csv(ROOT / "docs" / "results" / "resilience_alexnet_maps.csv")
+    published = tables.read_csv(ROOT / "docs" / "results" / "data" / "resilience_alexnet_maps.csv")
     (row,) = [
         r for r in published if (r["scheme"], r["word_bits"], r["rate"], r["map"]) == ("fitact", "32", "1e-06", "3")
     ]

@@ -52,7 +52,7 @@ class Pixel:
         return {0: partial, 1: signed(self.acc + partial, acc_w), 2: max(self.acc, partial)}[self.acc_op]
 
     def output(self, acc_w: int, data_w: int) -> int:
-        """The numbers contract of docs/design.md, with unlimited integers."""
+        """The numbers contract of docs/reference/machine.md, with unlimited integers."""
         biased = signed(self.sum(acc_w) + self.bias, acc_w)
         value = (2 * biased + 2**self.shift) // 2 ** (self.shift + 1)
         least, most = -(1 << data_w - 1), (1 << data_w - 1) - 1

@@ -19,6 +19,9 @@ from fitact_hw.campaign.snapshot import Campaign, load_campaign
 from fitact_hw.campaign.store import CampaignError
 from golden.networks.artefacts import write_text
 
+DATA = "data"
+"""Folder of the tables beside the pages."""
+
 
 def page_name(model: str) -> str:
     """Name of the page of all campaigns on ``model``."""
@@ -31,20 +34,22 @@ def file_stem(campaign: Campaign) -> str:
 
 
 def run_publish(console: Console, folders: Sequence[Path], out: Path, fit_per_mbit: float, confidence: float) -> None:
-    """Write a page for each network, CSV, Parquet and charts for each campaign of ``folders``. Raises CampaignError."""
+    """Write a page for each network, charts for each campaign of ``folders`` and, in ``data/``, CSV and Parquet.
+
+    Raises CampaignError."""
     campaigns = [load_campaign(folder) for folder in folders]
     stems = [file_stem(campaign) for campaign in campaigns]
     twice = {stem for stem in stems if stems.count(stem) > 1}
     if twice:
         raise CampaignError(f"two campaigns would write {', '.join(sorted(twice))}: publish one of them")
-    out.mkdir(parents=True, exist_ok=True)
+    (out / DATA).mkdir(parents=True, exist_ok=True)
     for model in dict.fromkeys(campaign.options.model for campaign in campaigns):
         chosen = [campaign for campaign in campaigns if campaign.options.model == model]
         names = " ".join(f"build/campaigns/{campaign.folder.resolve().name}" for campaign in chosen)
         text = environment().get_template("campaigns.md.j2").render(
             campaigns=[_describe(campaign, out, fit_per_mbit, confidence) for campaign in chosen], model=model,
             command=f"fitact campaign publish {names}", confidence=confidence, fit_per_mbit=fit_per_mbit,
-            fit_source=FIT_SOURCE,
+            fit_source=FIT_SOURCE, data=DATA,
         )  # fmt: skip
         write_text(out / page_name(model), text)
         console.print(f"page: {out / page_name(model)}", soft_wrap=True)
@@ -54,8 +59,8 @@ def _describe(campaign: Campaign, out: Path, fit_per_mbit: float, confidence: fl
     """Write the files of one campaign; returns what the page says of it."""
     analysis, stem = Analysis(campaign, confidence), file_stem(campaign)
     comparisons = all_comparisons(analysis)
-    write_text(out / f"{stem}.csv", csv_text(analysis, comparisons, fit_per_mbit))
-    write_archive(out / f"{stem}.parquet", campaign)
+    write_text(out / DATA / f"{stem}.csv", csv_text(analysis, comparisons, fit_per_mbit))
+    write_archive(out / DATA / f"{stem}.parquet", campaign)
     drawn = {
         ("structures", "SDC and any failure by structure"): charts.probabilities(
             analysis.structures, lambda entry: entry.key[0]
