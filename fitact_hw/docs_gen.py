@@ -147,9 +147,9 @@ def configuration_md() -> str:
     lines = [
         "# Configuration",
         "",
-        "Made from `fitact_hw/config.py` by `fitact_hw/docs_gen.py`: the fields of a machine's TOML file (`--config`, with",
-        "make `CONFIG=`; [how to use it](../howto/own-machine.md)). Widths are in bits, depths in words. What cannot work",
-        "is refused with the field and the reason.",
+        "Made from `fitact_hw/config.py` by `fitact_hw/docs_gen.py`: the fields of a machine's TOML file (`--config`,",
+        "with make `CONFIG=`; [how to use it](../howto/own-machine.md)). Widths are in bits, depths in words.",
+        "What cannot work is refused with the field and the reason.",
         "",
         *_table(("field", "values", "default", "meaning"), _config_rows(AcceleratorConfig)),
         "",
