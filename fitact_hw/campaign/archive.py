@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from fitact_hw.campaign.snapshot import Campaign
-from fitact_hw.campaign.store import SCHEMA, CampaignError, Row, Store, store_path
+from fitact_hw.campaign.store import ROWS, CampaignError, Row, Store, store_path
 from golden.networks.artefacts import write_bytes
 
 METADATA = b"fitact_campaign"
@@ -17,12 +17,13 @@ METADATA = b"fitact_campaign"
 
 
 def write_archive(path: Path, campaign: Campaign) -> None:
-    """All rows with typed columns, the logits as a list. Raises CampaignError without pyarrow."""
+    """All rows with typed columns that some row has, the logits as a list. Raises CampaignError without pyarrow."""
     pyarrow, parquet = _pyarrow()
     columns = {item.name: [getattr(row, item.name) for row in campaign.rows] for item in fields(Row)}
+    columns = {name: values for name, values in columns.items() if any(value is not None for value in values)}
     columns["logits"] = [json.loads(text) for text in columns["logits"]]
     columns["cycles"] = pyarrow.array(columns["cycles"], pyarrow.uint64())  # an upset can set the counter's top bit
-    head = {"schema": SCHEMA, "identity": campaign.identity, "facts": campaign.facts}
+    head = {"schema": ROWS, "identity": campaign.identity, "facts": campaign.facts}
     table = pyarrow.table(columns).replace_schema_metadata({METADATA: json.dumps(head, sort_keys=True)})
     file = io.BytesIO()
     parquet.write_table(table, file, compression="zstd")
@@ -40,8 +41,8 @@ def read_archive(path: Path) -> tuple[dict[str, Any], dict[str, Any], list[Row]]
     if text is None:
         raise CampaignError(f"{path} is no archive of a campaign: name a file that `fitact campaign report` wrote")
     head = json.loads(text)
-    if head["schema"] != SCHEMA:
-        raise CampaignError(f"{path} has rows of version {head['schema']}, this program knows {SCHEMA}")
+    if head["schema"] != ROWS:
+        raise CampaignError(f"{path} has rows of version {head['schema']}, this program knows {ROWS}")
     rows = [Row(**{**values, "logits": json.dumps(values["logits"])}) for values in table.to_pylist()]
     return head["identity"], head["facts"], rows
 

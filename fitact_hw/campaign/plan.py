@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from fitact_hw.campaign.latest import Latest
-from fitact_hw.campaign.store import SCHEMA, CampaignError
+from fitact_hw.campaign.store import ROWS, CampaignError
 from fitact_hw.compiler import compile_network
 from fitact_hw.config import AcceleratorConfig
 from fitact_hw.faults import FaultEvent, Shape, Storage, sample
@@ -188,4 +188,4 @@ def identity(options: CampaignOptions, subjects: Mapping[str, Subject], machine:
     for scheme in subjects:  # not items(), which would hold one while the next is loaded
         programs[scheme] = subjects[scheme].program.fingerprint
         pictures[scheme] = hashlib.sha256(subjects[scheme].images.tobytes()).hexdigest()[:16]
-    return {**values, "programs": programs, "pictures": pictures, "machine": machine, "tables": SCHEMA}
+    return {**values, "programs": programs, "pictures": pictures, "machine": machine, "tables": ROWS}

@@ -3,26 +3,26 @@ slab of images, with all the images up to there. A study can be reported on at t
 
 from __future__ import annotations
 
-import fcntl
-import json
-import os
-import sqlite3
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import astuple, dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
+from fitact_hw.reporting.sqlite import Database, Format, differing
 from golden.errors import GoldenError
+from golden.support.files import locked
 
 DATABASE = "resilience.db"
-_SCHEMA = """
-CREATE TABLE IF NOT EXISTS settings (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+_PARTS = """
 CREATE TABLE IF NOT EXISTS parts (
   scheme TEXT NOT NULL, word_bits INTEGER NOT NULL, memory TEXT NOT NULL, rate REAL NOT NULL,
   map INTEGER NOT NULL, images INTEGER NOT NULL, correct INTEGER NOT NULL, weight_flips INTEGER NOT NULL,
   bias_flips INTEGER NOT NULL, bound_flips INTEGER NOT NULL, bound_bytes INTEGER NOT NULL,
   PRIMARY KEY (scheme, word_bits, memory, rate, map, images)) WITHOUT ROWID;
+"""
+_SETTINGS = """
+CREATE TABLE settings (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 """
 _OLDER = "results"
 """Table of stores that kept only the last row of each map."""
@@ -67,63 +67,64 @@ Key = tuple[str, int, str, float, int]
 COLUMNS = tuple(field.name for field in fields(Row))
 
 
-class ResultStore:
+class ResultStore(Database):
     """Rows of one study. Use :func:`open_store`."""
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        with self._readable():
-            self._connection = sqlite3.connect(path, isolation_level=None)
-            self._connection.execute("PRAGMA journal_mode=WAL")
-            self._connection.execute("PRAGMA synchronous=NORMAL")
-            self._connection.executescript(_SCHEMA)
-            self._take_older()
+    format = Format(
+        name="result database",
+        start="run the study",
+        error=GoldenError,
+        owner=0x46415253,  # "FARS"
+        version=1,
+        oldest=1,
+        tables=_SETTINGS + _PARTS,
+        unmarked="settings",
+    )
 
-    def _take_older(self) -> None:
-        found = self._connection.execute("SELECT 1 FROM sqlite_master WHERE name = ?", (_OLDER,)).fetchone()
-        if found:
-            with self._transaction():
-                self._connection.execute(f"INSERT OR IGNORE INTO parts SELECT * FROM {_OLDER}")
-                self._connection.execute(f"DROP TABLE {_OLDER}")
+    def upgrade(self, version: int) -> None:
+        """From files without a mark, which had a row for each slab or only the last one."""
+        self._db.execute("ALTER TABLE settings RENAME COLUMN name TO key")
+        self._db.execute(_PARTS)
+        if self.select("SELECT 1 FROM sqlite_master WHERE name = ?", _OLDER):
+            self._db.execute(f"INSERT OR IGNORE INTO parts SELECT * FROM {_OLDER}")
+            self._db.execute(f"DROP TABLE {_OLDER}")
 
     def claim(self, name: str, settings: Mapping[str, Any]) -> None:
         """Bind the store to settings called ``name``; the first claim decides.
 
         Raises GoldenError naming what differs if the store was made with others.
         """
-        text = json.dumps(settings, sort_keys=True)
-        with self._readable():
-            self._connection.execute("INSERT OR IGNORE INTO settings VALUES (?, ?)", (name, text))
-            kept = self._connection.execute("SELECT value FROM settings WHERE name = ?", (name,)).fetchone()[0]
-            if kept == text:
+        with self.transaction():
+            kept = self.values("settings").get(name)
+            if kept is None:
+                self.put("settings", {name: settings})
                 return
-            old = dict(json.loads(kept))
-        differing = [
-            f"{key} {old.get(key)} there, {settings.get(key)} here"
-            for key in sorted({*old, *settings})
-            if old.get(key) != settings.get(key)
-        ]
-        raise GoldenError(
-            f"{self.path} holds results of another {name} ({'; '.join(differing)}): choose another folder or remove it"
-        )
+        with self.decoded():
+            other = [f"{key} {kept.get(key)} there, {settings.get(key)} here" for key in differing(kept, settings)]
+        if other:
+            raise GoldenError(
+                f"{self.path} holds results of another {name} ({'; '.join(other)}): choose another folder or remove it"
+            )
 
     def add(self, rows: Iterable[Row]) -> None:
         """Store rows, all or none. If there is one of the same map and images, both must be equal, else GoldenError."""
-        marks = ", ".join("?" * len(COLUMNS))
-        with self._readable(), self._transaction():
+        names, marks = ", ".join(COLUMNS), ", ".join("?" * len(COLUMNS))
+        with self.transaction():
             for row in rows:
-                self._connection.execute(f"INSERT OR IGNORE INTO parts VALUES ({marks})", astuple(row))
-                kept = self._connection.execute(
-                    "SELECT * FROM parts WHERE (scheme, word_bits, memory, rate, map, images) = (?, ?, ?, ?, ?, ?)",
-                    (*row.key, row.images),
-                ).fetchone()
+                self._db.execute(f"INSERT OR IGNORE INTO parts ({names}) VALUES ({marks})", astuple(row))
+                [kept] = self.select(
+                    f"SELECT {names} FROM parts WHERE (scheme, word_bits, memory, rate, map, images) "
+                    "= (?, ?, ?, ?, ?, ?)",
+                    *row.key,
+                    row.images,
+                )
                 if tuple(kept) != astuple(row):
                     raise GoldenError(f"{self.path}: {row.scheme} map {row.map} was {kept}, is now {astuple(row)}")
 
     def rows(self) -> list[Row]:
         """Every row, ordered by key and images. Raises GoldenError if one cannot be a result."""
-        with self._readable():
-            rows = [Row(*row) for row in self._connection.execute(f"SELECT {', '.join(COLUMNS)} FROM parts")]
+        with self.decoded():
+            rows = [Row(*row) for row in self.select(f"SELECT {', '.join(COLUMNS)} FROM parts")]
             for row in rows:
                 if not (
                     isinstance(row.correct, int) and isinstance(row.images, int) and 0 <= row.correct <= row.images
@@ -131,55 +132,9 @@ class ResultStore:
                     raise ValueError(f"{row.correct} of {row.images} images correct")
         return rows
 
-    def close(self) -> None:
-        """Close the database."""
-        self._connection.close()
-
-    @contextmanager
-    def _readable(self) -> Iterator[None]:
-        """A full disk and damage to the database as errors that say what to do."""
-        try:
-            yield
-        except (sqlite3.DatabaseError, ValueError, TypeError) as error:
-            if getattr(error, "sqlite_errorname", "") == "SQLITE_FULL":
-                raise GoldenError(f"no room for {self.path}: free some and run the same command again") from None
-            raise GoldenError(
-                f"{self.path} is no result database, or damaged ({error}): remove it or choose another folder"
-            ) from None
-
-    @contextmanager
-    def _transaction(self) -> Iterator[None]:
-        self._connection.execute("BEGIN IMMEDIATE")
-        try:
-            yield
-        except BaseException:
-            if self._connection.in_transaction:  # a full disk ends it as well
-                self._connection.execute("ROLLBACK")
-            raise
-        self._connection.execute("COMMIT")
-
 
 @contextmanager
 def open_store(folder: Path) -> Iterator[ResultStore]:
-    """The store of a result folder, held by this process. Raises GoldenError if another run holds it."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except (FileExistsError, NotADirectoryError):
-        raise GoldenError(f"{folder} is no folder: choose another one for the results") from None
-    with (folder / ".resilience.lock").open("a+", encoding="utf-8") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            lock.seek(0)
-            owner = lock.read().strip() or "unknown"
-            raise GoldenError(
-                f"another run (process {owner}) writes to {folder}: wait for it or choose another folder"
-            ) from None
-        lock.truncate(0)
-        lock.write(str(os.getpid()))
-        lock.flush()
-        store = ResultStore(folder / DATABASE)
-        try:
-            yield store
-        finally:
-            store.close()
+    """The store of a result folder, held by this process. Raises StoreError if another run holds it."""
+    with locked(folder), ResultStore(folder / DATABASE, create=True) as store:
+        yield store

@@ -38,8 +38,11 @@ def read_json(path: Path) -> Any:
 
 @contextmanager
 def locked(folder: Path) -> Iterator[Path]:
-    """Create ``folder`` and hold it for this process. Raises StoreError if another run holds it."""
-    folder.mkdir(parents=True, exist_ok=True)
+    """Create ``folder`` and hold it for this process. Raises StoreError if another run holds it or it is none."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except (FileExistsError, NotADirectoryError):
+        raise StoreError(f"{folder} is no folder: choose another one for the results") from None
     with (folder / LOCK).open("a+", encoding="utf-8") as stream:
         try:
             fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -22,6 +22,7 @@ from fitact_hw.errors import FitActError
 from fitact_hw.faults import Outcome
 from fitact_hw.injection.engine import Engine
 from fitact_hw.injection.verdict import Times
+from fitact_hw.reporting.formats import percent
 from tests.campaign import tiny
 from tests.campaign.test_campaign import Immediate, use_executor
 from tests.sim.machines import TINY
@@ -178,12 +179,13 @@ def test_progress_counts_what_was_stored_before(campaign: Path) -> None:
     assert "/s, " in line
     assert "left: " in line
     share = (sum(row.outcome == "masked" for row in rows) + sum(row.outcome == "masked" for row in rows[:10])) / 130
-    assert f"masked {share:.1%} [" in line
+    assert f"masked {percent(share)} [" in line
     assert progress.fresh == 10
 
 
 MEMORY_OF_A_CHILD = """
 from fitact_hw.injection.verdict import Times
+from fitact_hw.reporting.formats import percent
 times = Times()
 times.note_memory()
 print(times.peak_bytes)

@@ -41,6 +41,28 @@ def test_rows_come_back_and_count_once(tmp_path: Path) -> None:
     assert store.counts("scheme", "outcome") == {("fitact", "sdc"): 2, ("fitact", "masked"): 1}
 
 
+def test_tables_2_are_read_as_they_are_and_get_their_columns_when_written(tmp_path: Path) -> None:
+    path = tmp_path / "c.sqlite"
+    with Store(path, create=True) as store:
+        store.claim({"model": "alexnet"})
+        store.add([ROW])
+    lost = ("ALTER TABLE injection DROP COLUMN corrected_words", "ALTER TABLE injection DROP COLUMN detected_words")
+    _sqlite(path, *lost, "DROP TABLE rtl", "PRAGMA user_version=2", "PRAGMA journal_mode=DELETE")
+    before = path.read_bytes()
+    with Store(path) as store:
+        assert store.rows() == [ROW]
+        assert store.row("fitact", 0) == ROW
+        assert store.rtl() == {}
+    assert path.read_bytes() == before
+    counted = replace(ROW, number=1, corrected_words=2, detected_words=0)
+    with Store(path, create=True) as store:
+        store.claim({"model": "alexnet"})
+        store.add([counted])
+        store.add_rtl({("fitact", 1): "", ("fitact", 0): "other"})
+        assert store.rows() == [ROW, counted]
+        assert store.rtl() == {("fitact", 0): "other", ("fitact", 1): ""}
+
+
 def test_a_flipped_cycle_counter_comes_back(tmp_path: Path) -> None:
     store = Store(tmp_path / "c.sqlite", create=True)
     rows = [replace(ROW, number=k, cycles=cycles) for k, cycles in enumerate((0, (1 << 63) + 5, (1 << 64) - 1))]

@@ -25,7 +25,7 @@ from fitact_hw.resilience.work import Group, Outcome
 from golden import reference
 from golden.bounds.schemes import SCHEMES
 from golden.data.cifar10 import sample_images
-from golden.errors import GoldenError
+from golden.errors import GoldenError, StoreError
 from golden.fault_maps import Memory, corrupt, draw
 from golden.networks.zoo import load_qnetwork
 from golden.quantisation.quantise import quantise_images
@@ -233,10 +233,18 @@ def test_a_study_stopped_within_a_slab_can_be_reported_without_it(
     assert tiny_study.run(tmp_path) == tiny_study.run(tmp_path / "whole")
 
 
-def test_a_store_of_an_older_version_goes_on(tmp_path: Path) -> None:
+@pytest.mark.parametrize("table", ["parts", "results"])
+def test_a_store_of_an_older_version_goes_on(tmp_path: Path, table: str) -> None:
+    """Of before the file was marked, and of before it had a row for every slab."""
     tiny_study.run(tmp_path, replace(tiny_study.SETTINGS, images=2))
     with sqlite3.connect(tmp_path / DATABASE) as connection:
-        connection.execute("ALTER TABLE parts RENAME TO results")
+        for change in (
+            "PRAGMA application_id=0",
+            "PRAGMA user_version=0",
+            "ALTER TABLE settings RENAME COLUMN key TO name",
+            f"ALTER TABLE parts RENAME TO {table}" if table != "parts" else "",
+        ):
+            connection.execute(change)
     assert tiny_study.run(tmp_path) == tiny_study.run(tmp_path / "whole")
 
 
@@ -266,12 +274,12 @@ def test_refuses_other_settings_and_other_networks(tmp_path: Path) -> None:
 
 
 def test_refuses_a_second_run_and_a_damaged_database(tmp_path: Path) -> None:
-    with open_store(tmp_path), pytest.raises(GoldenError, match="another run"), open_store(tmp_path):
+    with open_store(tmp_path), pytest.raises(StoreError, match="another run"), open_store(tmp_path):
         pass
     (tmp_path / DATABASE).write_bytes(b"no database, but long enough to be read as one" * 100)
-    with pytest.raises(GoldenError, match="no result database"), open_store(tmp_path):
+    with pytest.raises(GoldenError, match="no result database: move it away"), open_store(tmp_path):
         pass
-    with pytest.raises(GoldenError, match="is no folder"), open_store(tmp_path / DATABASE):
+    with pytest.raises(StoreError, match="is no folder"), open_store(tmp_path / DATABASE):
         pass
 
 
@@ -280,7 +288,7 @@ def test_refuses_a_second_run_and_a_damaged_database(tmp_path: Path) -> None:
     [
         "UPDATE parts SET correct = 999",
         "UPDATE parts SET correct = 'many'",
-        "ALTER TABLE parts ADD COLUMN more",
+        "ALTER TABLE parts DROP COLUMN bound_flips",
         "UPDATE settings SET value = '{'",
         "UPDATE settings SET value = '3'",
     ],
@@ -290,7 +298,7 @@ def test_damage_within_the_database_is_one_clear_line(damage: str, tmp_path: Pat
     tiny_study.run(tmp_path, settings)
     with sqlite3.connect(tmp_path / DATABASE) as connection:
         connection.execute(damage)
-    with pytest.raises(GoldenError, match="no result database, or damaged") as caught:
+    with pytest.raises(GoldenError, match="damaged or no result database") as caught:
         tiny_study.run(tmp_path, replace(settings, maps=2))
     assert "\n" not in str(caught.value)
 
@@ -301,7 +309,7 @@ def test_a_damaged_page_of_the_database_is_one_clear_line(tmp_path: Path) -> Non
     data = bytearray(path.read_bytes())
     data[4096:] = b"\xff" * (len(data) - 4096)
     path.write_bytes(data)
-    with pytest.raises(GoldenError, match="no result database, or damaged"):
+    with pytest.raises(GoldenError, match="damaged or no result database"):
         tiny_study.run(tmp_path)
 
 
@@ -309,8 +317,8 @@ def test_full_disk_loses_nothing(tmp_path: Path) -> None:
     row = Row("fitact", 32, FAULTY, 1e-6, 0, 10, 5, 1, 0, 0, 4)
     with open_store(tmp_path) as store:
         store.add([row])
-        store._connection.execute("PRAGMA max_page_count = 1")
-        with pytest.raises(GoldenError, match="no room for"):
+        store._db.execute("PRAGMA max_page_count = 1")
+        with pytest.raises(GoldenError, match="disk is full: free some space"):
             store.add(replace(row, map=index) for index in range(1, 1000))
         assert store.rows() == [row]
 
