@@ -23,7 +23,6 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("golden.exact", "golden.networks"),
     ("golden.search",),
     ("golden.training",),
-    ("golden.__main__",),
     # the machine: description, generator, compiler, functional simulator
     ("fitact_hw.errors", "fitact_hw.interrupts", "fitact_hw.templates"),
     ("fitact_hw.config_errors",),
@@ -47,6 +46,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("fitact_hw.simulate", "fitact_hw.validation", "fitact_hw.bench"),
     ("fitact_hw.overhead.fit",),
     ("fitact_hw.cli",),
+    ("fitact_hw.__main__",),
 )
 """From the ground up. A name covers all below it that has no name of its own; rooms of one floor do not import each
 other. Packages without code of their own (`golden`, `fitact_hw`) stand outside."""

@@ -3,23 +3,18 @@
 from __future__ import annotations
 
 import errno
+import functools
 import os
 import signal
 import sys
-from typing import NoReturn
+from typing import Annotated, Any, NoReturn
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 
+from fitact_hw.cli.usage import Commands, UsageError, explain
 from golden.errors import UserError
-
-app = typer.Typer(
-    name="fitact",
-    help="RTL co-simulation testbed for FitAct: bounded activations in a generated systolic-array accelerator.",
-    no_args_is_help=True,
-    add_completion=False,
-    pretty_exceptions_enable=False,
-)
 
 EXIT_ERROR = 2
 """Exit code of every expected failure."""
@@ -27,16 +22,50 @@ EXIT_ERROR = 2
 EXIT_INTERRUPTED = 130
 """Exit code after Ctrl-C, as shells report it."""
 
+PLACES = (
+    *(errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EROFS, errno.EPERM),
+    *(errno.ENOTDIR, errno.EISDIR, errno.EEXIST, errno.ENAMETOOLONG),
+)
+"""Errors of the operating system that speak of a place that the user chose."""
 
-def _register() -> None:
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        from fitact_hw.reporting.provenance import version_line
+
+        print(version_line())
+        raise typer.Exit
+
+
+@functools.cache
+def application() -> typer.Typer:
+    """Every command, in its group."""
     from fitact_hw.cli import (
+        bench_commands,
         campaign_commands,
-        golden_commands,
+        doctor_commands,
         hardware_commands,
+        network_commands,
         overhead_commands,
         resilience_commands,
         sim_commands,
     )
+
+    app = typer.Typer(
+        name="fitact",
+        cls=Commands,
+        help="RTL co-simulation testbed for FitAct: bounded activations in a generated systolic-array accelerator.",
+        no_args_is_help=True,
+        pretty_exceptions_enable=False,
+    )
+
+    @app.callback()
+    def fitact(
+        version: Annotated[
+            bool, typer.Option("--version", callback=_print_version, is_eager=True, help="show the version and stop")
+        ] = False,
+    ) -> None:
+        pass
 
     for module in (
         sim_commands,
@@ -44,40 +73,54 @@ def _register() -> None:
         resilience_commands,
         overhead_commands,
         hardware_commands,
-        golden_commands,
+        network_commands,
+        bench_commands,
+        doctor_commands,
     ):
         module.register(app)
+    return app
+
+
+@functools.cache
+def _command() -> Any:
+    return typer.main.get_command(application())
 
 
 def _terminate(*_: object) -> NoReturn:
     raise KeyboardInterrupt
 
 
-def _fail(message: str, code: int) -> NoReturn:
-    Console(stderr=True, highlight=False, soft_wrap=True).print(f"[bold red]error:[/] {message}", markup=True)
+def _fail(message: str, code: int = EXIT_ERROR) -> NoReturn:
+    line = " ".join(message.split())
+    Console(stderr=True, highlight=False, soft_wrap=True).print(f"[bold red]error:[/] {escape(line)}")
     sys.exit(code)
 
 
-def main() -> None:
-    """Entry point. Prints expected failures as one line and exits with code 2; Ctrl-C exits with 130."""
-    _register()
+def main() -> NoReturn:
+    """Entry point: exits with 0; with 2 after an expected failure, told in one line; with 130 after Ctrl-C."""
     signal.signal(signal.SIGTERM, _terminate)
     try:
-        app()
+        code = _command()(prog_name="fitact", standalone_mode=False)
     except UserError as error:
-        _fail(" ".join(str(error).split()), EXIT_ERROR)
+        _fail(str(error))
+    except UsageError as error:
+        if not error.message and getattr(error, "param", None) is None:  # no arguments: the help has been printed
+            sys.exit(EXIT_ERROR)
+        _fail(explain(error))
     except KeyboardInterrupt:
         _interrupted()
-    except SystemExit as stop:
-        if stop.code == EXIT_INTERRUPTED:  # typer turns Ctrl-C inside a command into this, without a word
-            _interrupted()
-        raise
+    except SystemExit as stop:  # nobody reads what is printed
+        sys.exit(EXIT_ERROR if stop.code else 0)
     except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EROFS):
+        if error.errno not in PLACES:
             raise
         place = f" ({error.filename})" if error.filename else ""
-        reason = os.strerror(error.errno or 0)
-        _fail(f"{reason}{place}: free some space or choose another folder with OUT=", EXIT_ERROR)
+        _fail(
+            f"{os.strerror(error.errno or 0)}{place}: free some space or choose another folder with --out (make: OUT=)"
+        )
+    if code == EXIT_INTERRUPTED:  # typer makes this of Ctrl-C inside a command
+        _interrupted()
+    sys.exit(code if isinstance(code, int) else 0)
 
 
 def _interrupted() -> NoReturn:

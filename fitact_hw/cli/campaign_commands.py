@@ -3,46 +3,72 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from fitact_hw.cli.options import SeedOption, fraction, names, with_machine
+from fitact_hw.cli.command import add
+from fitact_hw.cli.options import (
+    ModelArgument,
+    SchemeOption,
+    SchemesOption,
+    SeedOption,
+    folder_option,
+    fraction,
+    given_file,
+    names,
+    share,
+    with_machine,
+)
+from fitact_hw.cli.panels import CAMPAIGNS
+from fitact_hw.cli.usage import Commands
 from fitact_hw.config import AcceleratorConfig
 from fitact_hw.faults import Shape
 
 if TYPE_CHECKING:  # heavy: only when a command runs
     from fitact_hw.campaign.plan import CampaignOptions
 
-app = typer.Typer(no_args_is_help=True, help="Fault campaigns: thousands of RTL-exact upsets.")
+RUN, RESULTS, CHECKS = "Run", "Results", "Checks and benchmarks"
 
 ROOT = Path("build/campaigns")
 VALIDATIONS = Path("build/validations")
 
-ModelArgument = Annotated[str, typer.Argument(help="network: see `fitact models`")]
-SchemesOption = Annotated[str, typer.Option(help="comma-separated; empty: all with stored bounds")]
 StructuresOption = Annotated[str, typer.Option(help="comma-separated; empty: all: see `fitact sites`")]
-OutOption = Annotated[Path | None, typer.Option(help="campaign folder [build/campaigns/<model>]")]
+OutOption = Annotated[Path | None, folder_option("campaign folder [build/campaigns/<model>]")]
 WorkersOption = Annotated[int, typer.Option(min=1, help="local worker processes; results do not depend on it")]
 SchedulerOption = Annotated[str | None, typer.Option(help="address of a Dask scheduler to use instead (tcp://...)")]
-FolderArgument = Annotated[Path, typer.Argument(help="campaign folder")]
+
+
+def stored(text: str | Path) -> Path:
+    """A campaign folder. Raises CampaignError if its store cannot be read."""
+    from fitact_hw.campaign.store import Store, store_path
+
+    Store(store_path(Path(text))).close()
+    return Path(text)
+
+
+FolderArgument = Annotated[Path, typer.Argument(help="campaign folder", parser=stored, metavar="FOLDER")]
 FitOption = Annotated[
     float,
     typer.Option("--fit-per-mbit", min=0, help="raw upset rate of the cells in FIT per 10^6 bits"),
 ]
-ConfidenceOption = Annotated[str, typer.Option(help="confidence of the intervals, e.g. 95% or 0.95")]
+ConfidenceOption = Annotated[
+    str, typer.Option(help="confidence of the intervals, e.g. 95% or 0.95", callback=share("--confidence"))
+]
 
 
-@app.command()
 @with_machine
 def run(
     machine: AcceleratorConfig,
     model: ModelArgument = "alexnet",
     faults: Annotated[int, typer.Option(min=1, help="injections per scheme")] = 1000,
     margin: Annotated[
-        str | None, typer.Option(help="margin of error in every structure, e.g. 1% or 0.01, instead of --faults")
+        str | None,
+        typer.Option(
+            help="margin of error in every structure, e.g. 1% or 0.01, instead of --faults", callback=share("--margin")
+        ),
     ] = None,
-    confidence: Annotated[str, typer.Option(help="confidence of the margin, e.g. 95% or 0.95")] = "95%",
+    confidence: ConfidenceOption = "95%",
     structures: StructuresOption = "",
     schemes: SchemesOption = "",
     shape: Annotated[Shape, typer.Option(help="cells that flip together, rows x columns")] = Shape.SINGLE,
@@ -51,7 +77,7 @@ def run(
     workers: WorkersOption = 2,
     scheduler: SchedulerOption = None,
     out: OutOption = None,
-) -> None:
+) -> Any:
     """Run a campaign, or continue it: stop it at any time and repeat the command."""
     from fitact_hw.campaign.plan import CampaignOptions
     from golden.networks.registry import stored_schemes
@@ -67,16 +93,17 @@ def run(
         shape=shape,
     )
     share = fraction(confidence, "--confidence")
-    _run(options, out or ROOT / model, workers, scheduler, (fraction(margin, "--margin"), share) if margin else None)
+    return _run(
+        options, out or ROOT / model, workers, scheduler, (fraction(margin, "--margin"), share) if margin else None
+    )
 
 
-@app.command()
 def resume(
     folder: FolderArgument,
     faults: Annotated[int | None, typer.Option(min=1, help="injections per scheme [as started]")] = None,
     workers: WorkersOption = 2,
     scheduler: SchedulerOption = None,
-) -> None:
+) -> Any:
     """Continue the campaign in a folder with the options it was started with."""
     from dataclasses import replace
 
@@ -89,50 +116,49 @@ def resume(
         raise CampaignError(
             f"{folder} was stopped before its margin became a number: repeat the command, or use --faults"
         )
-    _run(replace(options, faults=faults or options.faults), folder, workers, scheduler, None)
+    return _run(replace(options, faults=faults or options.faults), folder, workers, scheduler, None)
 
 
 def _run(
     options: CampaignOptions, folder: Path, workers: int, scheduler: str | None, margin: tuple[float, float] | None
-) -> None:
+) -> Any:
     from fitact_hw.campaign.terminal import run_live
 
-    run_live(options, folder, workers, scheduler, margin)
+    return run_live(options, folder, workers, scheduler, margin)
 
 
-@app.command()
 def restore(
-    file: Annotated[Path, typer.Argument(help="Parquet file of `report` or `publish`")],
-    out: Annotated[Path, typer.Option(help="campaign folder")],
-) -> None:
+    file: Annotated[
+        Path, typer.Argument(help="Parquet file of `report` or `publish`", parser=given_file, metavar="FILE")
+    ],
+    out: Annotated[Path, folder_option("campaign folder")],
+) -> Any:
     """Make a campaign folder of a Parquet file again, to report, replay or resume it."""
     from fitact_hw.campaign import archive
     from fitact_hw.reporting.terminal import terminal
 
     added = archive.restore(file, out)
     terminal().print(f"{added:,} injections added to {out}; `fitact campaign status {out}` says what is there")
+    return {"folder": out, "added": added}
 
 
-@app.command()
-def status(folder: FolderArgument) -> None:
+def status(folder: FolderArgument) -> Any:
     """How far a campaign is; works while it runs."""
     from fitact_hw.campaign.terminal import print_status
     from fitact_hw.reporting.terminal import terminal
 
-    print_status(terminal(), folder)
+    return print_status(terminal(), folder)
 
 
-@app.command("list")
-def list_campaigns(root: Annotated[Path, typer.Option(help="folder that holds campaign folders")] = ROOT) -> None:
+def list_campaigns(root: Annotated[Path, typer.Option(help="folder that holds campaign folders")] = ROOT) -> Any:
     """All campaigns below a folder."""
     from fitact_hw.campaign.terminal import print_list
     from fitact_hw.reporting.terminal import terminal
 
-    print_list(terminal(), root)
+    return print_list(terminal(), root)
 
 
-@app.command()
-def report(folder: FolderArgument, fit: FitOption = 1000.0, confidence: ConfidenceOption = "95%") -> None:
+def report(folder: FolderArgument, fit: FitOption = 1000.0, confidence: ConfidenceOption = "95%") -> Any:
     """Write report.html, report.csv and report.parquet beside the store, print a summary; works while it runs.
 
     The default raw rate lies within the 700 to 1200 FIT/Mbit that texts on IEC 61508 quote.
@@ -140,40 +166,37 @@ def report(folder: FolderArgument, fit: FitOption = 1000.0, confidence: Confiden
     from fitact_hw.campaign.report.summary import run_report
     from fitact_hw.reporting.terminal import terminal
 
-    run_report(terminal(), folder, fit, fraction(confidence, "--confidence"))
+    return run_report(terminal(), folder, fit, fraction(confidence, "--confidence"))
 
 
-@app.command()
 def publish(
-    folders: Annotated[list[Path], typer.Argument(help="campaign folders")],
-    out: Annotated[Path, typer.Option(help="folder of the pages, tables and charts")] = Path("docs/results"),
+    folders: Annotated[list[Path], typer.Argument(help="campaign folders", parser=stored, metavar="FOLDER")],
+    out: Annotated[Path, folder_option("folder of the pages, tables and charts")] = Path("docs/results"),
     fit: FitOption = 1000.0,
     confidence: ConfidenceOption = "95%",
-) -> None:
+) -> Any:
     """Write a Markdown page on the campaigns of each network, with CSV, Parquet and PNG files, to be committed."""
     from fitact_hw.campaign.report.publish import run_publish
     from fitact_hw.reporting.terminal import terminal
 
-    run_publish(terminal(), folders, out, fit, fraction(confidence, "--confidence"))
+    return run_publish(terminal(), folders, out, fit, fraction(confidence, "--confidence"))
 
 
-@app.command()
 def replay(
     folder: FolderArgument,
     fault: Annotated[str, typer.Argument(help="scheme and number of an injection, e.g. fitact-17")],
     waves: Annotated[bool, typer.Option("--waves", help="dump the cycles around the upset as a waveform")] = False,
     before: Annotated[int, typer.Option(min=0, help="cycles dumped before the upset")] = 200,
     after: Annotated[int, typer.Option(min=1, help="cycles dumped after the upset")] = 2000,
-    out: Annotated[Path | None, typer.Option(help="folder of the waveform [the campaign folder]")] = None,
-) -> None:
+    out: Annotated[Path | None, folder_option("folder of the waveform [the campaign folder]")] = None,
+) -> Any:
     """Run one injection again in plain RTL; fails if its result differs from the stored one."""
     from fitact_hw.campaign.replay import run_replay
     from fitact_hw.reporting.terminal import terminal
 
-    run_replay(terminal(), folder, fault, (before, after) if waves else None, out or folder)
+    return run_replay(terminal(), folder, fault, (before, after) if waves else None, out or folder)
 
 
-@app.command()
 @with_machine
 def validate(
     machine: AcceleratorConfig,
@@ -184,8 +207,8 @@ def validate(
     schemes: SchemesOption = "",
     seed: SeedOption = 1,
     workers: WorkersOption = 2,
-    out: Annotated[Path | None, typer.Option(help="result folder [build/validations/<model>]")] = None,
-) -> None:
+    out: Annotated[Path | None, folder_option("result folder [build/validations/<model>]")] = None,
+) -> Any:
     """The same upsets through the engine and as plain RTL runs: must agree on every result; resumable."""
     from fitact_hw.campaign.plan import CampaignOptions
     from fitact_hw.validation.engine import default_injections, run_validation
@@ -193,10 +216,9 @@ def validate(
 
     chosen, count = names(schemes) or stored_schemes(model), injections or default_injections(model)
     options = CampaignOptions(model, machine, chosen, (), count, 1, seed)
-    run_validation(options, workers, out or VALIDATIONS / model)
+    return run_validation(options, workers, out or VALIDATIONS / model)
 
 
-@app.command()
 @with_machine
 def bench(
     machine: AcceleratorConfig,
@@ -205,16 +227,27 @@ def bench(
     rtl_runs: Annotated[int, typer.Option(min=1, help="of these, also as plain RTL runs")] = 10,
     software_runs: Annotated[int, typer.Option(min=2, help="software-only injections")] = 64,
     structures: StructuresOption = "",
-    scheme: Annotated[str, typer.Option(help="protection scheme")] = "fitact",
+    scheme: SchemeOption = "fitact",
     seed: SeedOption = 1,
-) -> None:
+) -> Any:
     """Injections per second: engine, plain RTL, software only; and where the engine's time goes."""
     from fitact_hw.bench.injection import run_bench
     from fitact_hw.campaign.plan import CampaignOptions
 
-    run_bench(CampaignOptions(model, machine, (scheme,), names(structures), faults, 1, seed), rtl_runs, software_runs)
+    return run_bench(
+        CampaignOptions(model, machine, (scheme,), names(structures), faults, 1, seed), rtl_runs, software_runs
+    )
 
 
-def register(main: typer.Typer) -> None:
+def register(main: typer.Typer) -> Any:
     """Add this module's commands to ``main``."""
-    main.add_typer(app, name="campaign")
+    app = typer.Typer(cls=Commands, no_args_is_help=True, help="Fault campaigns: thousands of RTL-exact upsets.")
+    for function in (run, resume):
+        add(app, RUN, function, verbose=True)
+    add(app, RUN, restore)
+    for function in (status, report, publish):
+        add(app, RESULTS, function)
+    add(app, RESULTS, list_campaigns, "list")
+    for function in (replay, validate, bench):
+        add(app, CHECKS, function)
+    main.add_typer(app, name="campaign", rich_help_panel=CAMPAIGNS)

@@ -1,4 +1,4 @@
-"""Commands about the machine itself: rtl, lint, docs, doctor, bench."""
+"""Commands about the machine itself: rtl, sites, lint, docs."""
 
 from __future__ import annotations
 
@@ -9,12 +9,15 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
 from rich.table import Table
 
-from fitact_hw.cli.options import ColsOption, ConfigOption, RowsOption, WordOption, with_machine
+from fitact_hw.cli.command import add
+from fitact_hw.cli.options import ColsOption, ConfigOption, RowsOption, WordOption, folder_option, with_machine
+from fitact_hw.cli.panels import MACHINE
 from fitact_hw.config import AcceleratorConfig, Granularity
 from fitact_hw.errors import FitActError
+from fitact_hw.reporting.terminal import terminal
+from golden.support.choices import unknown
 
 BoundsOption = Annotated[Granularity | None, typer.Option("--bounds", help="bound hardware of the lanes [neuron]")]
 LINT_CONFIGS: tuple[dict[str, Any], ...] = (
@@ -38,8 +41,8 @@ def rtl(
     config: ConfigOption = None,
     bounds: BoundsOption = None,
     default: Annotated[bool, typer.Option("--default", help="refresh rtl/generated in the source tree")] = False,
-    out: Annotated[Path | None, typer.Option(help="folder for the Verilog [build/<fingerprint>/rtl]")] = None,
-) -> None:
+    out: Annotated[Path | None, folder_option("folder for the Verilog [build/<fingerprint>/rtl]")] = None,
+) -> Any:
     """Generate the Verilog of one machine."""
     from fitact_hw import verilog
 
@@ -49,22 +52,25 @@ def rtl(
     else:
         written = verilog.write(machine, out or Path("build") / machine.fingerprint / "rtl")
     folder = os.path.relpath(written[0].parent)
-    print(f"wrote {len(written)} composed modules to {folder}; the {len(verilog.rtl_sources())} leaf cells are in rtl/")
+    leaves = len(verilog.rtl_sources())
+    terminal().print(f"wrote {len(written)} composed modules to {folder}; the {leaves} leaf cells are in rtl/")
+    return {"machine": machine.fingerprint, "folder": folder, "files": [path.name for path in written]}
 
 
-def lint() -> None:
+def lint() -> Any:
     """Verilator lint (-Wall) over several machines."""
-    failed = 0
+    console, found = terminal(), {}
     for values in LINT_CONFIGS:
         machine = AcceleratorConfig.create(**values)
         messages = lint_machine(machine)
         what = f"bounds={machine.bounds.value:7s} protected buffers={len(machine.protected)}"
-        print(f"{machine.fingerprint:28s} {what} {'NOT CLEAN' if messages else 'clean'}")
+        console.print(f"{machine.fingerprint:28s} {what} {'NOT CLEAN' if messages else 'clean'}", soft_wrap=True)
         if messages:
-            failed += 1
-            print(messages)
-    if failed:
+            console.print(messages, markup=False, soft_wrap=True)
+        found[machine.fingerprint] = messages
+    if failed := sum(map(bool, found.values())):
         raise FitActError(f"{failed} of {len(LINT_CONFIGS)} machines are not lint clean; see the messages above")
+    return found
 
 
 def lint_machine(machine: AcceleratorConfig) -> str:
@@ -92,62 +98,40 @@ def lint_machine(machine: AcceleratorConfig) -> str:
 def sites(
     machine: AcceleratorConfig,
     structure: Annotated[str | None, typer.Option(help="list every site of one structure")] = None,
-) -> None:
+) -> Any:
     """What an upset can hit: storage of the machine by structure, or every site of one structure."""
     from fitact_hw.sites import list_sites
 
-    found = list_sites(machine)
+    console, found = terminal(), list_sites(machine)
     groups = {name: [site for site in found if site.structure == name] for name in sorted({s.structure for s in found})}
     if structure is not None:
         if structure not in groups:
-            raise FitActError(f"no structure {structure!r} in this machine: there are {', '.join(groups)}")
+            raise FitActError(unknown("structure", structure, tuple(groups), "this machine has"))
         for site in groups[structure]:
-            print(f"{site.path}  {site.depth} x {site.width} bits")
-        return
+            console.print(f"{site.path}  {site.depth} x {site.width} bits", markup=False, soft_wrap=True)
+        return groups[structure]
     table = Table("structure", "sites", "bits", "share", title=f"Fault sites of {machine.fingerprint}")
     total = sum(site.bits for site in found)
     for name, group in groups.items():
         bits = sum(site.bits for site in group)
         table.add_row(name, str(len(group)), f"{bits:,}", f"{bits / total:.2%}")
     table.add_row("all", str(len(found)), f"{total:,}", "100 %", style="bold")
-    Console().print(table)
+    console.print(table)
+    by_structure = {name: sum(site.bits for site in group) for name, group in groups.items()}
+    return {"machine": machine.fingerprint, "bits": total, "structures": by_structure}
 
 
-def docs() -> None:
+def docs() -> Any:
     """Regenerate the pages of docs/ that derive from definitions."""
     from fitact_hw import docs_gen
 
-    for path in docs_gen.write_docs(docs_gen.documents()):
-        print(f"wrote {path}")
-
-
-def doctor() -> None:
-    """Check every tool that the testbed needs and say what to install."""
-    from sim.toolchain import doctor as check
-
-    table = Table("tool", "found", "fix")
-    missing = 0
-    for tool in check():
-        missing += tool.version is None and not tool.optional
-        absent = "missing (optional)" if tool.optional else "[red]missing[/]"
-        table.add_row(tool.name, tool.version or absent, "" if tool.version else tool.fix)
-    Console().print(table)
-    if missing:
-        raise FitActError(f"{missing} tools are missing; the table says what to install")
-
-
-@with_machine
-def bench(
-    machine: AcceleratorConfig,
-    repeats: Annotated[int, typer.Option(min=1, help="runs of each; the median counts")] = 3,
-) -> None:
-    """Simulated cycles/s and MAC/s of the full machine next to a bare PE array, in one run."""
-    from fitact_hw.bench.simulation import run_bench
-
-    run_bench(machine, repeats)
+    console, written = terminal(), docs_gen.write_docs(docs_gen.documents())
+    for path in written:
+        console.print(f"wrote {path}", markup=False, soft_wrap=True)
+    return written
 
 
 def register(app: typer.Typer) -> None:
     """Add this module's commands to ``app``."""
-    for function in (rtl, sites, lint, docs, doctor, bench):
-        app.command()(function)
+    for function in (rtl, sites, lint, docs):
+        add(app, MACHINE, function)

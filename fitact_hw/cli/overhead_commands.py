@@ -9,15 +9,37 @@ from typing import Annotated, Any
 
 import typer
 
-from fitact_hw.cli.options import ColsOption, ConfigOption, RowsOption, SeedOption, WordOption, with_machine
+from fitact_hw.cli.command import add
+from fitact_hw.cli.options import (
+    ColsOption,
+    ConfigOption,
+    ModelArgument,
+    RowsOption,
+    SeedOption,
+    WordOption,
+    file_option,
+    folder_option,
+    known_models,
+    names,
+    with_machine,
+)
+from fitact_hw.cli.panels import COST
 from fitact_hw.config import AcceleratorConfig
+from fitact_hw.overhead.schemes import choose
+from fitact_hw.reporting.command import command_line
+from fitact_hw.reporting.terminal import terminal, working
 
 LibrariesOption = Annotated[
     list[str] | None,
     typer.Option("--liberty", help="library beside the compact one: .lib, .lib.xz or a folder; may be repeated"),
 ]
-PageOption = Annotated[Path | None, typer.Option(help="Markdown file to write [only print]")]
-CacheOption = Annotated[Path, typer.Option(help="folder of the cache")]
+PageOption = Annotated[Path | None, file_option("Markdown file to write [only print]")]
+CacheOption = Annotated[Path, folder_option("folder of the cache")]
+
+
+def _known(text: str) -> str:
+    choose(text)
+    return text
 
 
 def overhead(
@@ -26,7 +48,8 @@ def overhead(
     word: WordOption = None,
     config: ConfigOption = None,
     models: Annotated[
-        str, typer.Option("--models", help="networks for memory, latency and energy, comma between")
+        str,
+        typer.Option("--models", help="networks for memory, latency and energy, comma between", callback=known_models),
     ] = "alexnet,vgg16,resnet50",
     liberty: Annotated[
         str | None,
@@ -54,7 +77,9 @@ def overhead(
         ),
     ] = 0,
     workers: Annotated[int, typer.Option(min=1, help="processes; results do not depend on it")] = 2,
-    schemes: Annotated[str, typer.Option("--schemes", help="compare only these, commas between [all]")] = "",
+    schemes: Annotated[
+        str, typer.Option("--schemes", help="compare only these, commas between [all]", callback=_known)
+    ] = "",
     pareto: Annotated[
         list[Path] | None,
         typer.Option(
@@ -63,20 +88,33 @@ def overhead(
         ),
     ] = None,
     ber: Annotated[float, typer.Option("--ber", min=0.0, help="bit error rate of the Pareto chart")] = 1e-5,
-    out: Annotated[Path, typer.Option(help="folder of results and cache")] = Path("build/overhead"),
-) -> None:
+    out: Annotated[Path, folder_option("folder of results and cache")] = Path("build/overhead"),
+) -> Any:
     """Area, timing, FPGA resources, memory, latency and energy of every protection scheme, before layout."""
-    from rich.console import Console
-
-    console = Console(highlight=False, soft_wrap=False)
+    console = terminal()
     if list_pdks:
-        _list_pdks(console)
-        return
-    from fitact_hw.overhead.flow import Options, run_overhead
-    from fitact_hw.overhead.schemes import choose
+        return _list_pdks(console)
+    machine = AcceleratorConfig.load(config, rows=rows, cols=cols, word_bits=word)
+    given = {
+        "rows": rows,
+        "cols": cols,
+        "word": word,
+        "config": config.name if config else None,
+        "models": models,
+        "liberty": os.pathsep.join(_file_names(liberty.split(os.pathsep))) if liberty else None,
+        "node": node,
+        "port-factor": port_factor,
+        "no-fpga": not fpga,
+        "schemes": schemes,
+        "full-top": full_top,
+        "pareto": _file_names(pareto),
+        "ber": f"{ber:g}" if pareto else None,
+    }
+    from fitact_hw.overhead.flow import OVERHEAD, Options, run_overhead
+    from golden.support.files import read_json
 
     options = Options(
-        config=AcceleratorConfig.load(config, rows=rows, cols=cols, word_bits=word),
+        config=machine,
         liberty=liberty,
         node_nm=node,
         port_factor=port_factor,
@@ -84,23 +122,25 @@ def overhead(
         full_top=full_top,
         workers=workers,
         out=out,
-        command=_command(rows, cols, word, config, models, liberty, node, schemes, full_top, pareto or (), ber),
+        command=command_line("overhead", options=given, usual={"full-top": 0, "port-factor": 1.0}),
         schemes=choose(schemes),
         accuracies=tuple(pareto or ()),
         rate=ber,
     )
-    run_overhead(options, {name: _layers(name) for name in models.split(",") if name}, console)
+    run_overhead(options, {name: _layers(name) for name in names(models)}, console)
+    return read_json(out / machine.fingerprint / OVERHEAD)
 
 
 def overhead_compare(
     files: Annotated[list[Path], typer.Argument(help="overhead.json of two or more runs with different LIBERTY=")],
     out: PageOption = None,
-) -> None:
+) -> Any:
     """One machine in several technologies: logic added, ranking, stages of the lane, blocks."""
     from fitact_hw.overhead.crosscheck import compare, read
 
-    page = compare([read(path) for path in files])
-    _publish(page, out)
+    runs = [read(path) for path in files]
+    _publish(compare(runs), out)
+    return {run.library: {"machine": run.machine, "cheapest_first": run.ranking(), "added": run.added} for run in runs}
 
 
 def overhead_lanes(
@@ -109,34 +149,33 @@ def overhead_lanes(
     liberty: LibrariesOption = None,
     out: PageOption = None,
     cache: CacheOption = Path("build/overhead"),
-) -> None:
+) -> Any:
     """One lane of every scheme in several technologies: area of the clamps, longest paths."""
+    machine = AcceleratorConfig.load(config, word_bits=word)
     from rich.console import Console
 
     from fitact_hw.overhead.lane_check import markdown, measure
     from fitact_hw.overhead.technology import load
 
-    machine = AcceleratorConfig.load(config, word_bits=word)
     technologies = [load(source, cache) for source in (None, *(liberty or ()))]
-    with Console(stderr=True).status("mapping") as status:
-        libraries = measure(machine, technologies, cache, status.update)
-    options = [f"--liberty {Path(source).name}" for source in liberty or ()]
-    options += [f"--word {machine.word_bits}"] if word else []
-    page = markdown(machine, libraries, " ".join(["fitact overhead-lanes", *options]))
-    _publish(page, out)
+    with working(Console(stderr=True), "mapping") as say:
+        libraries = measure(machine, technologies, cache, say)
+    command = command_line("overhead-lanes", options={"liberty": _file_names(liberty), "word": word})
+    _publish(markdown(machine, libraries, command), out)
+    return {"machine": machine.fingerprint} | {found.technology.name: found.blocks for found in libraries}
 
 
 @with_machine
 def overhead_power(
     machine: AcceleratorConfig,
-    model: Annotated[str, typer.Argument(help="network whose operands are used: see `fitact models`")] = "alexnet",
+    model: ModelArgument = "alexnet",
     liberty: LibrariesOption = None,
     streams: Annotated[int, typer.Option(min=64, help="PEs and lanes simulated, a multiple of 64")] = 512,
     seed: SeedOption = 1,
     node: Annotated[int | None, typer.Option("--node", help="nm of the SRAM model [each library's]")] = None,
     out: PageOption = None,
     cache: CacheOption = Path("build/overhead"),
-) -> None:
+) -> Any:
     """Energy of array and lanes from switching activity: mapped gates, simulated with a network's operands."""
     from rich.console import Console
 
@@ -151,57 +190,37 @@ def overhead_power(
     networks = load_networks(model, machine, tuple(scheme.key for scheme in measure.COMPARED))
     images = quantise_images(networks["unprotected"], load_images(20)[0])
     technologies = [load(source, cache) for source in (None, *(liberty or ()))]
-    with Console(stderr=True).status("drawing operands") as status:
+    with working(Console(stderr=True), "drawing operands") as say:
         drawn = measure.draw(networks, images, machine.rows, streams, seed)
         results = []
         for technology in technologies:
             sram = SramModel(node or nearest_node(technology.node_nm))
-            results.append(measure.evaluate(machine, drawn, layers, technology, sram, cache, status.update))
-    options = [f"--liberty {Path(source).name}" for source in liberty or ()]
-    options += [f"--rows {machine.rows} --cols {machine.cols} --word {machine.word_bits}"]
-    options += [f"--streams {streams} --seed {seed}", *([f"--node {node}"] if node else [])]
-    page = markdown(machine, results, " ".join([f"fitact overhead-power {model}", *options]))
-    _publish(page, out)
+            results.append(measure.evaluate(machine, drawn, layers, technology, sram, cache, say))
+    options = {
+        "liberty": _file_names(liberty),
+        "rows": machine.rows,
+        "cols": machine.cols,
+        "word": machine.word_bits,
+        "streams": streams,
+        "seed": seed,
+        "node": node,
+    }
+    _publish(markdown(machine, results, command_line("overhead-power", model, options=options)), out)
+    return results
 
 
 def _publish(page: str, out: Path | None) -> None:
     """Print a page, and write it whole where that is asked for."""
     from fitact_hw.overhead.jobs import write_whole
 
-    print(page)
+    terminal().print(page, markup=False, soft_wrap=True)
     if out is not None:
         write_whole(out, page)
 
 
-def _command(
-    rows: int | None,
-    cols: int | None,
-    word: int | None,
-    config: Path | None,
-    models: str,
-    liberty: str | None,
-    node: int | None,
-    schemes: str,
-    full_top: int,
-    pareto: Sequence[Path],
-    ber: float,
-) -> str:
-    """The command line that gives the same figures again; files by their names only."""
-    library = os.pathsep.join(Path(path).name for path in liberty.split(os.pathsep)) if liberty else None
-    given = {
-        "rows": rows,
-        "cols": cols,
-        "word": word,
-        "config": config.name if config else None,
-        "models": models,
-        "liberty": library,
-        "node": node,
-        "schemes": schemes,
-        "full-top": full_top,
-    }
-    words = [f"--{name} {value}" for name, value in given.items() if value]
-    words += [f"--pareto {path.name}" for path in pareto]
-    return " ".join(["fitact overhead", *words, *([f"--ber {ber:g}"] if pareto else [])])
+def _file_names(paths: Sequence[str | Path] | None) -> list[str]:
+    """Where a file lies is not the reader's business."""
+    return [Path(path).name for path in paths or ()]
 
 
 def _layers(name: str) -> Callable[[], Sequence[Any]]:
@@ -218,7 +237,7 @@ def _layers(name: str) -> Callable[[], Sequence[Any]]:
     return layers
 
 
-def _list_pdks(console: Any) -> None:
+def _list_pdks(console: Any) -> Any:
     from rich.table import Table
 
     from fitact_hw.overhead.technology import find_pdks
@@ -230,11 +249,10 @@ def _list_pdks(console: Any) -> None:
     console.print(table)
     if len(found) == 1:
         console.print("no PDK found; `pip install ciel`, then e.g. `ciel enable --pdk-family ihp-sg13g2 <version>`")
+    return found
 
 
 def register(app: typer.Typer) -> None:
     """Add this module's commands to ``app``."""
-    app.command()(overhead)
-    app.command("overhead-compare")(overhead_compare)
-    app.command("overhead-lanes")(overhead_lanes)
-    app.command("overhead-power")(overhead_power)
+    for function in (overhead, overhead_compare, overhead_lanes, overhead_power):
+        add(app, COST, function)

@@ -3,19 +3,36 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
-from fitact_hw.cli.options import SeedOption, names, with_machine
+from fitact_hw.cli.command import add
+from fitact_hw.cli.options import (
+    ModelArgument,
+    SchemeOption,
+    SchemesOption,
+    SeedOption,
+    WorkersOption,
+    folder_option,
+    names,
+    with_machine,
+)
+from fitact_hw.cli.panels import SIMULATE
 from fitact_hw.config import AcceleratorConfig
 from fitact_hw.faults import Shape
+
+
+def _with_results(text: str | Path) -> Path:
+    if not Path(text).is_dir():
+        raise ValueError("does not exist: run `make sim` first or name another folder")
+    return Path(text)
 
 
 @with_machine
 def sim(
     machine: AcceleratorConfig,
-    model: Annotated[str, typer.Argument(help="network: see `fitact models`")] = "alexnet",
+    model: ModelArgument = "alexnet",
     images: Annotated[
         int | None,
         typer.Option(min=1, help="test images [8, fewer for a large network]; more than 20 need FITACT_CIFAR10"),
@@ -25,16 +42,16 @@ def sim(
         Shape, typer.Option(help="bits per upset: words along the bit line x bits along the word line")
     ] = Shape.SINGLE,
     seed: SeedOption = 1,
-    scheme: Annotated[str, typer.Option(help="scheme of the fault-free part")] = "fitact",
+    scheme: SchemeOption = "fitact",
     batch: Annotated[int, typer.Option(min=1, help="images per program in the fault-free part")] = 4,
-    workers: Annotated[int, typer.Option(min=1, help="simulator processes; results do not depend on it")] = 2,
-    out: Annotated[Path | None, typer.Option(help="result folder [build/<model>]")] = None,
+    workers: WorkersOption = 2,
+    out: Annotated[Path | None, folder_option("result folder [build/<model>]")] = None,
     waves: Annotated[bool, typer.Option("--waves", help="dump a waveform of the first upset")] = False,
-) -> None:
+) -> Any:
     """Run a network through the RTL: bit-exact check, classification, upsets for every protection scheme."""
     from fitact_hw.simulate.run import SimOptions, run_sim
 
-    run_sim(
+    return run_sim(
         SimOptions(
             model=model,
             config=machine,
@@ -53,53 +70,57 @@ def sim(
 
 def replay(
     fault: Annotated[str, typer.Option("--fault", help="id of an upset in the results")],
-    results: Annotated[Path, typer.Option(help="result folder of `fitact sim`")] = Path("build/alexnet"),
+    results: Annotated[
+        Path, typer.Option(help="result folder of `fitact sim`", parser=_with_results, metavar="FOLDER")
+    ] = Path("build/alexnet"),
     waves: Annotated[bool, typer.Option("--waves", help="dump the cycles around the upset as a waveform")] = False,
     before: Annotated[int, typer.Option(min=0, help="cycles dumped before the upset")] = 200,
     after: Annotated[int, typer.Option(min=1, help="cycles dumped after the upset")] = 2000,
-) -> None:
+) -> Any:
     """Run one recorded upset again; fails if its outcome differs from the record."""
     from fitact_hw.simulate.replay import run_replay
 
-    run_replay(fault, results, waves, before, after)
+    return run_replay(fault, results, waves, before, after)
 
 
 @with_machine
 def validate(
     machine: AcceleratorConfig,
-    model: Annotated[str, typer.Argument(help="network: see `fitact models`")] = "alexnet",
+    model: ModelArgument = "alexnet",
     injections: Annotated[int, typer.Option(min=1, help="upsets that change a tensor in use")] = 50,
     seed: SeedOption = 1,
-    scheme: Annotated[str, typer.Option(help="protection scheme")] = "fitact",
-    workers: Annotated[int, typer.Option(min=1, help="simulator processes; results do not depend on it")] = 2,
-) -> None:
+    scheme: SchemeOption = "fitact",
+    workers: WorkersOption = 2,
+) -> Any:
     """Upsets in RTL buffers against the same corruption of the golden model's tensors: must agree on every logit."""
     from fitact_hw.validation.tensors import run_validate
 
-    run_validate(model, machine, scheme, injections, seed, workers)
+    return run_validate(model, machine, scheme, injections, seed, workers)
 
 
 @with_machine
 def validate_memory(
     machine: AcceleratorConfig,
-    model: Annotated[str, typer.Argument(help="network: see `fitact models`")] = "alexnet",
-    schemes: Annotated[str, typer.Option(help="schemes, e.g. ranger,fitact [all with stored bounds]")] = "",
+    model: ModelArgument = "alexnet",
+    schemes: SchemesOption = "",
     maps: Annotated[int, typer.Option(min=1, help="fault maps per scheme")] = 4,
     rate: Annotated[
         float | None, typer.Option(min=0, max=1, help="bit error rate [1e-4, 1e-5, 3e-6 for 8, 16, 32 bits]")
     ] = None,
     images: Annotated[int, typer.Option(min=1, help="test images per run")] = 1,
     seed: SeedOption = 1,
-    workers: Annotated[int, typer.Option(min=1, help="simulator processes; results do not depend on it")] = 2,
-) -> None:
+    workers: WorkersOption = 2,
+) -> Any:
     """Bit errors in the memory image (weights, biases, bounds) through the whole RTL: logits as the golden model's."""
     from fitact_hw.validation.memory import run_validate_memory
     from golden.networks.registry import stored_schemes
 
-    run_validate_memory(model, machine, names(schemes) or stored_schemes(model), maps, rate, images, seed, workers)
+    chosen = names(schemes) or stored_schemes(model)
+    return run_validate_memory(model, machine, chosen, maps, rate, images, seed, workers)
 
 
 def register(app: typer.Typer) -> None:
     """Add this module's commands to ``app``."""
-    for function in (sim, replay, validate, validate_memory):
-        app.command()(function)
+    add(app, SIMULATE, sim, verbose=True)
+    for function in (replay, validate, validate_memory):
+        add(app, SIMULATE, function)

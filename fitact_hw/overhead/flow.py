@@ -8,7 +8,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from fitact_hw.config import AcceleratorConfig, Granularity, Protection
 from fitact_hw.overhead import charts, ecp5, energy, pareto, tables, technology
@@ -22,6 +21,10 @@ from fitact_hw.overhead.schemes import SCHEMES, Scheme, lane_parameters, machine
 from fitact_hw.overhead.sram import SramModel, nearest_node
 from fitact_hw.overhead.technology import Technology, TechnologyError
 from fitact_hw.overhead.traffic import BATCH, LayerShape, Traffic, measure
+from fitact_hw.reporting.terminal import noter
+from golden.support.progress import progress
+
+OVERHEAD = "overhead.json"
 
 FULL_TOP_SCHEMES = ("unprotected", "ranger", "fitact")
 """Machines that `--full-top` routes: Ranger and Clip-Act are the same machine when all modes are kept."""
@@ -62,14 +65,13 @@ def run_overhead(options: Options, networks: Networks, console: Console) -> Resu
         pareto.read_accuracy(options.accuracies, options.config.word_bits, options.rate)
     if (options.fpga or options.full_top) and not ecp5.available():
         raise TechnologyError(f"{ecp5.PACKAGE} is not installed: run `make setup`, or say --no-fpga")
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=console, transient=True) as progress:
-        steps = progress.add_task("reading the library", total=None)
+    with progress(console, transient=True) as shown:
+        steps = shown.add_task("reading the library", total=None)
         tech = technology.load(options.liberty, options.out)
         model = SramModel(options.node_nm or nearest_node(tech.node_nm), options.port_factor)
 
         def show(name: str, done: int, total: int) -> None:
-            progress.update(steps, description=name, completed=done, total=total)
+            shown.update(steps, description=name, completed=done, total=total)
 
         costs = evaluate(options.config, tech, model, options.out, options.workers, show, options.schemes)
         routed, tops = _route(options, show)
@@ -78,17 +80,17 @@ def run_overhead(options: Options, networks: Networks, console: Console) -> Resu
     metrics, header = all_metrics(results), make_header(options, tech, model)
     tables.print_report(console, header, metrics, results)
     folder = options.out / options.config.fingerprint
-    write_whole(folder / "overhead.json", json.dumps(tables.to_json(header, metrics, results), indent=1) + "\n")
+    write_whole(folder / OVERHEAD, json.dumps(tables.to_json(header, metrics, results), indent=1) + "\n")
     page = tables.markdown(header, metrics, results, options.command)
     pictures = {"Area added, area by part, lanes, energy": folder / "overhead.png"}
     if options.accuracies:
         pictures["Accuracy against area"] = folder / "pareto.png"
         page += "\n" + "\n".join(_pareto(options, costs, tech, folder)) + "\n"
-        console.print(f"wrote pareto.csv and pareto.png to {folder}")
+        noter(console)(f"wrote pareto.csv and pareto.png to {folder}")
     write_whole(folder / "overhead.md", page + "\n")
     charts.draw(results, f"{_size(options.config)}, {tech.name}, before layout", folder / "overhead.png")
     write_whole(folder / "overhead.html", html(page, pictures))
-    console.print(f"wrote overhead.html, overhead.md, overhead.json and overhead.png to {folder}")
+    noter(console)(f"wrote overhead.html, overhead.md, {OVERHEAD} and overhead.png to {folder}")
     return results
 
 

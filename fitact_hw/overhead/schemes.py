@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from fitact_hw.config import PATCH_SIDE, SHIFT_BITS, AcceleratorConfig, BoundFormat, Granularity, Protection
 from fitact_hw.errors import FitActError
 from fitact_hw.isa import ActMode
+from golden.support.choices import unknown
 
 DEEP = 4
 """A deep bound buffer has this many times the configured words."""
@@ -65,10 +66,9 @@ BASELINE = SCHEMES[0]
 def choose(names: str) -> tuple[Scheme, ...]:
     """Schemes by their keys, commas between; unprotected is always there. Raises FitActError for an unknown one."""
     wanted = {name.strip() for name in names.split(",") if name.strip()}
-    unknown = sorted(wanted - {scheme.key for scheme in SCHEMES})
-    if unknown:
-        known = ", ".join(scheme.key for scheme in SCHEMES)
-        raise FitActError(f"--schemes {unknown[0]}: no such scheme; there are {known}")
+    known = tuple(scheme.key for scheme in SCHEMES)
+    if others := sorted(wanted.difference(known)):
+        raise FitActError(unknown("scheme", others[0], known, "there are"))
     return tuple(scheme for scheme in SCHEMES if scheme is BASELINE or not wanted or scheme.key in wanted)
 
 

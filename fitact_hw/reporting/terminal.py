@@ -1,4 +1,4 @@
-"""The terminal: tables and progress bars."""
+"""The terminal: results, notes, diagnostics and progress, as the command line asked for them."""
 
 from __future__ import annotations
 
@@ -7,21 +7,41 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from rich.console import Console
+from rich.markup import escape
 
-from golden.support.progress import LOG_SECONDS, progress
+from golden.support.output import output
+from golden.support.progress import LOG_SECONDS, progress, working
+
+__all__ = ["bar", "details", "noter", "terminal", "working"]
 
 FILE_WIDTH = 120
 """Columns of a table that goes to a file or a pipe."""
 
 
-def terminal() -> Console:
-    """Standard output; as wide as the terminal, or wide enough for every table when it is none."""
-    return Console(highlight=False, width=None if sys.stdout.isatty() else FILE_WIDTH)
+def terminal(file_width: int = FILE_WIDTH) -> Console:
+    """Where results are printed: standard output; with ``--json``, which owns that, standard error.
+
+    As wide as the terminal, or wide enough for every table when it is none.
+    """
+    mode = output()
+    stream = sys.stderr if mode.json else sys.stdout
+    width = None if stream.isatty() else file_width
+    return Console(highlight=False, stderr=mode.json, quiet=mode.json and mode.quiet, width=width)
 
 
 def noter(console: Console) -> Callable[[str], None]:
-    """A function that prints one-line messages, dimmed: what :data:`sim.build.Note` asks for."""
-    return lambda text: console.print(f"[dim]{text}[/]")
+    """A function that prints one-line messages, dimmed, not with ``--quiet``: what :data:`sim.build.Note` asks for."""
+
+    def note(text: str) -> None:
+        if not output().quiet:
+            console.print(f"[dim]{escape(text)}[/]", soft_wrap=True)
+
+    return note
+
+
+def details(console: Console) -> Console:
+    """Where diagnostics go: ``console`` with ``--verbose``, else nowhere."""
+    return console if output().verbose else Console(quiet=True)
 
 
 @contextmanager

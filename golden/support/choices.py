@@ -19,6 +19,13 @@ def nearest(given: str, known: Iterable[str]) -> str:
     return folded[found[0]] if found else ""
 
 
+def must_be(given: str, known: Iterable[object], last: str = "or") -> str:
+    """``must be 1x1, 2x1 or 2x2; did you mean 2x1?``."""
+    names = list(map(str, known))
+    meant = nearest(given, names)
+    return f"must be {listed(names, last)}{f'; did you mean {meant}?' if meant else ''}"
+
+
 def unknown(what: str, given: str, known: Sequence[str], are: str = "known are", within: str = "") -> str:
     """``unknown scheme 'fitct' (did you mean fitact?): known are ...``; ``within``: what stands before a name."""
     meant = nearest(given, known)

@@ -130,7 +130,7 @@ def test_bad_options_of_run(
     monkeypatch.setattr(run, "CONNECT_SECONDS", 1)
     machine = tmp_path / "machine.toml"
     machine.write_text("".join(f"{k} = {v}\n" for k, v in TINY.model_dump().items() if isinstance(v, int)))
-    command = ["campaign", "run", "tiny", "--config", str(machine), "--schemes", "fitact", *arguments]
+    command = ["campaign", "run", "alexnet", "--config", str(machine), "--schemes", "fitact", *arguments]
     assert fitact(monkeypatch, *command, "--out", str(tmp_path / "new")) == 2
     assert says in capsys.readouterr().err
 

@@ -10,7 +10,7 @@ import torch
 import typer
 from typer.testing import CliRunner
 
-from fitact_hw.cli import golden_commands
+from fitact_hw.cli import network_commands
 from fitact_hw.resilience.subjects import Settings, granularity_subjects
 from golden.bounds.granularity import Granularity, find_granularity, groups_of, shared_maxima
 from golden.data.cifar10 import Images
@@ -30,7 +30,7 @@ def test_bounds_learned_for_groups(
     monkeypatch.setattr("golden.data.cifar10.load_images", lambda *_: images)
     monkeypatch.chdir(tmp_path)
     app = typer.Typer()
-    golden_commands.register(app)
+    network_commands.register(app)
     options = ["--weights", str(folder), "--images", "16", "--epochs", "1", "--delta", "1"]
     outcome = CliRunner().invoke(app, ["post-train", "alexnet", *options, "--granularity", granularity])
     assert outcome.exit_code == 0, outcome.output

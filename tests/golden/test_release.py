@@ -12,7 +12,7 @@ import torch
 import typer
 from typer.testing import CliRunner
 
-from fitact_hw.cli import golden_commands
+from fitact_hw.cli import network_commands
 from golden.bounds.schemes import SCHEMES
 from golden.data.cifar10 import Images
 from golden.errors import GoldenError, WeightsError
@@ -158,7 +158,7 @@ def test_post_train_command_shows_both_forms_before_and_after(
     monkeypatch.setattr("golden.data.cifar10.load_images", lambda *_: images)
     monkeypatch.chdir(tmp_path)
     app = typer.Typer()
-    golden_commands.register(app)
+    network_commands.register(app)
     options = ["--weights", str(folder), "--images", "16", "--epochs", "1", "--delta", "1"]
     outcome = CliRunner().invoke(app, ["post-train", "alexnet", *options], env={"COLUMNS": "160"})
     assert outcome.exit_code == 0, outcome.output

@@ -10,7 +10,7 @@ import pytest
 import torch
 from typer.testing import CliRunner
 
-from golden.__main__ import app
+from fitact_hw.cli import application
 from golden.data.augment import Augmenter, normalise, resize, to_tensor
 from golden.errors import GoldenError, WeightsError
 from golden.networks.evaluate import accuracy
@@ -164,7 +164,8 @@ def test_parameters_are_split_once() -> None:
 
 
 def test_command_line_reports_errors_without_a_trace(tmp_path: Path) -> None:
-    result = CliRunner().invoke(app, ["train", "--model", "alexnet", "--root", str(tmp_path), "--cifar10", ""])
+    arguments = ["train", "alexnet", "--no-download", "--folder", str(tmp_path / "run"), "--root", str(tmp_path)]
+    result = CliRunner().invoke(application(), [*arguments, "--cifar10", ""])
     assert result.exit_code != 0
     assert isinstance(result.exception, GoldenError)
     assert "not found" in str(result.exception)

@@ -39,7 +39,7 @@ def test_lists_libraries(app: typer.Typer, monkeypatch: pytest.MonkeyPatch, tmp_
         (["--rows", "1", "--cols", "1"], "2 to 32"),
         (["--liberty", "nosuch.lib"], "no such file"),
         (["--node", "3"], "3 nm"),
-        (["--schemes", "ranger,nosuch"], "nosuch: no such scheme; there are unprotected, ranger"),
+        (["--schemes", "ranger,nosuch"], "unknown scheme 'nosuch': there are unprotected, ranger"),
         (["--pareto", "nosuch.csv"], "nosuch.csv: cannot be read"),
     ],
 )

@@ -227,7 +227,7 @@ def test_commands_refuse_bad_options(
     monkeypatch.chdir(tmp_path)  # away from results that a user has in build/
     outcome = CliRunner().invoke(app(), ["resilience", "alexnet", *options])
     assert outcome.exit_code != 0
-    assert message in str(outcome.exception)
+    assert message in str(outcome.exception) + outcome.output
 
 
 @pytest.mark.parametrize("command", [["resilience", "lenet", "--schemes", "fitact"], ["granularity", "lenet"]])

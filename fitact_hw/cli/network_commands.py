@@ -1,0 +1,218 @@
+"""Commands of the golden model: models, train, average, export, post-train, accuracy."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from fitact_hw.cli.command import add
+from fitact_hw.cli.options import (
+    ModelArgument,
+    SeedOption,
+    choices,
+    folder_option,
+    given_file_option,
+    given_folder_option,
+    known_schemes,
+    names,
+)
+from fitact_hw.cli.panels import NETWORKS
+from fitact_hw.config import Granularity
+from fitact_hw.reporting.command import command_line
+from fitact_hw.reporting.network_tables import print_accuracy, print_bounds
+from fitact_hw.reporting.terminal import terminal
+from golden.networks.artefacts import WEIGHTS_FOLDER
+
+SourceOption = Annotated[
+    str | None, typer.Option("--cifar10", help="CIFAR-10 packs: files or a folder [FITACT_CIFAR10]")
+]
+RootOption = Annotated[Path, typer.Option(help="folder of the official CIFAR-10 archive")]
+WeightsOption = Annotated[Path, given_folder_option("folder of weights, bounds, binary points and manifest")]
+DownloadOption = Annotated[bool, typer.Option(help="fetch CIFAR-10 if FITACT_CIFAR10 names none")]
+ProcessesOption = Annotated[int | None, typer.Option(min=1, help="CPU processes [one per core]")]
+ExactImagesOption = Annotated[
+    int | None, typer.Option(min=1, help="images at 8, 16 and 32 bits, where each is slower [all]")
+]
+
+# Options of post-training; those not given are the network's and the scheme's own.
+SlopeOption = Annotated[float | None, typer.Option(help="slope of the smooth form")]
+BoundWeightOption = Annotated[float | None, typer.Option(help="weight of the bounds in the loss")]
+AcceptedDropOption = Annotated[float | None, typer.Option(help="accepted drop of clean accuracy (0.003: 0.3 points)")]
+BoundRateOption = Annotated[float | None, typer.Option(help="Adam's rate, as a fraction of the starting bound")]
+StageEpochsOption = Annotated[int | None, typer.Option(min=1, help="epochs of post-training, per stage")]
+EpochImagesOption = Annotated[int | None, typer.Option(min=1, help="training images per epoch of post-training")]
+
+DATA = Path("build/data")
+PROFILES = Path("build/profiles")
+ALL = "all"
+GRANULARITIES = tuple(member.value for member in Granularity if member is not Granularity.NONE)
+
+
+def models() -> Any:
+    """List the networks and their committed weights."""
+    from fitact_hw.networks import model_summary
+
+    console, found = terminal(), model_summary()
+    for line in found:
+        console.print(line, soft_wrap=True)
+    return found
+
+
+def train(
+    model: ModelArgument = "alexnet",
+    epochs: Annotated[int | None, typer.Option(min=1, help="epochs [the recipe's]")] = None,
+    seed: Annotated[
+        int | None, typer.Option(min=0, help="seed of initialisation and data order [the recipe's]")
+    ] = None,
+    weights: Annotated[Path | None, folder_option("where the result goes [build/<model>/weights]")] = None,
+    folder: Annotated[
+        Path | None, folder_option("checkpoints and log, resumed if present [build/<model>/train]")
+    ] = None,
+    processes: ProcessesOption = None,
+    only: Annotated[bool, typer.Option("--only", help="stop after training, for `average` and `export`")] = False,
+    cifar10: SourceOption = None,
+    root: RootOption = DATA,
+    download: DownloadOption = True,
+) -> Any:
+    """Train a network, learn the bounds of every scheme, measure all of it. Resumes where it was stopped.
+
+    The committed files stay as they are; `--weights golden/weights` replaces them.
+    """
+    from golden.data.cifar10 import load_images
+    from golden.training import train as training
+
+    target = weights or Path("build") / model / "weights"
+    run = folder or _run_folder(model)
+    recipe = training.recipe_for(model, epochs=epochs, seed=seed)
+    checkpoint = training.train(recipe, load_images(True, cifar10, root, download), run, processes)
+    terminal().print(f"trained {model}: {checkpoint}", soft_wrap=True)
+    if only:
+        return {"model": model, "checkpoint": checkpoint}
+    stored = export(model, run, target, cifar10, root)
+    bounds = post_train(model, scheme=ALL, weights=target, out=target, cifar10=cifar10, root=root)
+    measured = accuracy(model, target, processes, cifar10=cifar10, root=root)
+    return {**stored, "checkpoint": checkpoint, "bounds": bounds, "accuracy": measured}
+
+
+def average(
+    checkpoint: Annotated[list[Path], given_file_option("checkpoint of the run; give several")],
+    folder: Annotated[Path, folder_option("where the mean goes; `export --folder` takes it from there")],
+) -> Any:
+    """Average checkpoints of one training run (stochastic weight averaging)."""
+    from golden.training.averaging import average_checkpoints
+
+    path = average_checkpoints(checkpoint, folder)
+    terminal().print(f"averaged {len(checkpoint)} checkpoints: {path}", soft_wrap=True)
+    return {"checkpoints": checkpoint, "mean": path}
+
+
+def export(
+    model: ModelArgument = "alexnet",
+    folder: Annotated[Path | None, given_folder_option("folder of the training run [build/<model>/train]")] = None,
+    weights: Annotated[Path, folder_option("where weights, binary points and manifest go")] = WEIGHTS_FOLDER,
+    cifar10: SourceOption = None,
+    root: RootOption = DATA,
+) -> Any:
+    """Store a finished training run's weights and log, and calibrate the binary points."""
+    from golden.data.cifar10 import load_images
+    from golden.training import release
+    from golden.training.train import CHECKPOINT
+
+    source = (folder or _run_folder(model)) / CHECKPOINT
+    release.export(model, source, load_images(True, cifar10, root), weights)
+    terminal().print(f"stored {weights / model}.npz and its binary points", soft_wrap=True)
+    return {"model": model, "weights": weights}
+
+
+def post_train(
+    model: ModelArgument = "alexnet",
+    scheme: Annotated[
+        str,
+        typer.Option(
+            help="schemes, e.g. proact,fitact, or all",
+            callback=lambda text: text if text == ALL else known_schemes(text),
+        ),
+    ] = "fitact",
+    weights: WeightsOption = WEIGHTS_FOLDER,
+    out: Annotated[Path | None, folder_option("where the result goes [build/<model>/weights]")] = None,
+    k: SlopeOption = None,
+    zeta: BoundWeightOption = None,
+    delta: AcceptedDropOption = None,
+    lr: BoundRateOption = None,
+    epochs: StageEpochsOption = None,
+    images: EpochImagesOption = None,
+    factor: Annotated[
+        float | None, typer.Option(help="FitAct without learning: the profiled maxima of the neurons times this")
+    ] = None,
+    granularity: Annotated[
+        str,
+        typer.Option(
+            help="FitAct: what shares a learned bound: layer, channel, patch (2x2) or neuron",
+            callback=choices("--granularity", GRANULARITIES),
+        ),
+    ] = "neuron",
+    seed: SeedOption = 1,
+    cache: Annotated[Path, folder_option("folder that keeps profiles and what searches have found")] = PROFILES,
+    cifar10: SourceOption = None,
+    root: RootOption = DATA,
+    download: DownloadOption = False,
+) -> Any:
+    """Learn the bounds of schemes anew from the stored weights: accuracy before and after, dead neurons, time.
+
+    The committed bounds stay as they are; `--out golden/weights` replaces them.
+    """
+    from golden.bounds.granularity import find_granularity
+    from golden.data.cifar10 import load_images
+    from golden.search.find import find_bounds, options_for
+
+    schemes = [] if scheme == ALL else list(names(scheme))
+    changes = {"k": k, "zeta": zeta, "delta": delta, "lr": lr, "epochs": epochs, "images": images}
+    options = replace(options_for(model, seed, factor, **changes), granularity=find_granularity(granularity))
+    target = out or Path("build") / model / ("weights" if granularity == "neuron" else f"weights-{granularity}")
+    training = load_images(True, cifar10, root, download)
+    record = find_bounds(model, training, options, schemes, weights, target, cache)
+    console = terminal()
+    print_bounds(console, record)
+    console.print(f"bounds, options and history are in {target} ({model}_bounds.npz, manifest.json)", soft_wrap=True)
+    return {"model": model, "folder": target, "bounds": record}
+
+
+def accuracy(
+    model: ModelArgument = "alexnet",
+    weights: WeightsOption = WEIGHTS_FOLDER,
+    processes: ProcessesOption = None,
+    exact_images: ExactImagesOption = None,
+    schemes: Annotated[
+        str,
+        typer.Option(
+            help="measure only these again, e.g. proact,fitact, and keep the other figures", callback=known_schemes
+        ),
+    ] = "",
+    cifar10: SourceOption = None,
+    root: RootOption = DATA,
+) -> Any:
+    """Measure every scheme in float and at 8, 16 and 32 bits on the test images."""
+    from golden.data.cifar10 import JPEG_PACK, find_packs, load_images, load_lossless
+    from golden.training.release import measure
+
+    jpeg = JPEG_PACK in find_packs(cifar10)
+    test_sets = {"test_jpeg" if jpeg else "test": load_images(False, cifar10, root)}
+    if (lossless := load_lossless(False, cifar10)) is not None:
+        test_sets["test_lossless_part"] = lossless
+    command = command_line("accuracy", model, options={"exact-images": exact_images})
+    result = measure(model, test_sets, weights, command, processes, exact_images, names(schemes))
+    print_accuracy(terminal(), result)
+    return result
+
+
+def _run_folder(model: str) -> Path:
+    return Path("build") / model / "train"
+
+
+def register(app: typer.Typer) -> None:
+    """Add this module's commands to ``app``."""
+    for function in (models, train, average, export, post_train, accuracy):
+        add(app, NETWORKS, function)

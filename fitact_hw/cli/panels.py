@@ -1,0 +1,14 @@
+"""The groups of commands in the help, in their order."""
+
+from __future__ import annotations
+
+SIMULATE = "Simulate"
+CAMPAIGNS = "Campaigns"
+BIT_ERRORS = "Bit errors in memory"
+COST = "Cost of protection"
+MACHINE = "Machine"
+NETWORKS = "Networks and training"
+BENCHMARKS = "Benchmarks"
+INSTALLATION = "Installation"
+
+PANELS = (SIMULATE, CAMPAIGNS, BIT_ERRORS, COST, MACHINE, NETWORKS, BENCHMARKS, INSTALLATION)

@@ -1,0 +1,1 @@
+"""Tests of the command line: what it refuses and how, what it prints where."""

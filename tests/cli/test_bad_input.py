@@ -1,0 +1,164 @@
+"""Bad input: exactly one line on standard error, exit code 2, nothing written, nothing heavy imported."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from fitact_hw.cli.paths import out_folder
+from tests.cli.conftest import Fitact
+
+ROOT = Path(__file__).resolve().parents[2]
+HEAVY = ("torch", "scipy", "pandas", "pyarrow", "matplotlib", "pyverilog", "systemrdl", "cocotb")
+
+MODELS = "known are alexnet, vgg16, resnet50"
+SCHEMES = "known are unprotected, ranger, clipact, proact, fitact"
+
+LINES: dict[str, str] = {
+    # networks, schemes, words, lists
+    "sim lenet": f"unknown model 'lenet' (did you mean alexnet?): {MODELS}",
+    "sim nosuch": f"unknown model 'nosuch': {MODELS}",
+    "sim AlexNet": f"unknown model 'AlexNet' (did you mean alexnet?): {MODELS}",
+    "overhead --models vgg": f"unknown model 'vgg' (did you mean vgg16?): {MODELS}",
+    "sim alexnet --scheme fitct": f"unknown scheme 'fitct' (did you mean fitact?): {SCHEMES}",
+    "campaign run --schemes fitact,x": f"unknown scheme 'x': {SCHEMES}",
+    "post-train --scheme fitact,any": f"unknown scheme 'any': {SCHEMES}",
+    "sim --word 12": "word_bits=12: must be 8, 16 or 32",
+    "fault-map --word 12": "--word 12: must be 8, 16 or 32",
+    "resilience --word 8,12": "--word 12: must be 8, 16 or 32",
+    "resilience --word many": "--word many: must be numbers separated by commas",
+    "resilience --rates 1e-6,2": "--rates 2: must lie between 0 and 1",
+    "resilience --bounds safe": "--bounds safe: must be faulty or protected",
+    "post-train --granularity chanel": (
+        "--granularity chanel: must be layer, channel, patch or neuron; did you mean channel?"
+    ),
+    "campaign run --margin 1": "--margin 1: write it as 1% or 0.01, more than 0 and less than 100%",
+    # numbers and choices
+    "sim --rows many": "--rows many: must be a whole number",
+    "sim --faults -1": "--faults -1: must be a whole number, at least 0",
+    "sim --seed -1": "--seed -1: must be a whole number, at least 0",
+    "fault-map --rate 3": "--rate 3: must be a number from 0 to 1",
+    "sim --shape 3x3": "--shape 3x3: must be 1x1, 2x1, 3x1, 2x2 or 1x2; did you mean 3x1?",
+    "sim --rows 1 --cols 1": "rows=1: the array must have 2 to 32 rows",
+    "sim --rows 8": (
+        "rows=8 cols=16: the array must be square, because a layer's output words are the next layer's input words; "
+        "set both to the same number"
+    ),
+    # words of the command line
+    "simm": "unknown command 'simm' (did you mean sim?): fitact has sim, replay, validate, validate-memory, campaign, "
+    "resilience, granularity, fault-map, overhead, overhead-compare, overhead-lanes, overhead-power, rtl, sites, lint, "
+    "docs, models, train, average, export, post-train, accuracy, bench, resilience-bench, doctor",
+    "campaign reprot": "unknown command 'reprot' (did you mean report?): fitact campaign has run, resume, restore, "
+    "status, report, publish, list, replay, validate, bench",
+    "campaign status --falts": "unknown option '--falts': fitact campaign status has --json, --quiet, --help",
+    "models --jsn": "unknown option '--jsn' (did you mean --json?): fitact models has --json, --quiet, --help",
+    "sim --out": "--out needs a value",
+    "sim --waves=3": "--waves takes no value",
+    "sim alexnet vgg16": "unexpected argument vgg16: see `fitact sim --help`",
+    "campaign status": "FOLDER is missing (campaign folder): fitact campaign status [OPTIONS] {FOLDER}",
+    "replay": "--fault is missing (id of an upset in the results): fitact replay [OPTIONS]",
+    # paths
+    "sim --out a_file": "--out a_file is a file: name a folder",
+    "sim --out a_file/below": "--out a_file/below cannot be a folder: {here}/a_file is a file",
+    "sim --out ": "--out '' is empty: name a folder",
+    "overhead-lanes --out a_folder": "--out a_folder is a folder: name a file",
+    "campaign run --out a_file": "--out a_file is a file: name a folder",
+    "sim --config missing.toml": "cannot read missing.toml: No such file or directory",
+    "sim --config a_folder": "cannot read a_folder: Is a directory",
+    "sim --config row.toml": (
+        "row.toml: unknown field 'row' (did you mean rows?): there are rows, cols, word_bits, acc_bits, bus_bits, "
+        "bounds, bound_format, activation_words, weight_words, bias_words, bound_words, accumulator_words, "
+        "output_words, queue_depth, protection"
+    ),
+    "resilience --weights missing": "--weights missing does not exist: name a folder",
+    "replay --fault x --results missing": (
+        "--results missing does not exist: run `make sim` first or name another folder"
+    ),
+    "campaign status missing": ("missing/campaign.sqlite does not exist: start a campaign with `fitact campaign run`"),
+    "campaign restore missing --out x": "missing does not exist: name a file",
+}
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A working directory with a file, a folder and a bad machine file."""
+    (tmp_path / "a_file").write_text("no machine\n")
+    (tmp_path / "a_folder").mkdir()
+    (tmp_path / "row.toml").write_text("row = 8\n")
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def everything(folder: Path) -> set[Path]:
+    return set(folder.rglob("*"))
+
+
+@pytest.mark.parametrize("command", LINES)
+def test_one_line_that_says_what_to_do(fitact: Fitact, here: Path, command: str) -> None:
+    before = everything(here)
+    done = fitact(*command.split(" "))
+    assert done.err == f"error: {LINES[command].replace('{here}', str(here))}\n"
+    assert (done.code, done.out) == (2, "")
+    assert everything(here) == before
+
+
+def test_nothing_heavy_is_imported_for_an_error_or_help(here: Path) -> None:
+    """By what is in `sys.modules` after all of them in one process, for time depends on the machine."""
+    program = f"""
+import sys
+from fitact_hw.cli import main
+for command in {[*LINES, "--help", "--version", "sim --help", "campaign --help", "campaign report --help"]!r}:
+    sys.argv = ["fitact", *command.split(" ")]
+    try:
+        main()
+    except SystemExit:
+        found = [name for name in {HEAVY!r} if name in sys.modules]
+        if found:
+            sys.exit(f"{{command}} imports {{found}}")
+print("all light")
+"""
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    done = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=False)
+    assert done.stdout.endswith("all light\n"), done.stderr
+
+
+def test_a_process_of_its_own(here: Path) -> None:
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    command = [sys.executable, "-m", "fitact_hw", "sim", "lenet"]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (2, "", f"error: {LINES['sim lenet']}\n")
+
+
+def test_a_machine_file_that_is_no_toml(fitact: Fitact, here: Path) -> None:
+    done = fitact("sim", "--config", "a_file")
+    assert done.err.startswith("error: a_file is no TOML file: Expected '=' after a key")  # the rest is Python's
+    assert (done.code, done.err.count("\n")) == (2, 1)
+
+
+def test_where_nothing_can_be_written(fitact: Fitact, here: Path) -> None:
+    """`/proc` refuses even root."""
+    done = fitact("sim", "--out", "/proc/results")
+    assert done.err == (
+        "error: --out /proc/results cannot be written: nothing can be in /proc (No such file or directory); "
+        "choose another place\n"
+    )
+    assert done.code == 2
+
+
+def test_build_root_that_is_a_file(fitact: Fitact, here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FITACT_BUILD", "a_file")
+    done = fitact("models")
+    assert (done.code, done.err) == (2, "error: FITACT_BUILD=a_file is a file: name a folder\n")
+
+
+def test_brackets_in_what_was_typed_are_shown(fitact: Fitact, here: Path) -> None:
+    assert fitact("sim", "[bold]x[/]").err == f"error: unknown model '[bold]x[/]': {MODELS}\n"
+
+
+def test_checking_a_folder_leaves_nothing_behind(tmp_path: Path) -> None:
+    assert out_folder(tmp_path / "a" / "b") == tmp_path / "a" / "b"
+    assert not everything(tmp_path)
