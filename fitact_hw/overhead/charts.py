@@ -1,104 +1,103 @@
-"""Charts of the comparison as one PNG."""
+"""Charts of the comparison as one PNG, drawn from its record (`overhead.json`)."""
 
 from __future__ import annotations
 
-from pathlib import Path
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from fitact_hw.overhead.cost import UNITS
-from fitact_hw.overhead.metrics import SIGMAS, Results, lane_of
 from fitact_hw.overhead.schemes import BASELINE
-from fitact_hw.overhead.tables import SHORT, split_lines
+from fitact_hw.overhead.tables import SHORT, TABLES
+from fitact_hw.reporting.figures import NORMAL, SMALL, new_figure
+from fitact_hw.reporting.palette import GRID, SERIES
 
-LOGIC, MEMORY = "#4878a8", "#e08b3e"
-PARTS = ("#274060", "#4878a8", "#9cb8d4", "#c9a227", "#7a5195")
+Record = Mapping[str, Any]
+"""What :func:`fitact_hw.overhead.tables.to_json` returns."""
 
+BLUE, GREEN, MEMORY, PINK, PALE, BROWN = SERIES
 
-def draw(results: Results, title: str, path: Path) -> None:
-    """Four panels: area added, machine by part, lane by scheme, energy by network."""
-    import matplotlib
-
-    matplotlib.use("Agg")
-    from matplotlib import pyplot as plt
-
-    figure, axes = plt.subplots(2, 2, figsize=(13, 10.5))
-    _added(axes[0, 0], results)
-    _parts(axes[0, 1], results)
-    _lanes(axes[1, 0], results)
-    _energy(axes[1, 1], results)
-    figure.suptitle(title)
-    figure.tight_layout()
-    path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path, dpi=120)
-    plt.close(figure)
+UM2_PER_MM2 = 1e6
 
 
-def _added(axis: Any, results: Results) -> None:
-    rows = split_lines(dict(results.costs))
-    names = [SHORT[row[0]] for row in rows]
-    logic, memory = [100 * row[1] for row in rows], [100 * row[2] for row in rows]
+def comparison(record: Record) -> Any:
+    """Four panels: area added, machine by part, lane by scheme, energy of the first network."""
+    header = record["header"]
+    machine, _, buffers = header["machine"].partition("; ")
+    title = f"{machine}; {header['library'].partition(' ')[0]}, before layout\n{buffers}"
+    figure, axes = new_figure(2, 2, (12, 9.2), title)
+    _added(axes[0], record["area_added"])
+    _parts(axes[1], _metrics(record, "area"))
+    _lanes(axes[2], _metrics(record, "one lane")["cell area"])
+    _energy(axes[3], record["energy"])
+    return figure
+
+
+def _metrics(record: Record, group: str) -> dict[str, Record]:
+    """Rows of the comparison by name."""
+    return {metric["name"]: metric for metric in record["metrics"] if metric["group"] == group}
+
+
+def _added(axis: Any, added: Mapping[str, Mapping[str, float]]) -> None:
+    names = [SHORT[key] for key in added]
+    logic, memory = ([100 * line[part] for line in added.values()] for part in ("logic", "memory"))
     axis.barh(names, memory, color=MEMORY, label="memory")
-    axis.barh(
-        names,
-        logic,
-        left=memory,
-        color=LOGIC,
-        label="logic",
-        xerr=[100 * row[4] for row in rows],
-        ecolor="black",
-    )
-    for index, row in enumerate(rows):
-        axis.annotate(f" {row[3]:+.2%}", (100 * row[3], index), va="center", xytext=(8, 0), textcoords="offset points")
-    axis.margins(x=0.3)
-    axis.invert_yaxis()
-    axis.set_xlabel("area added, % of unprotected total")
-    axis.legend(loc="upper center", bbox_to_anchor=(0.5, -0.13), ncols=2, fontsize=8)
+    noise = [100 * line["noise"] for line in added.values()]
+    axis.barh(names, logic, left=memory, color=BLUE, label="logic", xerr=noise, ecolor="black")
+    for place, line in enumerate(added.values()):
+        text = f"{100 * line['total']:+.2f} %"
+        axis.annotate(text, (100 * line["total"], place), (6, 0), textcoords="offset points", va="center",
+                      fontsize=SMALL)  # fmt: skip
+    axis.margins(x=0.15)
+    _bars(axis, "area added", "% of the unprotected machine")
 
 
-def _parts(axis: Any, results: Results) -> None:
-    names = [SHORT[key] for key in results.costs]
-    left = [0.0] * len(names)
-    parts = [(unit, [cost.logic(unit) / 1e6 for cost in results.costs.values()]) for unit in UNITS]
-    parts.append(("memory", [cost.memory / 1e6 for cost in results.costs.values()]))
-    for (label, values), colour in zip(parts, [*PARTS, MEMORY], strict=True):
-        axis.barh(names, values, left=left, color=colour, label=label)
-        left = [a + b for a, b in zip(left, values, strict=True)]
-    axis.invert_yaxis()
-    axis.set_xlabel("mm2")
-    axis.legend(loc="upper center", bbox_to_anchor=(0.5, -0.13), ncols=6, fontsize=8)
-    axis.set_title("machine by part")
+def _parts(axis: Any, area: Mapping[str, Record]) -> None:
+    parts = {unit: area[f"logic: {unit}"]["values"] for unit in UNITS} | {"memory": area["memory"]["values"]}
+    colours = (BLUE, PALE, GREEN, BROWN, PINK, MEMORY)
+    millimetres = {part: {key: v / UM2_PER_MM2 for key, v in values.items()} for part, values in parts.items()}
+    _stacked(axis, millimetres, colours)
+    _bars(axis, "machine by part", "mm2")
 
 
-def _lanes(axis: Any, results: Results) -> None:
-    base = lane_of(results.costs[BASELINE.key])
-    keys = [key for key in ("ranger", "clipact", "fitact", "fitact_all") if key in results.costs]
-    lanes = [lane_of(results.costs[key]) for key in keys]
-    error = base.mean_error(base.area_sd)
-    added = [100 * (lane.area / base.area - 1) for lane in lanes]
-    noise = [100 * SIGMAS * (lane.mean_error(lane.area_sd) ** 2 + error**2) ** 0.5 / base.area for lane in lanes]
-    axis.bar([SHORT[key] for key in keys], added, yerr=noise, color=LOGIC, capsize=5)
-    axis.set_ylabel("area of one lane over plain ReLU, %")
-    axis.set_title("one lane (bars: noise of the tools)")
+def _lanes(axis: Any, area: Record) -> None:
+    bounded = TABLES[0][1]
+    keys = [key for key in bounded if key in area["values"] and key != BASELINE.key]
+    base = area["values"][BASELINE.key]
+    added = [100 * (area["values"][key] / base - 1) for key in keys]
+    noise = [100 * area["noise"][key] / base for key in keys]
+    axis.barh([SHORT[key] for key in keys], added, xerr=noise, color=BLUE, capsize=4, height=0.6, label="logic")
+    _bars(axis, "area of one lane (black: noise of the tools)", "% over a lane with plain ReLU")
 
 
-def _energy(axis: Any, results: Results) -> None:
-    if not results.energy:
+def _energy(axis: Any, energy: Mapping[str, Mapping[str, Record]]) -> None:
+    if not energy:
         axis.set_axis_off()
         return
-    name, table = next(iter(results.energy.items()))
-    names = [SHORT[key] for key in table]
-    parts = [
-        ("multiply-accumulate", [e.macs for e in table.values()], PARTS[0]),
-        ("lanes", [e.lanes for e in table.values()], PARTS[2]),
-        ("buffers", [sum(e.buffers.values()) - e.buffers.get("bound", 0.0) for e in table.values()], MEMORY),
-        ("bound buffer", [e.buffers.get("bound", 0.0) for e in table.values()], "#b23a48"),
-    ]
-    left = [0.0] * len(names)
-    for label, values, colour in parts:
-        axis.barh(names, values, left=left, color=colour, label=label)
-        left = [a + b for a, b in zip(left, values, strict=True)]
-    axis.set_xlim(0, 1.05 * max(left))
+    network, table = next(iter(energy.items()))
+    bounds = {key: line["buffers"].get("bound", 0.0) for key, line in table.items()}
+    parts = {
+        "multiply-accumulate": {key: line["macs"] for key, line in table.items()},
+        "lanes": {key: line["lanes"] for key, line in table.items()},
+        "buffers": {key: sum(line["buffers"].values()) - bounds[key] for key, line in table.items()},
+        "bound buffer": bounds,
+    }
+    _stacked(axis, parts, (BLUE, PALE, MEMORY, PINK))
+    _bars(axis, f"energy of {network} on chip (model, no switching activity)", "uJ per image")
+
+
+def _stacked(axis: Any, parts: Mapping[str, Mapping[str, float]], colours: Sequence[str]) -> None:
+    """A bar for every scheme; ``parts``: part -> scheme -> value."""
+    keys = list(next(iter(parts.values())))
+    left = [0.0] * len(keys)
+    for (part, values), colour in zip(parts.items(), colours, strict=True):
+        widths = [values[key] for key in keys]
+        axis.barh([SHORT[key] for key in keys], widths, left=left, color=colour, label=part)
+        left = [a + b for a, b in zip(left, widths, strict=True)]
+
+
+def _bars(axis: Any, title: str, unit: str) -> None:
     axis.invert_yaxis()
-    axis.set_xlabel("uJ per inference, on chip")
-    axis.set_title(f"energy of {name} (model, no switching activity)")
-    axis.legend(loc="upper center", bbox_to_anchor=(0.5, -0.13), ncols=5, fontsize=8)
+    axis.set_title(title, fontsize=NORMAL, loc="left")
+    axis.set_xlabel(unit, fontsize=NORMAL)
+    axis.grid(axis="x", color=GRID, linewidth=0.6)
+    axis.legend(loc="upper center", bbox_to_anchor=(0.5, -0.12), ncols=6, fontsize=SMALL, frameon=False)

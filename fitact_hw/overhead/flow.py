@@ -21,6 +21,7 @@ from fitact_hw.overhead.schemes import SCHEMES, Scheme, lane_parameters, machine
 from fitact_hw.overhead.sram import SramModel, nearest_node
 from fitact_hw.overhead.technology import Technology, TechnologyError
 from fitact_hw.overhead.traffic import BATCH, LayerShape, Traffic, measure
+from fitact_hw.reporting.figures import save_png
 from fitact_hw.reporting.terminal import noter
 from golden.support.progress import progress
 
@@ -80,7 +81,8 @@ def run_overhead(options: Options, networks: Networks, console: Console) -> Resu
     metrics, header = all_metrics(results), make_header(options, tech, model)
     tables.print_report(console, header, metrics, results)
     folder = options.out / options.config.fingerprint
-    write_whole(folder / OVERHEAD, json.dumps(tables.to_json(header, metrics, results), indent=1) + "\n")
+    record = tables.to_json(header, metrics, results)
+    write_whole(folder / OVERHEAD, json.dumps(record, indent=1) + "\n")
     page = tables.markdown(header, metrics, results, options.command)
     pictures = {"Area added, area by part, lanes, energy": folder / "overhead.png"}
     if options.accuracies:
@@ -88,7 +90,7 @@ def run_overhead(options: Options, networks: Networks, console: Console) -> Resu
         page += "\n" + "\n".join(_pareto(options, costs, tech, folder)) + "\n"
         noter(console)(f"wrote pareto.csv and pareto.png to {folder}")
     write_whole(folder / "overhead.md", page + "\n")
-    charts.draw(results, f"{_size(options.config)}, {tech.name}, before layout", folder / "overhead.png")
+    save_png(charts.comparison(record), folder / "overhead.png")
     write_whole(folder / "overhead.html", html(page, pictures))
     noter(console)(f"wrote overhead.html, overhead.md, {OVERHEAD} and overhead.png to {folder}")
     return results
@@ -96,11 +98,11 @@ def run_overhead(options: Options, networks: Networks, console: Console) -> Resu
 
 def _pareto(options: Options, costs: Mapping[str, Cost], tech: Technology, folder: Path) -> list[str]:
     """Write `pareto.csv` and `pareto.png`; returns the section of the page."""
-    result = pareto.evaluate(costs, options.accuracies, options.config.word_bits, options.rate)
+    machine = f"{_size(options.config)}, {tech.name}"
+    result = pareto.evaluate(costs, options.accuracies, machine, options.config.word_bits, options.rate)
     folder.mkdir(parents=True, exist_ok=True)
     pareto.write_csv(result, folder / "pareto.csv")
-    title = f"{_size(options.config)}, {tech.name}; bit error rate {options.rate:g} in parameter memory"
-    pareto.draw(result, title, folder / "pareto.png")
+    save_png(pareto.chart(result), folder / "pareto.png")
     return pareto.markdown(result)
 
 

@@ -1,21 +1,26 @@
 """Accuracy at a bit error rate against area: what a scheme buys for what it costs, and the schemes that none beats.
 
 Accuracies come from the CSV files of `make resilience` and `fitact granularity` (bit errors in parameter memory).
-A scheme without a row there is listed as missing; nothing is interpolated.
+A scheme without a row there is listed as missing; nothing is interpolated. Codecs of the on-chip buffers and copied
+lanes are left out: they see parameters that were wrong in memory already, and act on upsets that such a study has not.
 """
 
 from __future__ import annotations
 
 import csv
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
+from fitact_hw.config import Protection
 from fitact_hw.errors import FitActError
 from fitact_hw.overhead.cost import Cost
-from fitact_hw.overhead.schemes import BASELINE
+from fitact_hw.overhead.schemes import BASELINE, SCHEMES
 from fitact_hw.overhead.tables import SHORT, split_lines
+from fitact_hw.reporting.figures import NORMAL, SMALL, dots, new_figure, place_labels
+from fitact_hw.reporting.formats import listed, scientific
+from fitact_hw.reporting.palette import GRID, NEUTRAL, SERIES, Style
 
 ACCURACY_OF = {
     "unprotected": "unprotected",
@@ -28,17 +33,26 @@ ACCURACY_OF = {
     "patch": "patch-clip-word",
     "patch_code4": "patch-clip-code4",
     "channel": "channel-clip-word",
-    "parity": "unprotected",
-    "secded": "unprotected",
-    "tmr": "unprotected",
 }
-"""Scheme of the accuracy files whose networks each machine runs.
+"""Scheme of the accuracy files whose networks each machine runs."""
 
-Codecs of the buffers and copied lanes see parameters that were wrong in memory already: they change nothing here.
-"""
+MISSING = "missing: "
+"""Before a scheme without an accuracy, in the CSV file."""
 
 LEARNED_OF = {"patch": "patch-clip-learned", "channel": "channel-clip-learned"}
 """Bounds that were learned for their groups (`granularity --learned`): taken instead, if the files have them."""
+
+ON_CHIP = tuple(s.key for s in SCHEMES if s.protection is not Protection.NONE or s.copies > 1)
+"""Protection against upsets on the chip: of no use against faults in external memory."""
+
+ON_CHIP_NOTE = (
+    f"Not here: {', '.join(SHORT[key] for key in ON_CHIP)}. They act on upsets on the chip, "
+    "and these faults are in external memory."
+)
+"""Why some machines of the comparison have no point."""
+
+COLUMNS = ("scheme", "word_bits", "memory", "rate", "maps", "images", "mean", "low", "high")
+"""What is read of the accuracy files."""
 
 MEMORY = "faulty"
 """Bounds lie in the same faulty memory as weights and biases."""
@@ -46,7 +60,8 @@ MEMORY = "faulty"
 
 @dataclass(frozen=True)
 class Point:
-    """One scheme: area added (percent of unprotected, with noise) and accuracy (percent, 95 % interval)."""
+    """One scheme: area added (percent of unprotected, with noise) and accuracy (percent, 95 % interval), over ``maps``
+    fault maps and ``images``, of the file ``source``."""
 
     scheme: str
     label: str
@@ -56,18 +71,26 @@ class Point:
     low: float
     high: float
     accuracy_of: str
+    maps: int
+    images: int
+    source: str
     front: bool = False
 
 
 @dataclass(frozen=True)
 class Pareto:
-    """All points at one bit error rate, and the schemes without an accuracy."""
+    """All points at one bit error rate on one ``machine`` (in words), and the schemes without an accuracy."""
 
+    machine: str
     rate: float
     word_bits: int
     points: tuple[Point, ...]
-    missing: tuple[str, ...]
-    sources: tuple[str, ...]
+    missing: tuple[str, ...] = ()
+
+    @property
+    def sources(self) -> str:
+        """The files of the accuracies."""
+        return ", ".join(dict.fromkeys(point.source for point in self.points))
 
 
 def read_accuracy(paths: Sequence[Path], word_bits: int, rate: float) -> dict[str, dict[str, str]]:
@@ -80,11 +103,11 @@ def read_accuracy(paths: Sequence[Path], word_bits: int, rate: float) -> dict[st
                 lines = list(csv.DictReader(stream))
         except (OSError, UnicodeDecodeError) as error:
             raise FitActError(f"--pareto {path}: cannot be read ({error})") from None
-        if not lines or not {"scheme", "word_bits", "memory", "rate", "mean", "low", "high"} <= set(lines[0]):
+        if not lines or not set(COLUMNS) <= set(lines[0]):
             raise FitActError(f"--pareto {path}: not a CSV file of `make resilience` or `fitact granularity`")
         fitting = [row for row in lines if int(row["word_bits"]) == word_bits and row["memory"] == MEMORY]
         rates |= {float(row["rate"]) for row in fitting}
-        rows |= {row["scheme"]: row for row in fitting if float(row["rate"]) == rate}
+        rows |= {row["scheme"]: {**row, "source": path.name} for row in fitting if float(row["rate"]) == rate}
     if not rates:
         raise FitActError(f"--pareto: no accuracies of {word_bits}-bit words in these files; set --word")
     if not rows:
@@ -93,12 +116,12 @@ def read_accuracy(paths: Sequence[Path], word_bits: int, rate: float) -> dict[st
     return rows
 
 
-def evaluate(costs: Mapping[str, Cost], paths: Sequence[Path], word_bits: int, rate: float) -> Pareto:
-    """Area and accuracy of every scheme. Raises FitActError, see :func:`read_accuracy`."""
+def evaluate(costs: Mapping[str, Cost], paths: Sequence[Path], machine: str, word_bits: int, rate: float) -> Pareto:
+    """Area and accuracy of every scheme but :data:`ON_CHIP`. Raises FitActError, see :func:`read_accuracy`."""
     rows = read_accuracy(paths, word_bits, rate)
     added = {key: (total, noise) for key, _, _, total, noise in split_lines(dict(costs))} | {BASELINE.key: (0.0, 0.0)}
     points, missing = [], []
-    for key in costs:
+    for key in (key for key in costs if key not in ON_CHIP):
         scheme = LEARNED_OF[key] if LEARNED_OF.get(key) in rows else ACCURACY_OF[key]
         row = rows.get(scheme)
         if row is None:
@@ -106,10 +129,11 @@ def evaluate(costs: Mapping[str, Cost], paths: Sequence[Path], word_bits: int, r
             continue
         accuracy, low, high = (float(row[name]) for name in ("mean", "low", "high"))
         area, noise = added[key]
-        points.append(Point(key, SHORT[key], 100 * area, 100 * noise, accuracy, low, high, scheme))
+        counts = int(row["maps"]), int(row["images"]), row["source"]
+        points.append(Point(key, SHORT[key], 100 * area, 100 * noise, accuracy, low, high, scheme, *counts))
     front = [p for p in points if not any(_beats(other, p) for other in points)]
     marked = tuple(Point(**{**asdict(p), "front": p in front}) for p in points)
-    return Pareto(rate, word_bits, marked, tuple(missing), tuple(path.name for path in paths))
+    return Pareto(machine, rate, word_bits, marked, tuple(missing))
 
 
 def _beats(one: Point, other: Point) -> bool:
@@ -123,58 +147,73 @@ def write_csv(result: Pareto, path: Path) -> None:
     with path.open("w", newline="", encoding="utf-8") as stream:
         writer = csv.writer(stream, lineterminator="\n")
         names = [name for name in Point.__dataclass_fields__ if name != "front"]
-        writer.writerow([*names, "pareto", "bit_error_rate", "word_bits"])
+        writer.writerow([*names, "pareto", "bit_error_rate", "word_bits", "machine"])
         for point in result.points:
             values = [getattr(point, name) for name in names]
             texts = [f"{value:.4g}" if isinstance(value, float) else value for value in values]
-            writer.writerow([*texts, int(point.front), f"{result.rate:g}", result.word_bits])
+            writer.writerow([*texts, int(point.front), f"{result.rate:g}", result.word_bits, result.machine])
         for text in result.missing:
-            writer.writerow([f"missing: {text}", *[""] * (len(names)), f"{result.rate:g}", result.word_bits])
+            writer.writerow(
+                [f"{MISSING}{text}", *[""] * len(names), f"{result.rate:g}", result.word_bits, result.machine]
+            )
 
 
-def draw(result: Pareto, title: str, path: Path) -> None:
+def read_csv(path: Path) -> Pareto:
+    """What :func:`write_csv` wrote, rounded as there. Raises FitActError for any other file."""
+    kinds = {"str": str, "int": int, "float": float}
+    try:
+        with path.open(newline="", encoding="utf-8") as stream:
+            lines = list(csv.DictReader(stream))
+        measured = [line for line in lines if line["pareto"]]
+        points = [
+            Point(
+                **{f.name: kinds[str(f.type)](line[f.name]) for f in fields(Point) if f.name != "front"},
+                front=line["pareto"] == "1",
+            )
+            for line in measured
+        ]
+        missing = tuple(line["scheme"].removeprefix(MISSING) for line in lines if not line["pareto"])
+        first = measured[0]
+        return Pareto(first["machine"], float(first["bit_error_rate"]), int(first["word_bits"]), tuple(points), missing)
+    except (OSError, UnicodeDecodeError, KeyError, ValueError, IndexError) as error:
+        raise FitActError(f"{path}: no Pareto table of `fitact overhead --pareto` ({error!r})") from None
+
+
+def chart(result: Pareto) -> Any:
     """Accuracy against area, the front as a line, every point labelled."""
-    import matplotlib
-
-    matplotlib.use("Agg")
-    from matplotlib import pyplot as plt
-
-    figure, axis = plt.subplots(figsize=(10, 6.5))
+    maps = listed([f"{number}" for number in sorted({p.maps for p in result.points})])
+    images = max((p.images for p in result.points), default=0)
+    fewer = sorted({p.images for p in result.points} - {images})
+    stars = f" (*: {listed([str(number) for number in fewer])})" if fewer else ""
+    heading = (
+        f"{result.machine}: accuracy at a bit error rate of {scientific(result.rate)} in parameter memory\n"
+        f"{result.sources}: {maps} fault maps, {images:,} images{stars}; lines: 95 % intervals over maps"
+    )
+    figure, (axis,) = new_figure(1, 1, (10, 6), heading)
     front = sorted((p for p in result.points if p.front), key=lambda p: p.area_percent)
-    axis.step([p.area_percent for p in front], [p.accuracy_percent for p in front], where="post", color="#274060", lw=1)
-    for chosen, colour, label in ((True, "#274060", "Pareto front"), (False, "#9a9a9a", "beaten by another scheme")):
+    areas = [p.area_percent for p in front for _ in range(2)][1:]
+    axis.plot(areas, [p.accuracy_percent for p in front for _ in range(2)][:-1], color=SERIES[0], linewidth=0.7)
+    for chosen, style, label in (
+        (True, Style(SERIES[0], "o"), "Pareto front"), (False, Style(NEUTRAL, "o"), "no better than a smaller one")
+    ):  # fmt: skip
         group = [p for p in result.points if p.front is chosen]
         if group:
-            spread = [[p.accuracy_percent - p.low for p in group], [p.high - p.accuracy_percent for p in group]]
-            axis.errorbar(
-                [p.area_percent for p in group], [p.accuracy_percent for p in group], yerr=spread,
-                xerr=[p.area_noise_percent for p in group], fmt="o", color=colour, label=label, capsize=3, lw=0.8,
-            )  # fmt: skip
-    _labels(axis, result.points)
-    axis.set_xscale("symlog", linthresh=1)
-    axis.set_xlabel("area added, % of unprotected total (logarithmic above 1 %)")
-    axis.set_ylabel("top-1 accuracy, % (95 % interval over fault maps)")
-    axis.legend(loc="best", fontsize=8)
-    axis.grid(alpha=0.3)
-    axis.set_title(title)
-    if result.missing:
-        figure.text(0.01, 0.005, "no accuracy measured: " + ", ".join(result.missing), fontsize=7, wrap=True)
-    figure.tight_layout(rect=(0, 0.04, 1, 1))
-    figure.savefig(path, dpi=120)
-    plt.close(figure)
-
-
-def _labels(axis: Any, points: Sequence[Point]) -> None:
-    """Names beside the points; those of (nearly) equal accuracy stand at alternating heights."""
-    for index, point in enumerate(sorted(points, key=lambda p: (round(p.accuracy_percent), p.area_percent))):
-        axis.annotate(
-            point.label,
-            (point.area_percent, point.accuracy_percent),
-            xytext=(5, 6 + 11 * (index % 3)),
-            textcoords="offset points",
-            fontsize=7,
-            rotation=0,
-        )
+            areas, values = [p.area_percent for p in group], [p.accuracy_percent for p in group]
+            ends = [p.low for p in group], [p.high for p in group]
+            dots(axis, areas, values, ends, style, label, upright=True, hollow=not chosen, size=6)
+    axis.set_xlabel("area added, % of the unprotected machine", fontsize=NORMAL)
+    axis.set_ylabel("top-1 accuracy, %", fontsize=NORMAL)
+    axis.grid(color=GRID, linewidth=0.6)
+    axis.margins(x=0.08, y=0.08)
+    place_labels(
+        figure, axis,
+        [(p.area_percent, p.accuracy_percent, p.label + "*" * (p.images < images)) for p in result.points],
+    )  # fmt: skip
+    notes = [ON_CHIP_NOTE]
+    notes += ["No accuracy measured: " + ", ".join(result.missing) + "."] if result.missing else []
+    figure.supxlabel("\n".join(notes), fontsize=SMALL, x=0.01, ha="left")
+    axis.legend(fontsize=NORMAL, loc="lower right", frameon=False)
+    return figure
 
 
 def markdown(result: Pareto) -> list[str]:
@@ -182,7 +221,7 @@ def markdown(result: Pareto) -> list[str]:
     lines = [
         f"## Accuracy at a bit error rate of {result.rate:g} against area",
         "",
-        f"Accuracies: {', '.join(result.sources)} ({result.word_bits}-bit words, bounds in faulty memory too).",
+        f"Accuracies: {result.sources} ({result.word_bits}-bit words, bounds in faulty memory too).",
         "",
         "| scheme | area added | top-1 % (95 % interval) | |",
         "|---|---:|---|---|",
@@ -192,6 +231,7 @@ def markdown(result: Pareto) -> list[str]:
         lines.append(
             f"| {p.label} | {p.area_percent:+.2f} % | {p.accuracy_percent:.1f} ({p.low:.1f}-{p.high:.1f}) | {mark} |"
         )
+    lines += ["", ON_CHIP_NOTE]
     if result.missing:
         lines += ["", "No accuracy measured: " + ", ".join(result.missing) + "."]
     return lines

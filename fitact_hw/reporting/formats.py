@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
+
 from fitact_hw.reporting.statistics import Difference, Estimate
 
 
@@ -29,6 +31,11 @@ def percent_interval(value: Estimate | Difference) -> str:
 def number_interval(value: Estimate) -> str:
     """A rate and its interval."""
     return f"{value.value:.3g} [{value.low:.3g}, {value.high:.3g}]"
+
+
+def scientific(value: float) -> str:
+    """A rate with all its digits, as 3e-6."""
+    return np.format_float_scientific(value, trim="-", exp_digits=1)
 
 
 def listed(names: Sequence[str]) -> str:

@@ -13,6 +13,9 @@ from golden.bounds.schemes import SCHEMES
 NEUTRAL, GRID, STRIPE, EMPTY = "#8a94a0", "#e4e7ea", "#f5f6f8", "#d9dde1"
 """What belongs to no scheme, grid lines, every other line of a chart, and places without data."""
 
+SERIES = ("#0072b2", "#009e73", "#e69f00", "#cc79a7", "#56b4e9", "#8c6d31")
+"""Colours of what is neither scheme nor outcome."""
+
 
 @dataclass(frozen=True)
 class Style:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from rich.console import Console
 
+from fitact_hw.reporting.figures import save_png
 from fitact_hw.resilience import charts, markdown, tables
 from fitact_hw.resilience.pool import HERE, Processes
 from fitact_hw.resilience.study import run
@@ -22,8 +23,7 @@ RESILIENCE, GRANULARITY = "resilience", "granularity"
 def run_resilience(settings: Settings, folder: Path, console: Console, processes: Processes = HERE) -> list[Summary]:
     """Accuracy of every scheme at every rate; tables, CSV, Parquet and chart in ``folder``."""
     summaries = _run(settings, scheme_subjects(settings), folder, console, processes, RESILIENCE, REFERENCE)
-    title = f"{settings.model}: bit errors in parameter memory"
-    charts.plot_accuracy(summaries, title, folder / f"{RESILIENCE}.png")
+    save_png(charts.accuracy(summaries, settings.model, settings.seed), folder / f"{RESILIENCE}.png")
     return summaries
 
 
@@ -39,8 +39,7 @@ def run_granularity(
     subjects = granularity_subjects(settings, source, learned)
     extra = "".join([f" --source {source}", *(f" --learned {folder.as_posix()}" for folder in learned)])
     summaries = _run(settings, subjects, folder, console, processes, GRANULARITY, "neuron-clip-word", extra)
-    title = f"{settings.model}: granularity of bounds (from {source})"
-    charts.plot_storage(summaries, title, folder / f"{GRANULARITY}.png")
+    save_png(charts.storage(summaries, settings.model, settings.seed, source), folder / f"{GRANULARITY}.png")
     return summaries
 
 

@@ -6,8 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from pathlib import Path
 
-import numpy as np
-
+from fitact_hw.reporting.formats import scientific
 from fitact_hw.resilience.subjects import Settings
 from fitact_hw.resilience.summary import BoundsCost, Summary
 from fitact_hw.resilience.tables import signed, with_interval
@@ -106,7 +105,7 @@ def _signed(mean: float | None, low: float | None, high: float | None) -> str:
 
 
 def _rate(rate: float) -> str:
-    return "none" if rate == 0 else np.format_float_scientific(rate, trim="-", exp_digits=1)
+    return "none" if rate == 0 else scientific(rate)
 
 
 def _table(cells: Mapping[tuple[str, float], str]) -> list[str]:

@@ -19,10 +19,11 @@ from fitact_hw.errors import FitActError
 from fitact_hw.faults import FaultEvent, Shape
 from fitact_hw.injection.plain_run import plain_job
 from fitact_hw.networks import SCHEMES, load_images, load_networks
+from fitact_hw.reporting.figures import save_png
 from fitact_hw.reporting.formats import percent_interval
 from fitact_hw.reporting.statistics import Estimate
 from fitact_hw.reporting.terminal import bar, noter, terminal
-from fitact_hw.simulate import fault_free, tables
+from fitact_hw.simulate import charts, fault_free, tables
 from fitact_hw.simulate.upsets import IMAGE, ROWS, Begun, begin, cross_check, strike
 from golden.networks.registry import stored_schemes
 from golden.qnetwork import QNetwork
@@ -219,9 +220,9 @@ def _upsets(console: Console, simulator: Simulator, options: SimOptions, begun: 
             f"post-train {options.model} --scheme {scheme} --out golden/weights[/]"
         )
     struck = strike(console, begun, options.workers, folder)
-    title = f"{options.model}, {options.config.size}, {options.shape.value} upsets, seed {options.seed}"
+    title = charts.heading(options.model, options.config, options.shape.value, options.faults, options.seed)
     with ThreadPoolExecutor(1) as beside:
-        chart = beside.submit(tables.plot_upsets, struck.rows, title, folder / CHART)
+        chart = beside.submit(save_png, charts.upsets(tables.outcome_counts(struck.rows), title), folder / CHART)
         checked = cross_check(console, simulator, struck.checks, folder)
         chart.result()
     tables.print_upsets(console, struck.rows, struck.live)

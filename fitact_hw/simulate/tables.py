@@ -1,10 +1,9 @@
-"""Tables on the terminal and the PNG chart of an experiment."""
+"""Tables of `fitact sim` on the terminal."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
-from pathlib import Path
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from rich.console import Console
@@ -12,13 +11,17 @@ from rich.table import Table
 
 from fitact_hw.faults import Outcome
 from fitact_hw.networks import SCHEMES
-from fitact_hw.reporting.formats import percent_interval
-from fitact_hw.reporting.palette import LABELS, OUTCOMES, scheme_style
+from fitact_hw.reporting.formats import percent, percent_interval, spaced
+from fitact_hw.reporting.palette import LABELS
 from fitact_hw.reporting.statistics import Estimate
 from fitact_hw.simulate.fault_free import LayerRow
+from golden.bounds.schemes import titled
 
 CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
 """CIFAR-10 class names in label order."""
+
+Counts = Mapping[str, Mapping[str, Counter[str]]]
+"""Scheme -> structure (and `ALL`) -> outcome value -> upsets."""
 
 ALL = "all structures"
 """Row label of the sum over structures."""
@@ -98,11 +101,11 @@ def print_upsets(console: Console, rows: Sequence[dict[str, Any]], live: dict[st
             sdc = tally[Outcome.SDC.value]
             numbers = [str(tally[outcome.value] or "-") for outcome in Outcome]
             text = f"{sdc}/{total} = {percent_interval(Estimate.of(sdc, total))}"
-            name = structure.replace("_", " ") if scheme == schemes[0] else ""
+            name = spaced(structure) if scheme == schemes[0] else ""
             style = "bold" if structure == ALL else ""
-            table.add_row(name, scheme, *numbers, text, style=style, end_section=scheme == schemes[-1])
+            table.add_row(name, titled(scheme), *numbers, text, style=style, end_section=scheme == schemes[-1])
     console.print(table)
-    shares = ", ".join(f"{name.replace('_', ' ')} {kept / max(1, drawn):.1%}" for name, (kept, drawn) in live.items())
+    shares = ", ".join(f"{spaced(name)} {percent(kept / max(1, drawn))}" for name, (kept, drawn) in live.items())
     console.print(
         f"Upsets strike live bits only (written, and read again). Live share of all (bit, cycle) points: {shares}. "
         "Any other upset is masked; probability per upset = live share x share in the table. "
@@ -110,75 +113,6 @@ def print_upsets(console: Console, rows: Sequence[dict[str, Any]], live: dict[st
     )
 
 
-def ordered_structures(counts: dict[str, dict[str, Counter[str]]]) -> list[str]:
+def ordered_structures(counts: Counts) -> list[str]:
     """Structures in alphabetical order, the sum last."""
     return [*sorted({key for scheme in counts.values() for key in scheme} - {ALL}), ALL]
-
-
-def plot_upsets(rows: Sequence[dict[str, Any]], title: str, path: Path) -> None:
-    """The chart of `print_upsets`: outcome shares by structure, one panel per scheme, and SDC intervals."""
-    import matplotlib
-
-    matplotlib.use("Agg")
-    from matplotlib import pyplot as plt
-
-    counts = outcome_counts(rows)
-    schemes = [name for name in SCHEMES if name in counts]
-    structures = ordered_structures(counts)
-    figure, axes = plt.subplots(
-        1,
-        len(schemes) + 1,
-        figsize=(3.1 * (len(schemes) + 1) + 1.5, 0.42 * len(structures) + 2.3),
-        sharey=True,
-    )
-    for axis, scheme in zip(axes, schemes, strict=False):
-        for position, structure in enumerate(structures):
-            tally = counts[scheme].get(structure, Counter())
-            total = sum(tally.values())
-            left = 0.0
-            for outcome in Outcome:
-                share = tally[outcome.value] / total if total else 0.0
-                axis.barh(position, share, left=left, color=OUTCOMES[outcome].colour, height=0.75)
-                left += share
-            axis.text(1.01, position, f"n={total}", va="center", fontsize=7, color="#555555")
-        axis.set_title(scheme)
-        axis.set_xlim(0, 1.16)
-        axis.set_xticks([0, 0.5, 1], ["0", "50 %", "100 %"])
-        axis.set_xlabel("share of upsets")
-    axes[0].set_yticks(range(len(structures)), [name.replace("_", " ") for name in structures])
-    axes[0].invert_yaxis()
-    last = axes[-1]
-    step = 0.8 / max(1, len(schemes))
-    for number, scheme in enumerate(schemes):
-        for position, structure in enumerate(structures):
-            tally = counts[scheme].get(structure, Counter())
-            total = sum(tally.values())
-            if not total:
-                continue
-            sdc = Estimate.of(tally[Outcome.SDC.value], total)
-            height = position - 0.4 + step * (number + 0.5)
-            last.errorbar(
-                sdc.value,
-                height,
-                xerr=[[sdc.value - sdc.low], [sdc.high - sdc.value]],
-                fmt="o",
-                markersize=3.5,
-                linewidth=1.1,
-                color=scheme_style(scheme).colour,
-                label=scheme if position == 0 else None,
-            )
-    last.set_title("SDC, 95 % Wilson interval")
-    last.set_xlim(-0.02, 1.02)
-    last.set_xticks([0, 0.5, 1], ["0", "50 %", "100 %"])
-    last.legend(fontsize=7, loc="lower right")
-    for axis in axes:
-        for side in ("top", "right"):
-            axis.spines[side].set_visible(False)
-    handles = [plt.Rectangle((0, 0), 1, 1, color=OUTCOMES[outcome].colour) for outcome in Outcome]
-    figure.legend(
-        handles, [LABELS[outcome] for outcome in Outcome], loc="lower center", ncol=len(Outcome), frameon=False
-    )
-    figure.suptitle(title)
-    figure.tight_layout(rect=(0, 0.07, 1, 1))
-    figure.savefig(path, dpi=130)
-    plt.close(figure)

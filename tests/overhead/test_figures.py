@@ -16,6 +16,7 @@ from fitact_hw.overhead.metrics import Metric, Results, all_metrics, lane_of
 from fitact_hw.overhead.schemes import SCHEMES
 from fitact_hw.overhead.sram import SramModel
 from fitact_hw.overhead.technology import Technology
+from fitact_hw.reporting.figures import save_png
 
 CONFIG = AcceleratorConfig.create(rows=2, cols=2, activation_words=64, weight_words=16)
 
@@ -92,7 +93,7 @@ def test_within_noise_is_said_where_it_is() -> None:
 
 
 def test_files_hold_what_was_measured(results: Results, tmp_path: Path) -> None:
-    header = tables.Header((("library", "made up"), ("wire load", "none, pre-layout")))
+    header = tables.Header((("machine", "2x2; words: 64"), ("library", "made up"), ("wire load", "none, pre-layout")))
     metrics = all_metrics(results)
     data = json.loads(json.dumps(tables.to_json(header, metrics, results)))
     assert data["header"]["library"] == "made up"
@@ -109,7 +110,7 @@ def test_files_hold_what_was_measured(results: Results, tmp_path: Path) -> None:
     rows = [line for line in page.splitlines() if line.startswith("| lane") or line.startswith("| logic: lanes")]
     assert rows
 
-    charts.draw(results, "made up", tmp_path / "chart.png")
+    save_png(charts.comparison(data), tmp_path / "chart.png")
     assert (tmp_path / "chart.png").read_bytes().startswith(b"\x89PNG")
 
 

@@ -9,19 +9,21 @@ import pytest
 
 from fitact_hw.errors import FitActError
 from fitact_hw.overhead import pareto
-from fitact_hw.overhead.pareto import ACCURACY_OF, Pareto, Point, read_accuracy
+from fitact_hw.overhead.pareto import ACCURACY_OF, ON_CHIP, Pareto, Point, read_accuracy
 from fitact_hw.overhead.schemes import SCHEMES
+from fitact_hw.reporting.figures import save_png
 
 HEADER = "scheme,word_bits,memory,rate,maps,images,bound_bytes,mean,low,high\n"
 ROWS = "ranger,32,faulty,1e-06,10,500,4,35,30,40\nranger,8,faulty,1e-06,10,500,4,80,79,81\n"
 
 
 def point(key: str, area: float, accuracy: float) -> Point:
-    return Point(key, key, area, 0.1, accuracy, accuracy - 1, accuracy + 1, key)
+    return Point(key, key, area, 0.1, accuracy, accuracy - 1, accuracy + 1, key, 20, 1000, "a.csv")
 
 
 def test_every_scheme_says_whose_accuracy_it_has() -> None:
-    assert set(ACCURACY_OF) == {scheme.key for scheme in SCHEMES}
+    assert set(ACCURACY_OF) | set(ON_CHIP) == {scheme.key for scheme in SCHEMES}
+    assert not set(ACCURACY_OF) & set(ON_CHIP)
 
 
 def test_rows_have_the_width_and_the_rate(tmp_path: Path) -> None:
@@ -55,19 +57,24 @@ def test_the_front_is_what_nothing_beats(tmp_path: Path, monkeypatch: pytest.Mon
     areas = {"unprotected": 0.0, "ranger": 0.4, "clipact": 0.5, "channel": 0.9, "fitact": 7.0, "patch": 1.0, "tmr": 6.0}
     lines = [(key, area / 100, 0.0, area / 100, 0.001) for key, area in areas.items() if area]
     monkeypatch.setattr(pareto, "split_lines", lambda costs: lines)
-    result = pareto.evaluate(dict.fromkeys(areas), [path], 8, 1e-5)  # type: ignore[arg-type]
+    result = pareto.evaluate(dict.fromkeys(areas), [path], "8x8", 8, 1e-5)  # type: ignore[arg-type]
     assert {p.scheme for p in result.points if p.front} == {"unprotected", "clipact", "channel"}
     assert result.missing == ("2x2 patches (needs patch-clip-word)",)
-    assert next(p for p in result.points if p.scheme == "tmr").accuracy_percent == 10
+    assert not [p for p in result.points if p.scheme == "tmr"], "lanes in triplicate do not repair memory"
     page = "\n".join(pareto.markdown(result))
     assert page.count("**Pareto front**") == 3
     assert "No accuracy measured" in page
+    assert "Not here: parity, SECDED, 3 lanes + voter." in page
     pareto.write_csv(result, tmp_path / "pareto.csv")
     with (tmp_path / "pareto.csv").open() as stream:
         rows = list(csv.DictReader(stream))
     assert [row["scheme"] for row in rows if row["pareto"] == "1"] == ["unprotected", "clipact", "channel"]
     assert sum(row["scheme"].startswith("missing") for row in rows) == 1
-    pareto.draw(result, "made up", tmp_path / "pareto.png")
+    pareto.write_csv(pareto.read_csv(tmp_path / "pareto.csv"), tmp_path / "again.csv")
+    assert (tmp_path / "again.csv").read_bytes() == (tmp_path / "pareto.csv").read_bytes()
+    with pytest.raises(FitActError, match="no Pareto table"):
+        pareto.read_csv(path)
+    save_png(pareto.chart(result), tmp_path / "pareto.png")
     assert (tmp_path / "pareto.png").read_bytes().startswith(b"\x89PNG")
 
 
@@ -77,7 +84,7 @@ def test_bounds_learned_for_their_groups_come_first(tmp_path: Path, monkeypatch:
     path.write_text(HEADER + "".join(f"{k},8,faulty,1e-05,10,500,4,{v},{v - 1},{v + 1}\n" for k, v in values.items()))
     lines = [(key, 0.01, 0.0, 0.01, 0.001) for key in ("channel", "patch")]
     monkeypatch.setattr(pareto, "split_lines", lambda costs: lines)
-    result = pareto.evaluate(dict.fromkeys(("channel", "patch")), [path], 8, 1e-5)  # type: ignore[arg-type]
+    result = pareto.evaluate(dict.fromkeys(("channel", "patch")), [path], "8x8", 8, 1e-5)  # type: ignore[arg-type]
     found = {p.scheme: (p.accuracy_of, p.accuracy_percent) for p in result.points}
     assert found == {"channel": ("channel-clip-learned", 66), "patch": ("patch-clip-word", 64)}
 
@@ -86,4 +93,4 @@ def test_equal_points_share_the_front() -> None:
     one, same, worse = point("a", 1, 50), point("b", 1, 50), point("c", 1, 49)
     assert not pareto._beats(one, same)
     assert pareto._beats(one, worse)
-    assert Pareto(1e-5, 8, (one,), (), ()).points == (one,)
+    assert Pareto("8x8", 1e-5, 8, (one,)).sources == "a.csv"

@@ -15,6 +15,7 @@ from typer.testing import CliRunner
 
 from fitact_hw.bench.evaluation import throughput
 from fitact_hw.cli import resilience_commands
+from fitact_hw.reporting.figures import save_png
 from fitact_hw.reporting.map_statistics import mean_interval
 from fitact_hw.resilience import charts, markdown, summary, tables
 from fitact_hw.resilience.store import Row
@@ -77,9 +78,9 @@ def test_csv_and_parquet_hold_the_same(tmp_path: Path) -> None:
 
 def test_charts_and_tables_show_every_scheme(tmp_path: Path) -> None:
     summaries = summary.summarise(ROWS)
-    charts.plot_accuracy(summaries, "title", tmp_path / "a.png")
+    save_png(charts.accuracy(summaries, "vgg16", 1), tmp_path / "a.png")
     grouped = summary.summarise([row("layer-clip-code4", 1e-6, 0, 50), row("neuron-saturate-word", 1e-6, 0, 60)])
-    charts.plot_storage(grouped, "title", tmp_path / "b.png")
+    save_png(charts.storage(grouped, "vgg16", 1, "fitact"), tmp_path / "b.png")
     for name in ("a.png", "b.png"):
         with Image.open(tmp_path / name) as picture:
             assert picture.width > 500

@@ -44,6 +44,9 @@ PE_SITE = re.compile(r"u_array\.g_row\[(\d+)\]\.g_col\[(\d+)\]\.u_pe\.")
 
 Key = tuple[str, ...]
 
+GROUPS = 9
+"""Groups of bits at most: eight of a word, and one of the shift beside a bias."""
+
 
 @dataclass(frozen=True)
 class Entry:
@@ -166,6 +169,34 @@ class Analysis:
         def key(row: Row) -> Key | None:
             bit = lane_bit(row, self.config)
             return None if bit is None else (row.structure, str(bit))
+
+        order = list(self.bits)
+        return sorted(self.table(key), key=lambda entry: (order.index(entry.key[0]), int(entry.key[1])))
+
+    @cached_property
+    def bit_spans(self) -> dict[str, list[tuple[int, int]]]:
+        """Structure that holds values -> first and last bit of each group of neighbouring bits, eight of them or so:
+        single bits of a wide word have too few upsets to be told apart."""
+        width: dict[str, int] = defaultdict(int)
+        for entry in self.bit_positions:
+            width[entry.key[0]] = max(width[entry.key[0]], int(entry.key[1]) + 1)
+        spans = {}
+        for structure, bits in width.items():
+            step = 1
+            while bits > GROUPS * step:
+                step *= 2
+            spans[structure] = [(low, min(low + step, bits) - 1) for low in range(0, bits, step)]
+        return spans
+
+    @cached_property
+    def bit_groups(self) -> list[Entry]:
+        """As :attr:`bit_positions`, by group of :attr:`bit_spans`; key: (structure, number of the group)."""
+
+        def key(row: Row) -> Key | None:
+            bit = lane_bit(row, self.config)
+            if bit is None:
+                return None
+            return row.structure, str(next(n for n, span in enumerate(self.bit_spans[row.structure]) if bit <= span[1]))
 
         order = list(self.bits)
         return sorted(self.table(key), key=lambda entry: (order.index(entry.key[0]), int(entry.key[1])))

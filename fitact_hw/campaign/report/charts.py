@@ -1,11 +1,8 @@
-"""Charts of a campaign report, as SVG for the HTML page and PNG for documents."""
+"""Charts of a campaign report."""
 
 from __future__ import annotations
 
-import io
-import re
-from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -14,7 +11,19 @@ from fitact_hw.campaign.report.analysis import EFFECT, FAILURE, SDC, Analysis, E
 from fitact_hw.campaign.report.comparison import Comparison, scheme_name
 from fitact_hw.campaign.report.places import heat_map
 from fitact_hw.faults import Outcome
-from fitact_hw.reporting.palette import LABELS, OUTCOMES, scheme_style
+from fitact_hw.reporting.figures import (
+    NORMAL,
+    SMALL,
+    dots,
+    legend_below,
+    new_figure,
+    outcome_bars,
+    outcome_legend,
+    share_axis,
+    stripes,
+)
+from fitact_hw.reporting.formats import spaced
+from fitact_hw.reporting.palette import EMPTY, NEUTRAL, STRIPE, Style, scheme_style
 
 MEASURE_NAMES = {
     SDC: "SDC probability per upset",
@@ -22,193 +31,165 @@ MEASURE_NAMES = {
     EFFECT: "probability of any effect per upset",
 }
 
-PANELS = 5
+PANELS = 3
 """Bit-position panels side by side."""
 
-
-def _figure(*shape: int, size: tuple[float, float], **named: Any) -> tuple[Any, np.ndarray]:
-    """A figure with a grid of axes without a display; axes as a flat array."""
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=size, layout="constrained")
-    FigureCanvasAgg(figure)
-    axes = np.atleast_1d(figure.subplots(*shape, **named)).ravel()
-    for axis in axes:
-        axis.spines[["top", "right"]].set_visible(False)
-        axis.tick_params(labelsize=8)
-    return figure, axes
+MANY = 30
+"""From so many lines on, a chart sets them closer."""
 
 
-def _colour(scheme: str) -> str:
-    return scheme_style(scheme).colour
+def heading(analysis: Analysis, what: str) -> str:
+    """Title of a chart: network, machine, words, what it shows; upsets and seed."""
+    options = analysis.campaign.options
+    counts = sorted({entry.upsets for entry in analysis.machine})
+    upsets = f"{counts[0]:,}" if len(counts) == 1 else f"{counts[0]:,} to {counts[-1]:,}"
+    per_scheme = " under each scheme" if len(analysis.schemes) > 1 else ""
+    return (
+        f"{analysis.campaign.title}, {what}\n{upsets} upsets{per_scheme}, {options.images} images, seed {options.seed}"
+    )
 
 
-def _percent(axis: Any) -> None:
-    axis.locator_params(axis="x", nbins=5)
-    axis.xaxis.set_major_formatter(_percent_formatter())
-    axis.grid(axis="x", color="#e6e6e6", linewidth=0.6)
-    axis.set_axisbelow(True)
+def intervals(analysis: Analysis) -> str:
+    """What the lines beside a value are."""
+    return f"{100 * analysis.confidence:g} % intervals"
 
 
-def _legend(figure: Any, axis: Any, columns: int) -> None:
-    """Below the panels, off the data."""
-    handles, labels = axis.get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside lower center", ncols=columns, frameon=False, fontsize=8)
-
-
-def probabilities(entries: Sequence[Entry], label: Callable[[Entry], str]) -> Any:
-    """Dots with intervals: a line for every key, a colour for every scheme; SDC left, any failure right."""
-    keys = list(dict.fromkeys(label(entry) for entry in entries))
+def probabilities(analysis: Analysis, entries: Sequence[Entry], by: str) -> Any:
+    """Dots with intervals: a line for every key, a mark for every scheme; SDC left, any failure right."""
+    upsets: dict[str, int] = {}
+    for entry in entries:
+        upsets[entry.key[0]] = max(entry.upsets, upsets.get(entry.key[0], 0))
+    keys = list(upsets)
+    names = [spaced(key) if len(set(upsets.values())) == 1 else f"{spaced(key)} ({upsets[key]:,})" for key in keys]
     groups = by_scheme(entries)
-    figure, axes = _figure(1, 2, size=(9.6, 1.3 + 0.3 * len(keys)), sharey=True)
+    line = 0.22 if len(keys) > MANY else 0.3
+    title = f"{heading(analysis, f'by {by}')}; lines: {intervals(analysis)}"
+    figure, axes = new_figure(1, 2, (9.6, 1.5 + line * len(keys)), title, sharey=True)
     for axis, measure in zip(axes, (SDC, FAILURE), strict=True):
         for place, (scheme, of_scheme) in enumerate(groups.items()):
-            shift = 0.7 * ((place + 0.5) / len(groups) - 0.5)
-            heights = [keys.index(label(entry)) + shift for entry in of_scheme]
+            shift = 0.76 * ((place + 0.5) / len(groups) - 0.5)
+            heights = [keys.index(entry.key[0]) + shift for entry in of_scheme]
             found = [entry.estimates[measure] for entry in of_scheme]
-            values = [e.value for e in found]
-            ends = [[e.value - e.low for e in found], [e.high - e.value for e in found]]
-            axis.errorbar(
-                values, heights, xerr=ends, fmt="o", markersize=2.6, linewidth=0.9, color=_colour(scheme),
-                label=scheme_name(scheme),
-            )  # fmt: skip
-        for line in range(1, len(keys), 2):
-            axis.axhspan(line - 0.5, line + 0.5, color="#f5f6f8", zorder=0)
-        axis.set_xlim(left=0)
-        axis.set_xlabel(MEASURE_NAMES[measure], fontsize=8)
-        _percent(axis)
-    axes[0].set_yticks(range(len(keys)), [key.replace("_", " ") for key in keys])
+            ends = [e.low for e in found], [e.high for e in found]
+            dots(axis, heights, [e.value for e in found], ends, scheme_style(scheme), scheme_name(scheme))
+        stripes(axis, len(keys))
+        share_axis(axis, "x", max(entry.estimates[measure].high for entry in entries))
+        axis.set_xlabel(MEASURE_NAMES[measure], fontsize=NORMAL)
+    axes[0].set_yticks(range(len(keys)), names)
     axes[0].set_ylim(len(keys) - 0.5, -0.5)
-    _legend(figure, axes[0], len(groups))
+    if names[0] != spaced(keys[0]):
+        axes[0].set_ylabel(f"{by} (upsets of each scheme)", fontsize=NORMAL)
+    legend_below(figure, axes, len(groups))
     return figure
 
 
-def outcome_shares(entries: Sequence[Entry], top: Mapping[str, Entry]) -> Any:
+def outcome_shares(analysis: Analysis, entries: Sequence[Entry], top: Mapping[str, Entry]) -> Any:
     """Stacked outcomes by structure, a panel for every scheme; ``top``: scheme -> the whole machine."""
-    from matplotlib.patches import Patch
-
     groups = by_scheme(entries)
     keys = list(dict.fromkeys(entry.key[0] for entry in entries))
-    figure, axes = _figure(1, len(groups), size=(1.6 + 2.2 * len(groups), 1.4 + 0.22 * len(keys)), sharey=True)
+    size = (1.6 + 2.1 * len(groups), 1.7 + 0.22 * len(keys))
+    figure, axes = new_figure(1, len(groups), size, heading(analysis, "outcomes by structure"), sharey=True)
     for axis, (scheme, of_scheme) in zip(axes, groups.items(), strict=True):
-        bars = [(0, top[scheme]), *((keys.index(entry.key[0]) + 1.4, entry) for entry in of_scheme)]
-        left = np.zeros(len(bars))
-        for outcome in Outcome:
-            shares = np.array([entry.estimates[outcome.value].value for _, entry in bars])
-            some = shares > 0
-            heights = np.array([height for height, _ in bars])[some]
-            axis.barh(heights, shares[some], left=left[some], color=OUTCOMES[outcome].colour, height=0.8)
-            left += shares
-        axis.set_title(scheme_name(scheme), fontsize=9)
-        axis.set_xlim(0, 1)
-        _percent(axis)
-    names = ["whole machine", *(key.replace("_", " ") for key in keys)]
-    axes[0].set_yticks([0, *(place + 1.4 for place in range(len(keys)))], names)
+        bars = [(0.0, top[scheme]), *((keys.index(entry.key[0]) + 1.4, entry) for entry in of_scheme)]
+        shares = {outcome: [entry.estimates[outcome.value].value for _, entry in bars] for outcome in Outcome}
+        outcome_bars(axis, [height for height, _ in bars], shares)
+        axis.set_title(scheme_name(scheme), fontsize=NORMAL)
+        axis.set_xlabel("share of upsets", fontsize=SMALL)
+    axes[0].set_yticks([0, *(place + 1.4 for place in range(len(keys)))], ["whole machine", *map(spaced, keys)])
     axes[0].set_ylim(len(keys) + 0.9, -0.6)
-    handles = [Patch(color=OUTCOMES[outcome].colour, label=LABELS[outcome]) for outcome in Outcome]
-    figure.legend(handles=handles, loc="outside lower center", ncols=len(handles), frameon=False, fontsize=8)
+    outcome_legend(figure)
     return figure
 
 
-def bit_positions(entries: Sequence[Entry], measure: str) -> Any:
-    """A panel for every structure: probability against the bit of the value, by scheme."""
+def bit_positions(analysis: Analysis) -> Any:
+    """A panel for every structure that holds values: probability by group of bits, a mark for every scheme.
+
+    Of SDC if there was any in these structures, else of any effect.
+    """
+    entries, spans = analysis.bit_groups, analysis.bit_spans
+    measure = SDC if any(entry.estimates[SDC].hits for entry in entries) else EFFECT
     structures = list(dict.fromkeys(entry.key[0] for entry in entries))
-    lines = -(-len(structures) // PANELS)
     columns = min(PANELS, len(structures))
-    figure, axes = _figure(lines, columns, size=(10.2, 0.6 + 1.75 * lines))
+    lines = -(-len(structures) // columns)
+    title = f"{heading(analysis, 'by bit of the value')}; lines: {intervals(analysis)}"
+    figure, axes = new_figure(lines, columns, (1.2 + 3.1 * columns, 1.2 + 1.6 * lines), title, sharey=True)
     for axis in axes[len(structures) :]:
         axis.set_visible(False)
-    for axis, structure in zip(axes, structures, strict=False):
+    top = max(entry.estimates[measure].high for entry in entries)
+    for number, (axis, structure) in enumerate(zip(axes, structures, strict=False)):
         groups = by_scheme(entry for entry in entries if entry.key[0] == structure)
         for place, (scheme, of_scheme) in enumerate(groups.items()):
-            shift = 0.6 * ((place + 0.5) / len(groups) - 0.5)
+            shift = 0.76 * ((place + 0.5) / len(groups) - 0.5)
             found = [entry.estimates[measure] for entry in of_scheme]
-            values = [e.value for e in found]
-            axis.errorbar(
-                [int(entry.key[1]) + shift for entry in of_scheme], values,
-                yerr=[[e.value - e.low for e in found], [e.high - e.value for e in found]],
-                fmt="o", markersize=2, linewidth=0.6, color=_colour(scheme), label=scheme_name(scheme),
+            dots(
+                axis, [int(entry.key[1]) + shift for entry in of_scheme], [e.value for e in found],
+                ([e.low for e in found], [e.high for e in found]), scheme_style(scheme), scheme_name(scheme),
+                upright=True, size=3,
             )  # fmt: skip
-        axis.set_title(structure.replace("_", " "), fontsize=8.5)
-        axis.set_ylim(bottom=0)
-        axis.tick_params(labelsize=7)
-        axis.xaxis.get_major_locator().set_params(integer=True)
-        axis.yaxis.set_major_formatter(_percent_formatter())
-    for axis in axes[max(0, len(structures) - columns) : len(structures)]:
-        axis.set_xlabel("bit of the value", fontsize=8)
-    figure.supylabel(MEASURE_NAMES[measure], fontsize=8)
-    _legend(figure, axes[0], PANELS)
+        axis.set_title(spaced(structure), fontsize=NORMAL, loc="left")
+        share_axis(axis, "y", top)
+        names = [str(low) if low == high else f"{low}-{high}" for low, high in spans[structure]]
+        axis.set_xticks(range(len(names)), names)
+        axis.set_xlim(-0.5, len(names) - 0.5)
+        for group in range(1, len(names), 2):
+            axis.axvspan(group - 0.5, group + 0.5, color=STRIPE, zorder=0, linewidth=0)
+        if number + columns >= len(structures):
+            axis.set_xlabel("bits", fontsize=SMALL)
+    figure.supylabel(MEASURE_NAMES[measure], fontsize=NORMAL)
+    legend_below(figure, axes, len(analysis.schemes))
     return figure
 
 
-def _percent_formatter() -> Any:
-    from matplotlib.ticker import PercentFormatter
-
-    return PercentFormatter(1.0, decimals=None)
-
-
-def differences(comparisons: Sequence[Comparison]) -> Any:
+def differences(analysis: Analysis, comparisons: Sequence[Comparison]) -> Any:
     """Paired differences with intervals, a panel for every rival; right of 0 the reference fails less often."""
     rivals = list(dict.fromkeys(item.rival for item in comparisons))
     keys = list(dict.fromkeys(item.key for item in comparisons))
-    figure, axes = _figure(1, len(rivals), size=(1.6 + 2.9 * len(rivals), 1.2 + 0.22 * len(keys)), sharey=True)
+    this, measure = scheme_name(comparisons[0].scheme), MEASURE_NAMES[comparisons[0].measure]
+    title = f"{heading(analysis, f'{this} against the others')}; lines: {intervals(analysis)}"
+    size = (2 + 2.6 * max(2, len(rivals)), 1.8 + 0.22 * len(keys))
+    figure, axes = new_figure(1, len(rivals), size, title, sharey=True)
     for axis, rival in zip(axes, rivals, strict=True):
-        for item in comparisons:
-            if item.rival != rival:
-                continue
-            d, height = item.difference, keys.index(item.key)
-            colour = _colour(item.scheme if d.value > 0 else item.rival) if d.shown else "#9aa3ad"
-            ends = [[d.value - d.low], [d.high - d.value]]
-            axis.errorbar(d.value, height, xerr=ends, fmt="o", markersize=3, linewidth=1, color=colour)
+        of_rival = [item for item in comparisons if item.rival == rival]
+        for item in of_rival:
+            d = item.difference
+            better = item.scheme if d.value > 0 else item.rival
+            style = scheme_style(better) if d.shown else Style(NEUTRAL, "o")
+            dots(axis, [keys.index(item.key)], [d.value], ([d.low], [d.high]), style, scheme_name(better), size=4)
+        stripes(axis, len(keys))
         axis.axvline(0, color="#333333", linewidth=0.8)
-        axis.set_title(f"{scheme_name(rival)} - {scheme_name(comparisons[0].scheme)}", fontsize=9)
-        _percent(axis)
-    axes[0].set_yticks(range(len(keys)), ["whole machine", *(key.replace("_", " ") for key in keys[1:])])
+        axis.set_title(f"{scheme_name(rival)} minus {this}", fontsize=NORMAL)
+        ends = [end for item in of_rival for end in (item.difference.low, item.difference.high)]
+        share_axis(axis, "x", max(ends), min(ends))
+    axes[0].set_yticks(range(len(keys)), ["whole machine", *(spaced(key) for key in keys[1:])])
     axes[0].set_ylim(len(keys) - 0.5, -0.5)
-    figure.supxlabel(f"difference of the {MEASURE_NAMES[comparisons[0].measure]}, same faults", fontsize=8)
+    figure.supxlabel(
+        f"difference of the {measure} (right of 0: {this} fails less often; grey: no difference shown)", fontsize=NORMAL
+    )
     return figure
 
 
 def array_maps(analysis: Analysis, measure: str) -> Any:
     """Heat map of the PE array, a panel for every scheme, one colour scale; grey: no upset."""
+    from matplotlib.ticker import MaxNLocator, PercentFormatter
+
     config = analysis.config
     maps = {
         scheme: heat_map(analysis.campaign.rows, scheme, (config.rows, config.cols), analysis.bits, measure)
         for scheme in analysis.schemes
     }
     top = max((float(np.nanmax(found)) for found in maps.values() if not np.isnan(found).all()), default=0.0) or 1.0
-    figure, axes = _figure(1, len(maps), size=(0.8 + 2.5 * len(maps), 2.9), sharey=True)
+    title = f"{heading(analysis, 'by PE of the array')}; grey: no upset there"
+    figure, axes = new_figure(1, len(maps), (1.2 + 2.4 * len(maps), 3.1), title, sharey=True)
     image = None
     for axis, (scheme, values) in zip(axes, maps.items(), strict=True):
-        axis.set_facecolor("#d9dde1")
+        axis.set_facecolor(EMPTY)
         image = axis.imshow(values, cmap="magma_r", vmin=0, vmax=top, interpolation="nearest")
-        axis.set_title(scheme_name(scheme), fontsize=9)
-        axis.set_xlabel("PE column", fontsize=8)
-        axis.xaxis.get_major_locator().set_params(integer=True)
-    axes[0].set_ylabel("PE row", fontsize=8)
-    bar = figure.colorbar(image, ax=list(axes), shrink=0.85, pad=0.01, format=_percent_formatter())
-    bar.set_label(MEASURE_NAMES[measure], fontsize=8)
-    bar.ax.tick_params(labelsize=7)
+        axis.set_title(scheme_name(scheme), fontsize=NORMAL)
+        axis.set_xlabel("PE column", fontsize=NORMAL)
+        axis.xaxis.set_major_locator(MaxNLocator(5, integer=True))
+        axis.yaxis.set_major_locator(MaxNLocator(5, integer=True))
+    axes[0].set_ylabel("PE row", fontsize=NORMAL)
+    bar = figure.colorbar(image, ax=list(axes), shrink=0.85, pad=0.01, format=PercentFormatter(1.0, symbol=" %"))
+    bar.set_label(MEASURE_NAMES[measure], fontsize=SMALL)
+    bar.ax.tick_params(labelsize=SMALL)
     return figure
-
-
-_UNUSED = re.compile(r' id="[A-Za-z0-9]+_\d+"|<metadata>.*?</metadata>', re.DOTALL)
-"""Ids of matplotlib's groups, which nothing refers to and which several charts on one page would repeat; metadata."""
-
-
-def svg_text(figure: Any) -> str:
-    """The figure as an <svg> element for a page; the same figure gives the same text."""
-    import matplotlib
-
-    text = io.StringIO()
-    with matplotlib.rc_context({"svg.fonttype": "none", "svg.hashsalt": "fitact"}):
-        figure.savefig(text, format="svg", metadata={"Date": None, "Creator": None})
-    drawn = text.getvalue()
-    return _UNUSED.sub("", drawn[drawn.index("<svg") :])
-
-
-def save_png(figure: Any, path: Path) -> Path:
-    """Write the figure."""
-    figure.savefig(path, dpi=110, metadata={"Software": None})
-    return path

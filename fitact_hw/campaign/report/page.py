@@ -20,6 +20,7 @@ from fitact_hw.campaign.report.findings import sections
 from fitact_hw.campaign.report.places import worst_sites
 from fitact_hw.campaign.store import Row
 from fitact_hw.faults import Outcome
+from fitact_hw.reporting.figures import svg_text
 from fitact_hw.reporting.formats import number_interval, percent, percent_interval, spaced
 from fitact_hw.reporting.palette import LABELS
 from fitact_hw.reporting.statistics import Estimate
@@ -127,14 +128,14 @@ def render(
     machine = analysis.machine
     sdc = [item for item in comparisons if item.measure == SDC]
     pictures: dict[str, Any] = {
-        "shares": charts.outcome_shares(structures, {entry.scheme: entry for entry in machine}),
-        "structures": charts.probabilities(structures, lambda entry: entry.key[0]),
-        "layers": charts.probabilities(layers, lambda entry: entry.key[0]),
+        "shares": charts.outcome_shares(analysis, structures, {entry.scheme: entry for entry in machine}),
+        "structures": charts.probabilities(analysis, structures, "structure"),
+        "layers": charts.probabilities(analysis, layers, "layer"),
     }
     if bits:
-        pictures["bits"] = charts.bit_positions(bits, EFFECT)
+        pictures["bits"] = charts.bit_positions(analysis)
     if sdc:
-        pictures["differences"] = charts.differences(sdc)
+        pictures["differences"] = charts.differences(analysis, sdc)
     lines = analysis.pe_rows, analysis.pe_columns
     if lines[0]:
         pictures["array"] = charts.array_maps(analysis, EFFECT)
@@ -155,7 +156,7 @@ def render(
         sites=worst_sites(campaign.rows, analysis.schemes, analysis.confidence),
         violations=[row for row in campaign.rows if row.violation],
         ways=analysis.ways(),
-        pictures={name: charts.svg_text(figure) for name, figure in pictures.items()},
+        pictures={name: svg_text(figure) for name, figure in pictures.items()},
         replays=Replays(campaign.folder),
         export=export,
     )  # fmt: skip

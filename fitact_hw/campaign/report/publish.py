@@ -11,12 +11,13 @@ from rich.console import Console
 
 from fitact_hw.campaign.archive import write_archive
 from fitact_hw.campaign.report import charts
-from fitact_hw.campaign.report.analysis import EFFECT, SDC, Analysis
+from fitact_hw.campaign.report.analysis import SDC, Analysis
 from fitact_hw.campaign.report.findings import all_comparisons, sections
 from fitact_hw.campaign.report.page import FIT_SOURCE, environment, method_lines, pivot
 from fitact_hw.campaign.report.summary import csv_text
 from fitact_hw.campaign.snapshot import Campaign, load_campaign
 from fitact_hw.campaign.store import CampaignError
+from fitact_hw.reporting.figures import save_png
 from golden.networks.artefacts import write_text
 
 DATA = "data"
@@ -63,18 +64,16 @@ def _describe(campaign: Campaign, out: Path, fit_per_mbit: float, confidence: fl
     write_archive(out / DATA / f"{stem}.parquet", campaign)
     drawn = {
         ("structures", "SDC and any failure by structure"): charts.probabilities(
-            analysis.structures, lambda entry: entry.key[0]
+            analysis, analysis.structures, "structure"
         ),
-        ("layers", "SDC and any failure by layer"): charts.probabilities(analysis.layers, lambda entry: entry.key[0]),
+        ("layers", "SDC and any failure by layer"): charts.probabilities(analysis, analysis.layers, "layer"),
     }
     if analysis.bit_positions:
-        drawn["bits", "Any effect by bit position"] = charts.bit_positions(analysis.bit_positions, EFFECT)
+        drawn["bits", "Upsets by bit of the value"] = charts.bit_positions(analysis)
     sdc = [item for item in comparisons if item.measure == SDC]
     if sdc:
-        drawn["paired", "Paired differences of the SDC probability"] = charts.differences(sdc)
-    pictures = [
-        (alt, charts.save_png(figure, out / f"{stem}_{name}.png").name) for (name, alt), figure in drawn.items()
-    ]
+        drawn["paired", "Paired differences of the SDC probability"] = charts.differences(analysis, sdc)
+    pictures = [(alt, save_png(figure, out / f"{stem}_{name}.png").name) for (name, alt), figure in drawn.items()]
     return {
         "title": campaign.title, "schemes": analysis.schemes, "machine": analysis.machine,
         "csv": f"{stem}.csv", "archive": f"{stem}.parquet",
