@@ -1,0 +1,58 @@
+"""What README says in figures, made from the published files.
+
+Each claim is a piece of text that must stand in the page word for word; a figure that no claim covers fails the test.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from golden.data.cifar10 import sample_images
+from tests.docs import evidence as e
+from tests.docs.pages import DOCS, RESULTS
+
+BOUND = {"ranger": "layer", "clipact": "layer", "proact": "layer (last: neuron)", "fitact": "neuron"}
+ABOVE = {"unprotected": "passes on", "ranger": "saturates"}
+NETWORKS = ("alexnet", "vgg16", "resnet50")
+
+
+def claims() -> Iterator[str]:
+    areas = e.areas("overhead_q15_16.md")
+    for scheme, name in e.SCHEMES.items():
+        clean, *struck = (e.between("alexnet", scheme, rate) for rate in (0.0, 1e-6, 1e-5))
+        upsets = e.rate_between(e.sdc("alexnet", 32, scheme)).replace(" (", " % (")
+        area = areas[name][2] if name in areas else ""
+        yield e.line(name, BOUND.get(scheme, ""), ABOVE.get(scheme, "zero"), f"{clean} %", *struck, upsets, area)
+    yield f"{len(e.by_map('resilience_alexnet', 'fitact', 32, 1e-5))} fault maps"
+    yield from _speed()
+    yield from _comparisons_with_plain_rtl()
+    rows = [row for model in NETWORKS for row in e.table(f"validate_memory_{model}")]
+    assert not any(int(row["logits_that_differ_in_rtl"]) for row in rows)
+    yield f"all {len(rows)} runs ({len(rows) // len(NETWORKS)} for each network)"
+    yield f"the {len(sample_images())} that come with the package foolbox"
+
+
+def _speed() -> Iterator[str]:
+    text = " ".join((RESULTS / "speed.md").read_text().split(" "))
+    rows = re.findall(r"^\| engine over plain RTL: all bits / structures \|(.*)\|$", text, re.M)
+    ratios = [int(ratio) for row in rows for ratio in re.findall(r"/ (\d+)x", row)]
+    assert len(ratios) == 2 * len(NETWORKS)
+    yield f"{min(ratios)} to {max(ratios)} times as fast"
+    text = " ".join(text.split())
+    newer = re.search(r"simulators built: (\d+ to \d+ s) on two idle cores of an AMD EPYC \(Zen 5\)", text)
+    older = re.search(r"(\d+ s) on two idle cores of an older processor \(AVX2 only\)", text)
+    assert newer
+    assert older
+    yield f"{newer[1]} on two idle cores of an AMD EPYC"
+    yield f"{older[1]} on two cores of an older processor"
+
+
+def _comparisons_with_plain_rtl() -> Iterator[str]:
+    """How many upsets were compared, from the page that tells the runs one by one."""
+    text = " ".join((DOCS / "method" / "exactness.md").read_text().split())
+    found = re.search(r"compared (2 000) upsets .* So did (\d+) upsets on VGG16 and (\d+) on ResNet50", text)
+    assert found
+    total = e.thousands(sum(int(part.replace(" ", "")) for part in found.groups()))
+    yield f"{found[1]} upsets"
+    yield f"{total} of {total}"
