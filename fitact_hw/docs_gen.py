@@ -2,7 +2,7 @@
 
 In `docs/reference/`: `registers.md` comes from `csr.rdl`, `instructions.md` from `isa.py`, `cells.md` from the header
 comments, parameters and ports of `rtl/*.v`, `configuration.md` from the fields of `AcceleratorConfig`. A test compares
-the files with what this module makes.
+the files with what this module makes. `fitact_hw.cli.reference` adds the command line.
 """
 
 from __future__ import annotations
@@ -25,7 +25,8 @@ from fitact_hw.verilog.elaborate import ports
 DOCS = Path(__file__).resolve().parents[1] / "docs"
 
 
-def _table(header: Iterable[str], rows: Iterable[Iterable[str]]) -> list[str]:
+def table(header: Iterable[str], rows: Iterable[Iterable[str]]) -> list[str]:
+    """Lines of a Markdown table."""
     names = list(header)
     lines = ["| " + " | ".join(names) + " |", "|" + "---|" * len(names)]
     return [*lines, *("| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |" for row in rows)]
@@ -44,7 +45,7 @@ def registers_md() -> str:
         "(`s_axil_*`); an address without a register is answered with SLVERR. In Python:",
         "`fitact_hw.csr.REGISTERS`.",
         "",
-        *_table(("offset", "register", "what it is"), (
+        *table(("offset", "register", "what it is"), (
             (f"`{r.offset:#04x}`", f"[{r.name}](#{r.name.lower()})", r.doc) for r in csr.REGISTERS.values()
         )),
     ]  # fmt: skip
@@ -60,7 +61,7 @@ def registers_md() -> str:
             f"{register.title}, offset `{register.offset:#04x}`. {register.doc}",
             "",
         ]
-        lines += _table(("bits", "field", "access", "reset", "meaning"), rows)
+        lines += table(("bits", "field", "access", "reset", "meaning"), rows)
     return "\n".join(lines) + "\n"
 
 
@@ -75,18 +76,18 @@ def instructions_md() -> str:
         "reserved and zero. All fields are unsigned unless said otherwise. Which of them stop the machine",
         "when they are wrong: `rtl/generated/fitact_decode.v`.",
         "",
-        *_table(("code", "operation", "what it does"), (
+        *table(("code", "operation", "what it does"), (
             (str(int(op)), f"[{op.name}](#{op.name.lower()})", isa.DOCS[op]) for op in isa.Opcode
         )),
         "",
         "## Every instruction",
         "",
-        *_table(("bits", "field", "meaning"), _field_rows(isa.Opcode.FINISH, isa.HEADER)),
+        *table(("bits", "field", "meaning"), _field_rows(isa.Opcode.FINISH, isa.HEADER)),
     ]  # fmt: skip
     for opcode in isa.Opcode:
         own = isa.FIELDS[opcode][len(isa.HEADER) :]
         lines += ["", f"## {opcode.name}", "", isa.DOCS[opcode], ""]
-        lines += _table(("bits", "field", "meaning"), _field_rows(opcode, own)) if own else ["No further fields."]
+        lines += table(("bits", "field", "meaning"), _field_rows(opcode, own)) if own else ["No further fields."]
     return "\n".join(lines) + "\n"
 
 
@@ -126,7 +127,7 @@ def cells_md() -> str:
         "",
         "## Leaf cells",
         "",
-        *_table(("cell", "what it is for", "parameters", "ports"), rows),
+        *table(("cell", "what it is for", "parameters", "ports"), rows),
         "",
         "## Composed modules",
         "",
@@ -138,7 +139,7 @@ def cells_md() -> str:
         parts = Counter(instance.module for instance in machine.body(module).instances)
         contents = ", ".join(f"{count} `{cell}`" for cell, count in sorted(parts.items()))
         composed_rows.append((f"`{module}`", _header(source), contents or "logic only"))
-    lines += _table(("module", "what it is for", "made of"), composed_rows)
+    lines += table(("module", "what it is for", "made of"), composed_rows)
     return "\n".join(lines) + "\n"
 
 
@@ -151,13 +152,13 @@ def configuration_md() -> str:
         "with make `CONFIG=`; [how to use it](../howto/own-machine.md)). Widths are in bits, depths in words.",
         "What cannot work is refused with the field and the reason.",
         "",
-        *_table(("field", "values", "default", "meaning"), _config_rows(AcceleratorConfig)),
+        *table(("field", "values", "default", "meaning"), _config_rows(AcceleratorConfig)),
         "",
         "## `protection`",
         "",
         'One word, e.g. `protection = "secded"`, means all buffers; a table `[protection]` names some:',
         "",
-        *_table(("buffer", "values", "default"), (row[:3] for row in _config_rows(BufferProtection))),
+        *table(("buffer", "values", "default"), (row[:3] for row in _config_rows(BufferProtection))),
     ]
     return "\n".join(lines) + "\n"
 

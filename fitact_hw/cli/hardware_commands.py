@@ -124,8 +124,9 @@ def sites(
 def docs() -> Any:
     """Regenerate the pages of docs/ that derive from definitions."""
     from fitact_hw import docs_gen
+    from fitact_hw.cli import reference
 
-    console, written = terminal(), docs_gen.write_docs(docs_gen.documents())
+    console, written = terminal(), docs_gen.write_docs(docs_gen.documents() | reference.documents())
     for path in written:
         console.print(f"wrote {path}", markup=False, soft_wrap=True)
     return written
