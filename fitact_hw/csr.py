@@ -4,10 +4,15 @@
 8
 >>> REGISTERS["STATUS"].field("code").extract(0x0000_0304)
 3
+>>> StatusWord.of(0x0000_0304, protection=False)
+StatusWord(busy=False, done=False, error=True, detected=False, code=3)
+
+`fitact_hw/registers.py` holds the same map's error codes and CONTROL bits as Python enumerations.
 """
 
 from __future__ import annotations
 
+import textwrap
 from dataclasses import dataclass
 from enum import Enum
 from functools import lru_cache
@@ -21,6 +26,12 @@ from fitact_hw.errors import FitActError
 from fitact_hw.interrupts import held_back
 
 SOURCE = Path(__file__).with_name("csr.rdl")
+
+CONSTANTS = Path(__file__).with_name("registers.py")
+"""Where :func:`constants_py` is kept."""
+
+CONSTANTS_LINE = 120
+"""Longest line there."""
 
 REGISTER_BYTES = 4
 """Every register is one 32-bit word."""
@@ -41,8 +52,17 @@ class FieldKind(Enum):
 
 
 @dataclass(frozen=True)
+class Encoding:
+    """A value of a field that has a name."""
+
+    name: str
+    value: int
+    doc: str
+
+
+@dataclass(frozen=True)
 class RegisterField:
-    """Bits ``lsb + bits - 1 .. lsb`` of a register."""
+    """Bits ``lsb + bits - 1 .. lsb`` of a register; ``encoding``: its values, if they have names."""
 
     name: str
     lsb: int
@@ -50,6 +70,7 @@ class RegisterField:
     reset: int
     kind: FieldKind
     doc: str
+    encoding: tuple[Encoding, ...] = ()
 
     @property
     def mask(self) -> int:
@@ -65,6 +86,14 @@ class RegisterField:
         if not 0 <= value < 1 << self.bits:
             raise RegisterMapError(f"{self.name}={value} does not fit {self.bits} bits")
         return value << self.lsb
+
+    def value_of(self, name: str) -> int:
+        """The value called ``name``. Raises RegisterMapError, naming the values there are."""
+        for item in self.encoding:
+            if item.name == name:
+                return item.value
+        known = ", ".join(item.name for item in self.encoding) or "no named values"
+        raise RegisterMapError(f"{self.name} has no value {name!r}: it has {known}")
 
 
 @dataclass(frozen=True)
@@ -103,7 +132,8 @@ def _field(item: FieldNode) -> RegisterField:
     reset = item.get_property("reset") or 0
     if not isinstance(reset, int):
         raise RegisterMapError(f"csr.rdl: {item.get_path()} must have a number as its reset value")
-    return RegisterField(item.inst_name, item.low, item.width, reset, _kind(item), doc)
+    encoding = tuple(Encoding(e.name, e.value, e.rdl_desc or "") for e in item.get_property("encode") or ())
+    return RegisterField(item.inst_name, item.low, item.width, reset, _kind(item), doc, encoding)
 
 
 def _register(item: RegNode) -> Register:
@@ -137,3 +167,47 @@ def machine_registers(protection: bool) -> dict[str, Register]:
 
 
 REGISTERS = machine_registers(True)
+
+
+@dataclass(frozen=True)
+class StatusWord:
+    """The fields of STATUS. ``code``: an ErrorCode of `fitact_hw.registers`, or what an upset made of one."""
+
+    busy: bool
+    done: bool
+    error: bool
+    detected: bool
+    code: int
+
+    @staticmethod
+    def of(word: int, protection: bool) -> StatusWord:
+        """From the register value ``word``; a field that a machine without buffer protection lacks is False."""
+        values = {item.name: item.extract(word) for item in machine_registers(protection)["STATUS"].fields}
+        busy, done, error, detected = (bool(values.get(name, 0)) for name in ("busy", "done", "error", "detected"))
+        return StatusWord(busy, done, error, detected, values["code"])
+
+
+def _docstring(doc: str) -> list[str]:
+    """Lines of a member's docstring."""
+    first, *more = textwrap.wrap(doc, CONSTANTS_LINE - 10)
+    return [f'    """{first}"""'] if not more else [f'    """{first}', *(f"    {line}" for line in more), '    """']
+
+
+def constants_py() -> str:
+    """Text of `fitact_hw/registers.py`."""
+    control, codes = REGISTERS["CONTROL"], REGISTERS["STATUS"].field("code").encoding
+    lines = [
+        '"""Constants of the register map. Made from `csr.rdl` by `csr.py` (`make docs`): do not edit."""',
+        "",
+        "from enum import IntEnum, IntFlag",
+        "",
+        "",
+        "class ErrorCode(IntEnum):",
+        '    """STATUS.code: why the machine halted."""',
+    ]
+    for item in codes:
+        lines += ["", f"    {item.name.upper()} = {item.value}", *_docstring(item.doc)]
+    lines += ["", "", "class Control(IntFlag):", '    """The bits of CONTROL."""']
+    for field in control.fields:
+        lines += ["", f"    {field.name.upper()} = {field.mask:#x}", *_docstring(field.doc)]
+    return "\n".join(lines) + "\n"

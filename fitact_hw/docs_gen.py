@@ -18,7 +18,7 @@ from pydantic.fields import FieldInfo
 
 from fitact_hw import csr, isa
 from fitact_hw.config import RANGES, AcceleratorConfig, BufferProtection
-from fitact_hw.verilog import design, generate, rtl_sources
+from fitact_hw.verilog import design, generate, leaf_cells
 from fitact_hw.verilog.ast import parse_module
 from fitact_hw.verilog.elaborate import ports
 
@@ -43,7 +43,7 @@ def registers_md() -> str:
         "",
         "Made from `fitact_hw/csr.rdl` by `fitact_hw/docs_gen.py`. 32-bit registers on AXI4-Lite",
         "(`s_axil_*`); an address without a register is answered with SLVERR. In Python:",
-        "`fitact_hw.csr.REGISTERS`.",
+        "`fitact_hw.csr.REGISTERS`, with named values in `fitact_hw.registers`.",
         "",
         *table(("offset", "register", "what it is"), (
             (f"`{r.offset:#04x}`", f"[{r.name}](#{r.name.lower()})", r.doc) for r in csr.REGISTERS.values()
@@ -62,7 +62,19 @@ def registers_md() -> str:
             "",
         ]
         lines += table(("bits", "field", "access", "reset", "meaning"), rows)
+        for names, encoding in _encodings(register):
+            lines += ["", f"Values of {names}:", ""]
+            lines += table(("value", "name", "meaning"), ((str(e.value), f"`{e.name}`", e.doc) for e in encoding))
     return "\n".join(lines) + "\n"
+
+
+def _encodings(register: csr.Register) -> list[tuple[str, tuple[csr.Encoding, ...]]]:
+    """Fields with named values, those with the same ones together."""
+    names: dict[tuple[csr.Encoding, ...], list[str]] = {}
+    for field in register.fields:
+        if field.encoding:
+            names.setdefault(field.encoding, []).append(f"`{field.name}`")
+    return [(", ".join(fields), encoding) for encoding, fields in names.items()]
 
 
 def instructions_md() -> str:
@@ -110,13 +122,12 @@ def _header(source: str) -> str:
 def cells_md() -> str:
     """Table of the hand-written cells and of the composed modules."""
     rows = []
-    for path in rtl_sources():
-        source = path.read_text()
-        module = parse_module(source, path.name)
+    for file, source in leaf_cells().items():
+        module = parse_module(source, file)
         given = module.paramlist.params if module.paramlist else ()
         names = [item.name for declaration in given for item in declaration.list]
         count = sum(1 for _ in ports(module))
-        rows.append((f"`{path.stem}`", _header(source), " ".join(f"`{name}`" for name in names), str(count)))
+        rows.append((f"`{module.name}`", _header(source), " ".join(f"`{name}`" for name in names), str(count)))
     composed = generate(AcceleratorConfig())
     lines = [
         "# Cells",

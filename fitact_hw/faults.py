@@ -17,6 +17,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from fitact_hw.errors import FitActError
+from fitact_hw.registers import ErrorCode
 
 
 class FaultError(FitActError):
@@ -216,16 +217,12 @@ class Outcome(str, Enum):
     BUS_ERROR = "bus_error"
 
 
-CODE_OUTCOMES = {
-    1: Outcome.DETECTED,
-    2: Outcome.BUS_ERROR,
-    3: Outcome.BUS_ERROR,
-    4: Outcome.HANG,
-    5: Outcome.DETECTED,
-    6: Outcome.DETECTED,
-    7: Outcome.DETECTED,
+CODE_OUTCOMES: dict[int, Outcome] = {
+    ErrorCode.ADDRESS: Outcome.BUS_ERROR,
+    ErrorCode.BUS: Outcome.BUS_ERROR,
+    ErrorCode.WATCHDOG: Outcome.HANG,
 }
-"""Outcome of a run that the machine ended with an error code (docs/reference/machine.md, Errors)."""
+"""Outcome of a run that the machine ended with an error code; any other one is DETECTED: it found the error itself."""
 
 HANG_FACTOR = 2
 """A run that takes longer than this many times the fault-free cycles is a hang: set the watchdog to it."""
@@ -240,8 +237,8 @@ def hang_limits(cycles: int) -> tuple[int, int]:
 def classify(finished: bool, code: int, logits: np.ndarray, reference: np.ndarray, detected: bool = False) -> Outcome:
     """Outcome of a run against its fault-free run.
 
-    ``finished``: the machine raised done. ``code``: its error code, 0 if there was none (not finished and no code:
-    it never answered). ``logits`` and ``reference``: (images, classes) outputs of this and of the fault-free run. One
+    ``finished``: the machine raised done. ``code``: its ErrorCode, or what an upset made of one; NONE without done: it
+    never answered. ``logits`` and ``reference``: (images, classes) outputs of this and of the fault-free run. One
     image whose first class changes makes a batch an SDC; the first of equal maxima counts. ``detected``: a checker
     (parity or SECDED of a buffer) raised its flag: a run that finished then counts as detected, whatever its outputs.
     """

@@ -18,8 +18,7 @@ module fitact_clamp #(
     output reg  [DATA_W-1:0]       out_q
 );
 
-    localparam [1:0] ACT_RELU = 2'd1;
-    localparam [1:0] ACT_CLIP = 2'd2;
+    `include "fitact_codes.vh"
 
     // A negative bound, left by an upset, follows the same formulas.
     localparam HIGH_W = ACC_W - DATA_W + 1;
@@ -51,7 +50,7 @@ module fitact_clamp #(
         end else begin : g_no_bound
             always @(posedge clk) out_q <= rectified;
 
-            wire unused = &{1'b0, bound, ACT_CLIP};
+            wire unused = &{1'b0, bound};
         end
     endgenerate
 

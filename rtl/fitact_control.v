@@ -46,13 +46,7 @@ module fitact_control (
     input  wire        store_range_error,
     input  wire        token_overflow
 );
-    localparam [3:0] CODE_NONE = 4'd0;
-    localparam [3:0] CODE_ILLEGAL = 4'd1;
-    localparam [3:0] CODE_ADDRESS = 4'd2;
-    localparam [3:0] CODE_BUS = 4'd3;
-    localparam [3:0] CODE_WATCHDOG = 4'd4;
-    localparam [3:0] CODE_RANGE = 4'd5;
-    localparam [3:0] CODE_TOKEN = 4'd6;
+    `include "fitact_codes.vh"
 
     reg clear_q;
     reg start_fetch_q;
@@ -68,13 +62,13 @@ module fitact_control (
     wire range_error = load_range_error | compute_range_error | store_range_error;
     // >= and not ==, so that a limit lowered below the present count takes effect at once.
     wire expired = |watchdog_cycles & (|cycles_q[63:32] | (cycles_q[31:0] >= watchdog_cycles));
-    wire [3:0] code = illegal_instruction ? CODE_ILLEGAL
-                    : address_error       ? CODE_ADDRESS
-                    : bus_error           ? CODE_BUS
-                    : range_error         ? CODE_RANGE
-                    : token_overflow      ? CODE_TOKEN
-                    : expired             ? CODE_WATCHDOG
-                                          : CODE_NONE;
+    wire [3:0] code = illegal_instruction ? ERROR_ILLEGAL_INSTRUCTION
+                    : address_error       ? ERROR_ADDRESS
+                    : bus_error           ? ERROR_BUS
+                    : range_error         ? ERROR_BUFFER_RANGE
+                    : token_overflow      ? ERROR_TOKEN_OVERFLOW
+                    : expired             ? ERROR_WATCHDOG
+                                          : ERROR_NONE;
 
     // `running` covers queues and compute; after an error only open bus transfers forbid a new start.
     assign busy = running_q | fetch_busy | load_busy | store_busy;
@@ -82,7 +76,7 @@ module fitact_control (
     wire accept = start & ~busy;
     // The first two cycles (clear, start of fetch) belong to no unit yet.
     wire settled = running_q & ~clear_q & ~start_fetch_q;
-    wire fail = settled & (code != CODE_NONE);
+    wire fail = settled & (code != ERROR_NONE);
     wire complete = settled & finish_q & ~queues_busy & ~units_busy & ~fail;
 
     assign set_done = complete;
@@ -103,7 +97,7 @@ module fitact_control (
             running_q <= 1'b0;
             halt_q <= 1'b0;
             finish_q <= 1'b0;
-            error_code_q <= CODE_NONE;
+            error_code_q <= ERROR_NONE;
             cycles_q <= 64'd0;
             instructions_q <= 32'd0;
         end else begin
@@ -113,7 +107,7 @@ module fitact_control (
                 running_q <= 1'b1;
                 halt_q <= 1'b0;
                 finish_q <= 1'b0;
-                error_code_q <= CODE_NONE;
+                error_code_q <= ERROR_NONE;
                 cycles_q <= 64'd0;
                 instructions_q <= 32'd0;
             end else if (running_q) begin

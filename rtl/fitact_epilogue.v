@@ -6,29 +6,8 @@
 // `bound_select` 1 takes the bound from the bound buffer, 0 takes `layer_bound`. A bound word holds 2^BOUND_PACK_W
 // bounds of each lane; `bound_part` says which one, in stage A2.
 //
-// Token layout: this comment and the localparams T_* are its only definition. Offsets depend on the
-// parameters alone; fitact_sequencer.v holds the same block of localparams (a test compares the text).
-// From bit 0 upwards:
-//   acc_rd       1             read the accumulator word at acc_addr
-//   acc_wr       1             write the sum back to acc_addr
-//   bias_rd      1             read the bias word; the pixel leaves through the epilogue
-//   out_wr       1             write the lanes' result to out_addr
-//   retire       1             last token of its instruction
-//   push_prev    1             with retire: give a token to the previous unit
-//   push_next    1             with retire: give a token to the next unit
-//   acc_op       2             0 overwrite, 1 add, 2 maximum
-//   act_mode     2             0 linear, 1 ReLU, 2 clip, 3 saturate
-//   lshift       SHIFT_W       left shift of the partial sum
-//   acc_addr     ACC_ADDR_W
-//   bias_addr    BIAS_ADDR_W
-//   out_addr     OUT_ADDR_W
-//   layer_bound  DATA_W        only with HAS_BOUND
-//   bound_rd     1             only with HAS_BOUND_BUFFER: read the word of the bound at bound_addr
-//   neuron       1             only with HAS_BOUND_BUFFER: the bound comes from the bound buffer
-//   bound_addr   BOUND_ADDR_W  only with HAS_BOUND_BUFFER
-// TOKEN_W = 11 + SHIFT_W + ACC_ADDR_W + BIAS_ADDR_W + OUT_ADDR_W + (HAS_BOUND ? DATA_W : 0)
-//           + (HAS_BOUND_BUFFER ? 2 + BOUND_ADDR_W : 0). HAS_BOUND_BUFFER needs HAS_BOUND.
-// A SYNC is a token with retire and its push bits only. Outputs without hardware are constant 0.
+// Layout of the token: fitact_pixel_token.vh. TOKEN_W is the sum of its fields; HAS_BOUND_BUFFER needs HAS_BOUND.
+// Outputs without hardware are constant 0.
 
 `default_nettype none
 
@@ -72,25 +51,7 @@ module fitact_epilogue #(
     output wire                                 busy
 );
 
-    // Token layout, see the header of fitact_epilogue.v; the same lines in both files.
-    localparam T_ACC_RD      = 0;
-    localparam T_ACC_WR      = 1;
-    localparam T_BIAS_RD     = 2;
-    localparam T_OUT_WR      = 3;
-    localparam T_RETIRE      = 4;
-    localparam T_PUSH_PREV   = 5;
-    localparam T_PUSH_NEXT   = 6;
-    localparam T_ACC_OP      = 7;
-    localparam T_ACT_MODE    = 9;
-    localparam T_LSHIFT      = 11;
-    localparam T_ACC_ADDR    = T_LSHIFT + SHIFT_W;
-    localparam T_BIAS_ADDR   = T_ACC_ADDR + ACC_ADDR_W;
-    localparam T_OUT_ADDR    = T_BIAS_ADDR + BIAS_ADDR_W;
-    localparam T_LAYER_BOUND = T_OUT_ADDR + OUT_ADDR_W;
-    localparam T_BOUND_RD    = T_LAYER_BOUND + ((HAS_BOUND != 0) ? DATA_W : 0);
-    localparam T_NEURON      = T_BOUND_RD + 1;
-    localparam T_BOUND_ADDR  = T_BOUND_RD + 2;
-    // End of the token layout.
+    `include "fitact_pixel_token.vh"
 
     // A0-1: straight from the delay line.
     assign acc_rd_en   = token_valid && token_data[T_ACC_RD];

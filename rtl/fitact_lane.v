@@ -28,8 +28,7 @@ module fitact_lane #(
     output wire [DATA_W-1:0]  out_q
 );
 
-    localparam [1:0] OP_ADD = 2'd1;
-    localparam [1:0] OP_MAX = 2'd2;
+    `include "fitact_codes.vh"
 
     // A0: accumulate.
     wire signed [ACC_W-1:0] partial = psum << lshift;

@@ -29,8 +29,7 @@ module fitact_protection #(
     input  wire [3:0]         error_code
 );
 
-    localparam [3:0] CODE_TOKEN    = 4'd6;
-    localparam [3:0] CODE_DETECTED = 4'd7;
+    `include "fitact_codes.vh"
 
     reg        halted_q;
     reg [31:0] detected_count_q;
@@ -82,7 +81,7 @@ module fitact_protection #(
     assign detected_set   = wrong;
     assign detected_count = detected_count_q;
     assign overflow_error = token_overflow || stop;
-    assign status_code    = (halted_q && error_code == CODE_TOKEN) ? CODE_DETECTED : error_code;
+    assign status_code    = (halted_q && error_code == ERROR_TOKEN_OVERFLOW) ? ERROR_UNCORRECTED_WORD : error_code;
 
 endmodule
 

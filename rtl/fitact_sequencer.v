@@ -18,8 +18,8 @@
 // see a write of the two cycles before it.
 //
 // `halt` and `clear` drop everything with the next clock edge, also an instruction in flight. A SYNC waits
-// until the GEMM before it has issued its last pixel, then becomes a token without pixel. The token layout
-// and TOKEN_W are defined in fitact_epilogue.v.
+// until the GEMM before it has issued its last pixel, then becomes a token without pixel: retire and its
+// push bits only. Layout of the token: fitact_pixel_token.vh.
 
 `default_nettype none
 
@@ -94,30 +94,11 @@ module fitact_sequencer #(
     output wire                  gemm_start
 );
 
-    // Token layout, see the header of fitact_epilogue.v; the same lines in both files.
-    localparam T_ACC_RD      = 0;
-    localparam T_ACC_WR      = 1;
-    localparam T_BIAS_RD     = 2;
-    localparam T_OUT_WR      = 3;
-    localparam T_RETIRE      = 4;
-    localparam T_PUSH_PREV   = 5;
-    localparam T_PUSH_NEXT   = 6;
-    localparam T_ACC_OP      = 7;
-    localparam T_ACT_MODE    = 9;
-    localparam T_LSHIFT      = 11;
-    localparam T_ACC_ADDR    = T_LSHIFT + SHIFT_W;
-    localparam T_BIAS_ADDR   = T_ACC_ADDR + ACC_ADDR_W;
-    localparam T_OUT_ADDR    = T_BIAS_ADDR + BIAS_ADDR_W;
-    localparam T_LAYER_BOUND = T_OUT_ADDR + OUT_ADDR_W;
-    localparam T_BOUND_RD    = T_LAYER_BOUND + ((HAS_BOUND != 0) ? DATA_W : 0);
-    localparam T_NEURON      = T_BOUND_RD + 1;
-    localparam T_BOUND_ADDR  = T_BOUND_RD + 2;
-    // End of the token layout.
+    `include "fitact_codes.vh"
+    `include "fitact_pixel_token.vh"
 
     localparam GAP   = ((ROWS > RMW_CYCLES) ? ROWS : RMW_CYCLES) - 1;
     localparam GAP_W = $clog2(GAP + 1);
-
-    localparam [1:0] OP_OVERWRITE = 2'd0, OP_ADD = 2'd1, OP_MAX = 2'd2;
 
     // ---- The GEMM in the streamer -----------------------------------------------------------------
     reg [15:0]        kernel_row_stride_q, channel_stride_q, image_stride_q, row_stride_q, weight_stride_q;

@@ -140,9 +140,9 @@ def machine_files(config: AcceleratorConfig) -> dict[str, str]:
         list_sites,
         verilator_control,
     )  # heavy (pyverilog): only when a build is checked
-    from fitact_hw.verilog import generate, rtl_sources
+    from fitact_hw.verilog import generate, leaf_cells
 
-    files = {path.name: path.read_text() for path in rtl_sources()} | generate(config)
+    files = leaf_cells() | generate(config)
     return files | {"sites.vlt": verilator_control(list_sites(config))}
 
 

@@ -13,6 +13,7 @@ import numpy as np
 
 from fitact_hw.config import AcceleratorConfig
 from fitact_hw.faults import FaultError, Upset
+from fitact_hw.registers import Control
 from sim.build import Build
 from sim.errors import SimulationError
 from sim.job import Job
@@ -22,6 +23,9 @@ if TYPE_CHECKING:  # importing it parses nothing, but needs pyverilog
 
 START_LATENCY = 2
 """Falling clock edges from the accepted write of CONTROL.start to machine cycle 0 (checked on every fault-free run)."""
+
+RUN = Control.START | Control.IRQ_ENABLE
+"""Value of CONTROL that starts a program whose end raises the interrupt."""
 
 _STEP = re.compile(r"([A-Za-z_][A-Za-z0-9_$]*)(?:\[(\d+)\])?")
 
@@ -102,7 +106,7 @@ def job_file(
                 ("WINDOW_BASE", first),
                 ("WINDOW_LAST", last),
                 ("WATCHDOG", job.watchdog),
-                ("CONTROL", 7 if job.halt_on_detect else 3),  # start, interrupt on, halt on detect
+                ("CONTROL", RUN | (Control.HALT_ON_DETECT if job.halt_on_detect else 0)),
             ],
         }
         key = json.dumps([group, None if share_prefix else index])

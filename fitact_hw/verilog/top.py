@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from fitact_hw.config import AXI_ADDR_BITS, RMW_CYCLES, SHIFT_BITS, AcceleratorConfig, BoundFormat, Granularity
+from fitact_hw.config import AXI_ADDR_BITS, RMW_CYCLES, SHIFT_BITS, AcceleratorConfig, BoundFormat
+from fitact_hw.csr import REGISTERS
 from fitact_hw.isa import INSTRUCTION_BYTES, Buffer, Opcode
 from fitact_hw.verilog.buffers import depth_parameters, load_data_bits
 from fitact_hw.verilog.csr_block import ADDRESS_BITS as CSR_ADDRESS_BITS
@@ -127,14 +128,15 @@ def _constants(m: Module, config: AcceleratorConfig) -> None:
     m.localparam("BIAS_LANE_W", "ACC_W + SHIFT_W", "bias and shift of one column")
     m.localparam("BIAS_SLOT", 8 * config.bias_lane_bytes, "bits from one bias lane to the next in memory")
     m.localparam("LOAD_DATA_W", load_data_bits(config), "widest word in memory")
-    m.localparam("TOKEN_W", token_bits(config), "a pixel's token, see fitact_epilogue.v")
+    m.localparam("TOKEN_W", token_bits(config), "a pixel's token, see fitact_pixel_token.vh")
     m.localparam("TOKEN_DELAY", "ROWS + COLS - 2", "cycles from a pixel at the array's edge to its accumulator read")
     m.localparam("TOKEN_COUNT_W", TOKEN_COUNT_BITS, "a counter of tokens between two units")
     m.localparam("RMW_CYCLES", RMW_CYCLES, "shortest stay of a weight tile")
     for unit in UNITS:
         m.localparam(f"{unit.name.upper()}_BITS", unit.entry_bits, f"entry of the {unit.name} queue")
-    m.section("Bound hardware: 0 none, 1 a bound for each layer, 2 channel, 3 patch of 2 x 2, 4 neuron.")
-    m.localparam("BOUNDS", f"3'd{list(Granularity).index(config.bounds)}", "", 3)
+    bounds = REGISTERS["CONFIGURATION"].field("bounds")
+    m.section("Bound hardware: " + ", ".join(f"{item.value} {item.name}" for item in bounds.encoding) + ".")
+    m.localparam("BOUNDS", f"{bounds.bits}'d{bounds.value_of(config.bounds.value)}", "", bounds.bits)
     m.localparam("BOUND_CODES", f"1'b{int(config.bound_format is BoundFormat.CODE)}", "4-bit codes", 1)
     m.localparam("HAS_BOUND", int(has_bound(config)))
     m.localparam("HAS_BOUND_BUFFER", int(has_bound_buffer(config)))
@@ -158,7 +160,7 @@ def _control(m: Module, config: AcceleratorConfig) -> None:
         ("status_done_set", None, ""),
         ("status_error", None, ""),
         ("status_error_set", None, ""),
-        ("status_code", 4, ""),
+        ("status_code", REGISTERS["STATUS"].field("code").bits, ""),
         ("program_address", 32, ""),
         ("window_base", 32, "first and last byte that the machine may access"),
         ("window_last", 32, ""),

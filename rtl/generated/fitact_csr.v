@@ -52,17 +52,14 @@ module fitact_csr #(
     input  wire              status_busy,               // A program is running or transfers are outstanding.
     input  wire              status_done_set,           // pulse: sets the bit
     input  wire              status_error_set,          // pulse: sets the bit
-    // First error: 0 none, 1 illegal instruction, 2 address, 3 bus, 4 watchdog, 5 buffer range, 6 token
-    // overflow.
-    input  wire [3:0]        status_code,
+    input  wire [3:0]        status_code,               // First error since start.
     input  wire [31:0]       cycles_low_value,          // Cycles from start to done or error.
     input  wire [31:0]       cycles_high_value,         // High half of the cycle counter.
     input  wire [31:0]       instructions_value,        // Instructions dispatched since start.
     input  wire [7:0]        configuration_rows,        // Rows of the array.
     input  wire [7:0]        configuration_cols,        // Columns of the array.
     input  wire [7:0]        configuration_word_bits,   // Word width in bits.
-    // Bounds: 0 none, 1 layer, 2 channel, 3 patch of 2x2, 4 neuron.
-    input  wire [2:0]        configuration_bounds,
+    input  wire [2:0]        configuration_bounds,      // Who shares a bound.
     input  wire              configuration_bound_codes  // 1: the bound buffer holds 4-bit codes.
 );
 

@@ -117,7 +117,7 @@ module fitact_top #(
     localparam BIAS_LANE_W     = ACC_W + SHIFT_W;  // bias and shift of one column
     localparam BIAS_SLOT       = 64;               // bits from one bias lane to the next in memory
     localparam LOAD_DATA_W     = 1024;             // widest word in memory
-    localparam TOKEN_W         = 60;               // a pixel's token, see fitact_epilogue.v
+    localparam TOKEN_W         = 60;               // a pixel's token, see fitact_pixel_token.vh
     // cycles from a pixel at the array's edge to its accumulator read
     localparam TOKEN_DELAY     = ROWS + COLS - 2;
     localparam TOKEN_COUNT_W   = 8;                // a counter of tokens between two units
@@ -126,7 +126,7 @@ module fitact_top #(
     localparam COMPUTE_BITS    = 305;              // entry of the compute queue
     localparam STORE_BITS      = 164;              // entry of the store queue
 
-    // Bound hardware: 0 none, 1 a bound for each layer, 2 channel, 3 patch of 2 x 2, 4 neuron.
+    // Bound hardware: 0 none, 1 layer, 2 channel, 3 patch, 4 neuron.
     localparam [2:0] BOUNDS      = 3'd4;
     localparam [0:0] BOUND_CODES = 1'b0;                         // 4-bit codes
     localparam HAS_BOUND         = 1;

@@ -21,7 +21,7 @@ from sim.engine.build import build_library
 from sim.engine.layout import BLOCK_BYTES, REQUEST_DTYPE, WRITE_DTYPE, End, Record, Role
 from sim.errors import SimulationError
 from sim.job import MemoryModel
-from sim.jobfile import READ_AT_END, START_LATENCY, register_offsets
+from sim.jobfile import READ_AT_END, RUN, START_LATENCY, register_offsets
 
 OBSERVERS = (
     "u_control.cycles_q",
@@ -204,7 +204,7 @@ class Library:
         offsets = register_offsets(self.config)
         writes = [
             offsets["PROGRAM"], program_address, offsets["WINDOW_BASE"], 0, offsets["WINDOW_LAST"], memory.size - 1,
-            offsets["WATCHDOG"], watchdog, offsets["CONTROL"], 3,
+            offsets["WATCHDOG"], watchdog, offsets["CONTROL"], RUN,
         ]  # fmt: skip
         array = (_U64 * len(writes))(*writes)
         options = (_U64 * len(model.options()))(*model.options())

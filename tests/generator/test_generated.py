@@ -8,21 +8,38 @@ from pathlib import Path
 
 import pytest
 
+from fitact_hw import csr
 from fitact_hw.config import AcceleratorConfig
 from fitact_hw.sites import list_sites
-from fitact_hw.verilog import RTL, TOP, generate, rtl_sources, write
+from fitact_hw.verilog import RTL, TOP, GeneratorError, generate, leaf_cells, rtl_includes, rtl_sources, write
 from fitact_hw.verilog.ast import parse_module
+from fitact_hw.verilog.includes import expanded, includes
 from fitact_hw.verilog.layout import LINE
 from sim.toolchain import find_toolchain
 from tests.generator.machines import MATRIX, SMALL, label, sources
 
 
-def test_checked_in_composition_is_up_to_date() -> None:
-    """`rtl/generated/` holds exactly what the default configuration generates."""
-    expected = generate(AcceleratorConfig())
-    found = {path.name: path.read_text() for path in (RTL / "generated").iterdir()}
+def test_checked_in_composition_and_includes_are_up_to_date() -> None:
+    """`rtl/generated/` holds exactly what the default configuration generates, and `rtl/` the includes of the cells."""
+    expected = generate(AcceleratorConfig()) | includes()
+    files = [*(RTL / "generated").iterdir(), *RTL.glob("*.vh")]
+    found = {path.name: path.read_text() for path in files}
     stale = sorted(name for name in expected.keys() | found.keys() if expected.get(name) != found.get(name))
-    assert not stale, f"run `make rtl`: {', '.join(stale)}"
+    assert not stale, f"run `make docs`: {', '.join(stale)}"
+    assert [path.name for path in rtl_includes()] == sorted(includes())
+
+
+def test_checked_in_register_constants_are_up_to_date() -> None:
+    """`fitact_hw/registers.py` is what the register map makes of it today."""
+    assert csr.CONSTANTS.read_text() == csr.constants_py(), "run `make docs`: fitact_hw/registers.py"
+
+
+def test_leaf_cells_are_whole_and_unknown_includes_are_refused() -> None:
+    """What builds take needs no include path."""
+    assert sum("`include" in path.read_text() for path in rtl_sources()) >= 5
+    assert not any("`include" in text for text in leaf_cells().values())
+    with pytest.raises(GeneratorError, match=r"cell\.v includes fitact_other\.vh: there are fitact_codes\.vh"):
+        expanded('module m;\n    `include "fitact_other.vh"\nendmodule\n', "cell.v")
 
 
 @pytest.mark.parametrize("config", MATRIX, ids=label)
@@ -34,6 +51,7 @@ def test_every_configuration_is_lint_clean(config: AcceleratorConfig, tmp_path: 
         str(tool.verilator_root / "bin" / "verilator"),
         "--lint-only",
         "-Wall",
+        f"-I{RTL}",
         "--top-module",
         TOP,
         *files,

@@ -11,6 +11,7 @@ import pytest
 from fitact_hw.config import BUFFER_NAMES, AcceleratorConfig, Protection, secded_check_bits
 from fitact_hw.errors import ConfigError
 from fitact_hw.faults import Outcome, classify
+from fitact_hw.registers import ErrorCode
 
 
 def test_one_word_means_every_buffer_that_exists() -> None:
@@ -106,12 +107,12 @@ def test_lanes_and_their_check_bits() -> None:
 
 
 def test_a_raised_flag_is_a_detected_outcome() -> None:
-    """Of a run that finished, whatever its logits; error codes go first, and code 7 is detection as well."""
+    """Of a run that finished, whatever its logits; error codes go first, and that of a halt is detection as well."""
     right, wrong = np.array([[1, 2]]), np.array([[2, 1]])
     for logits in (right, wrong):
-        assert classify(True, 0, logits, right, detected=True) is Outcome.DETECTED
-        assert classify(False, 7, logits, right, detected=True) is Outcome.DETECTED
-        assert classify(False, 4, logits, right, detected=True) is Outcome.HANG
-        assert classify(False, 3, logits, right, detected=True) is Outcome.BUS_ERROR
-    assert classify(True, 0, right, right) is Outcome.MASKED
-    assert classify(True, 0, wrong, right) is Outcome.SDC
+        assert classify(True, ErrorCode.NONE, logits, right, detected=True) is Outcome.DETECTED
+        assert classify(False, ErrorCode.UNCORRECTED_WORD, logits, right, detected=True) is Outcome.DETECTED
+        assert classify(False, ErrorCode.WATCHDOG, logits, right, detected=True) is Outcome.HANG
+        assert classify(False, ErrorCode.BUS, logits, right, detected=True) is Outcome.BUS_ERROR
+    assert classify(True, ErrorCode.NONE, right, right) is Outcome.MASKED
+    assert classify(True, ErrorCode.NONE, wrong, right) is Outcome.SDC

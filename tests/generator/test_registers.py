@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from fitact_hw.config import AcceleratorConfig
-from fitact_hw.csr import REGISTERS, FieldKind, RegisterMapError, load, machine_registers
+from fitact_hw.config import AcceleratorConfig, Granularity, Protection
+from fitact_hw.csr import REGISTERS, FieldKind, RegisterMapError, StatusWord, load, machine_registers
+from fitact_hw.registers import Control, ErrorCode
 from fitact_hw.verilog import generate
 from tests.rtl_cells.cell_runner import run_cell
 
@@ -62,3 +63,35 @@ def test_unknown_kind_of_field_is_refused(tmp_path: Path) -> None:
     )
     with pytest.raises(RegisterMapError, match=r"odd\.ODD\.bad"):
         load(source)
+
+
+def test_named_values_are_the_configuration_s() -> None:
+    """Granularities and protections are called alike in the register map and in the configuration."""
+    bounds = REGISTERS["CONFIGURATION"].field("bounds")
+    fields = {bounds: [*Granularity], **{field: [*Protection] for field in REGISTERS["PROTECTION"].fields}}
+    for field, kind in fields.items():
+        assert [item.name for item in field.encoding] == [item.value for item in kind], field.name
+        assert [field.value_of(item.value) for item in kind] == list(range(len(kind)))
+    with pytest.raises(RegisterMapError, match="bounds has no value 'row': it has none, layer"):
+        bounds.value_of("row")
+    with pytest.raises(RegisterMapError, match="start has no value 'go': it has no named values"):
+        REGISTERS["CONTROL"].field("start").value_of("go")
+
+
+@pytest.mark.parametrize("protection", [False, True])
+def test_status_word(protection: bool) -> None:
+    """Every field alone; what a machine without protection lacks reads as False."""
+    status = machine_registers(protection)["STATUS"]
+    none = StatusWord(busy=False, done=False, error=False, detected=False, code=ErrorCode.NONE)
+    for field in REGISTERS["STATUS"].fields:
+        found = StatusWord.of(field.mask, protection)
+        there = field.name in {item.name for item in status.fields}
+        largest = True if field.bits == 1 else 15
+        assert vars(found) == vars(none) | ({field.name: largest} if there else {})
+    for code in ErrorCode:
+        assert StatusWord.of(REGISTERS["STATUS"].field("code").insert(code), protection).code == code
+
+
+def test_control_bits() -> None:
+    """The flags are the fields of CONTROL."""
+    assert {field.name.upper(): field.mask for field in REGISTERS["CONTROL"].fields} == dict(Control.__members__)

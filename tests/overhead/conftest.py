@@ -7,9 +7,8 @@ from pathlib import Path
 import pytest
 
 from fitact_hw.overhead import technology
-from fitact_hw.overhead.cost import PROPOSED
+from fitact_hw.overhead.cost import PROPOSED, cells
 from fitact_hw.overhead.technology import Technology
-from fitact_hw.verilog import rtl_sources
 
 
 @pytest.fixture(scope="session")
@@ -20,14 +19,13 @@ def tech(tmp_path_factory: pytest.TempPathFactory) -> Technology:
 @pytest.fixture(scope="session")
 def lane_verilog() -> dict[str, str]:
     """The lane, its clamp and its wrapper: file name -> text."""
-    cells = [path for path in rtl_sources() if path.name in ("fitact_lane.v", "fitact_clamp.v")]
-    return {path.name: path.read_text() for path in (*cells, PROPOSED / "fitact_lane_mode.v")}
+    return {f"fitact_{name}.v": cells()[f"fitact_{name}.v"] for name in ("lane", "clamp", "lane_mode")}
 
 
 @pytest.fixture(scope="session")
 def cells_verilog(lane_verilog: dict[str, str]) -> dict[str, str]:
     """Lanes and voter."""
-    return lane_verilog | {path.name: path.read_text() for path in PROPOSED.glob("fitact_*.v")}
+    return lane_verilog | {path.name: cells()[path.name] for path in PROPOSED.glob("fitact_*.v")}
 
 
 @pytest.fixture(scope="session")

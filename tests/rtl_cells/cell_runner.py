@@ -95,7 +95,7 @@ def build_cell(top: str, sources: Sequence[Path | str], parameters: Mapping[str,
     ``sources``: Verilog files, names are taken from `rtl/`. ``parameters``: Verilog parameters of ``top``.
     """
     files = [RTL / source if isinstance(source, str) else source for source in sources]
-    texts = [part for file in files for part in (file.name.encode(), file.read_bytes())]
+    texts = [part for file in [*files, *sorted(RTL.glob("*.vh"))] for part in (file.name.encode(), file.read_bytes())]
     folder = BUILDS / f"{top}-{_digest(repr(sorted(parameters.items())).encode(), *texts)}"
     marker = folder / "built"
     runtime = BUILDS / f"runtime-{_digest()}"
@@ -107,6 +107,7 @@ def build_cell(top: str, sources: Sequence[Path | str], parameters: Mapping[str,
             with _toolchain():
                 Verilator().build(
                     sources=files,
+                    includes=[RTL],
                     hdl_toplevel=top,
                     parameters=dict(parameters),
                     build_args=list(BUILD_FLAGS),

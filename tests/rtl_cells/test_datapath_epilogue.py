@@ -10,7 +10,7 @@ import pytest
 from cocotb.clock import Clock
 from cocotb.triggers import FallingEdge, ReadOnly
 
-from tests.rtl_cells.cell_runner import RTL, run_cell
+from tests.rtl_cells.cell_runner import run_cell
 from tests.rtl_cells.token_layout import TokenLayout
 
 # port: (stage, token field). A0-1 is stage 0, so A4 is stage 5.
@@ -96,14 +96,3 @@ def test_epilogue(bound: int, buffer: int, data_w: int, pack_w: int) -> None:
     parameters = {"HAS_BOUND": bound, "HAS_BOUND_BUFFER": buffer, "DATA_W": data_w, "TOKEN_W": layout.bits}
     parameters |= {"BOUND_PACK_W": pack_w, "BOUND_PART_W": max(1, pack_w)}
     assert run_cell("fitact_epilogue", __name__, parameters=parameters, testcase="epilogue_random") == 1
-
-
-def test_token_layout_is_the_same_text() -> None:
-    """Sequencer and epilogue hold the same block of localparams."""
-    blocks = []
-    for name in ("fitact_epilogue.v", "fitact_sequencer.v"):
-        text = (RTL / name).read_text()
-        begin, end = text.index("// Token layout, see the header"), text.index("// End of the token layout.")
-        blocks.append(text[begin:end])
-    assert blocks[0] == blocks[1]
-    assert blocks[0].count("localparam T_") == 17

@@ -9,24 +9,24 @@ import cocotb
 from cocotb.clock import Clock
 from cocotb.triggers import FallingEdge, ReadOnly
 
+from fitact_hw.registers import ErrorCode
 from tests.rtl_cells.cell_runner import run_cell
 
 UNITS = ("queues_busy", "fetch_busy", "load_busy", "compute_busy", "store_busy")
 ERRORS = {
-    "illegal_instruction": 1,
-    "fetch_address_error": 2,
-    "load_address_error": 2,
-    "store_address_error": 2,
-    "fetch_bus_error": 3,
-    "load_bus_error": 3,
-    "store_bus_error": 3,
-    "load_range_error": 5,
-    "compute_range_error": 5,
-    "store_range_error": 5,
-    "token_overflow": 6,
+    "illegal_instruction": ErrorCode.ILLEGAL_INSTRUCTION,
+    "fetch_address_error": ErrorCode.ADDRESS,
+    "load_address_error": ErrorCode.ADDRESS,
+    "store_address_error": ErrorCode.ADDRESS,
+    "fetch_bus_error": ErrorCode.BUS,
+    "load_bus_error": ErrorCode.BUS,
+    "store_bus_error": ErrorCode.BUS,
+    "load_range_error": ErrorCode.BUFFER_RANGE,
+    "compute_range_error": ErrorCode.BUFFER_RANGE,
+    "store_range_error": ErrorCode.BUFFER_RANGE,
+    "token_overflow": ErrorCode.TOKEN_OVERFLOW,
 }
 """Error inputs in order of priority, with their status codes."""
-WATCHDOG_CODE = 4
 
 
 async def reset(dut: Any) -> None:
@@ -135,7 +135,7 @@ async def start_while_busy(dut: Any) -> None:
         getattr(dut, unit).value = 1
         await pulse(dut, "start")
         assert int(dut.busy.value) == 1
-        assert outputs(dut) == {"halt": 1, "error_code": 6}
+        assert outputs(dut) == {"halt": 1, "error_code": ErrorCode.TOKEN_OVERFLOW}
         getattr(dut, unit).value = 0
     # What halted inside the machine (queues, compute) is no obstacle.
     dut.queues_busy.value, dut.compute_busy.value = 1, 1
@@ -197,14 +197,14 @@ async def watchdog(dut: Any) -> None:
         while int(dut.cycles.value) < limit:
             assert outputs(dut) == {"running": 1}
             await FallingEdge(dut.clk)
-        await expect_failure(dut, WATCHDOG_CODE)
+        await expect_failure(dut, ErrorCode.WATCHDOG)
     dut.watchdog_cycles.value = 0
     await run(dut)
     for _ in range(100):
         await FallingEdge(dut.clk)
         assert outputs(dut) == {"running": 1}
     dut.watchdog_cycles.value = 5
-    await expect_failure(dut, WATCHDOG_CODE)
+    await expect_failure(dut, ErrorCode.WATCHDOG)
 
 
 @cocotb.test()

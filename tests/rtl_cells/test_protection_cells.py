@@ -14,6 +14,7 @@ from cocotb.triggers import FallingEdge, Timer
 
 from fitact_hw.config import secded_check_bits
 from fitact_hw.overhead.formal import prove
+from fitact_hw.registers import ErrorCode
 from tests.rtl_cells.cell_runner import RTL, run_cell
 
 CELLS = (
@@ -152,7 +153,7 @@ async def each_wrong_word_counts_once(dut: Any) -> None:
 
 @cocotb.test()
 async def counters_and_halt(dut: Any) -> None:
-    """Counts of simultaneous events; a halt has code 7 and no other error has."""
+    """Counts of simultaneous events; a halt is an uncorrected word and no other error is."""
     await start(dut)
     corrected = detected = 0
     code = 0
@@ -173,13 +174,14 @@ async def counters_and_halt(dut: Any) -> None:
         corrected, detected = corrected + one.bit_count(), detected + two.bit_count()
         if set_error:
             halted = stop
-            code = random.choice((1, 4, 6))
+            code = random.choice((ErrorCode.ILLEGAL_INSTRUCTION, ErrorCode.WATCHDOG, ErrorCode.TOKEN_OVERFLOW))
         if clear:
             corrected, detected, code, halted = 0, 0, 0, False
         dut.error_code.value = code
         await Timer(100, "ps")
         assert (int(dut.corrected_count.value), int(dut.detected_count.value)) == (corrected, detected)
-        assert int(dut.status_code.value) == (7 if halted and code == 6 else code)
+        told_apart = halted and code == ErrorCode.TOKEN_OVERFLOW
+        assert int(dut.status_code.value) == (ErrorCode.UNCORRECTED_WORD if told_apart else code)
 
 
 def test_codecs_and_counters() -> None:

@@ -1,9 +1,11 @@
-"""The pixel token of `fitact_epilogue.v`, packed and unpacked in Python from the header's table."""
+"""A pixel's token packed and unpacked in Python, by the definition that `rtl/fitact_pixel_token.vh` is made from."""
 
 from __future__ import annotations
 
 import random
 from dataclasses import dataclass
+
+from fitact_hw.verilog.pixel_token import widths
 
 
 @dataclass(frozen=True)
@@ -27,15 +29,12 @@ class TokenLayout:
     @property
     def fields(self) -> list[tuple[str, int]]:
         """(name, bits) from bit 0 upwards."""
-        names = ["acc_rd", "acc_wr", "bias_rd", "out_wr", "retire", "push_prev", "push_next"]
-        table = [(name, 1) for name in names] + [("acc_op", 2), ("act_mode", 2), ("lshift", self.shift_w)]
-        table += [("acc_addr", self.acc_addr_w), ("bias_addr", self.bias_addr_w)]
-        table += [("out_addr", self.out_addr_w)]
-        if self.bound:
-            table += [("layer_bound", self.data_w)]
-        if self.bound_buffer:
-            table += [("bound_rd", 1), ("neuron", 1), ("bound_addr", self.bound_addr_w)]
-        return table
+        parameters = {
+            **{"HAS_BOUND": int(self.bound), "HAS_BOUND_BUFFER": int(self.bound_buffer), "SHIFT_W": self.shift_w},
+            **{"DATA_W": self.data_w, "ACC_ADDR_W": self.acc_addr_w, "BIAS_ADDR_W": self.bias_addr_w},
+            **{"OUT_ADDR_W": self.out_addr_w, "BOUND_ADDR_W": self.bound_addr_w},
+        }
+        return list(widths(parameters).items())
 
     @property
     def bits(self) -> int:

@@ -17,6 +17,7 @@ from fitact_hw.faults import (
     classify,
     sample,
 )
+from fitact_hw.registers import ErrorCode
 
 
 @dataclass(frozen=True)
@@ -113,9 +114,20 @@ def test_nothing_to_sample(structures: dict[str, list[Memory]], cycles: int) -> 
 def test_classification() -> None:
     reference = np.array([[1, 5, 2], [7, 0, 0]])
     benign, wrong = np.array([[1, 6, 2], [7, 0, 0]]), np.array([[10, 5, 2], [7, 0, 0]])
-    assert classify(True, 0, reference, reference) is Outcome.MASKED
-    assert classify(True, 0, benign, reference) is Outcome.BENIGN
-    assert classify(True, 0, wrong, reference) is Outcome.SDC
-    assert classify(False, 0, reference, reference) is Outcome.HANG
-    expected = {1: "detected", 2: "bus_error", 3: "bus_error", 4: "hang", 5: "detected", 6: "detected"}
-    assert {code: classify(False, code, reference, reference).value for code in expected} == expected
+    none = ErrorCode.NONE
+    assert classify(True, none, reference, reference) is Outcome.MASKED
+    assert classify(True, none, benign, reference) is Outcome.BENIGN
+    assert classify(True, none, wrong, reference) is Outcome.SDC
+    assert classify(False, none, reference, reference) is Outcome.HANG
+    expected = {
+        ErrorCode.ILLEGAL_INSTRUCTION: Outcome.DETECTED,
+        ErrorCode.ADDRESS: Outcome.BUS_ERROR,
+        ErrorCode.BUS: Outcome.BUS_ERROR,
+        ErrorCode.WATCHDOG: Outcome.HANG,
+        ErrorCode.BUFFER_RANGE: Outcome.DETECTED,
+        ErrorCode.TOKEN_OVERFLOW: Outcome.DETECTED,
+        ErrorCode.UNCORRECTED_WORD: Outcome.DETECTED,
+    }
+    assert {none, *expected} == set(ErrorCode)
+    assert {code: classify(False, code, reference, reference) for code in expected} == expected
+    assert classify(False, 9, reference, reference) is Outcome.DETECTED, "an upset made the code"

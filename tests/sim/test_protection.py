@@ -11,6 +11,7 @@ import pytest
 from fitact_hw.config import BUFFER_NAMES, AcceleratorConfig
 from fitact_hw.faults import Outcome, Upset, classify
 from fitact_hw.fsim import run
+from fitact_hw.registers import ErrorCode
 from fitact_hw.sites import FaultSite, list_sites
 from sim.errors import SimulationError
 from sim.job import EVERYTHING, Job, MemoryModel, RunResult, Status
@@ -147,7 +148,7 @@ def test_single_upsets_and_outcomes(machine: tuple[str, Simulator], buffer: str)
 
 
 def test_halt_on_detect(machine: tuple[str, Simulator]) -> None:
-    """With the bit set the first word that cannot be corrected ends the run with code 7; what is corrected does not."""
+    """With the bit set the first word that cannot be corrected ends the run; what is corrected does not."""
     kind, protected = machine
     flips = 1 if kind == "parity" else 2
     [going] = protected.run([next(floods(kind, "weight", flips))])
@@ -156,7 +157,7 @@ def test_halt_on_detect(machine: tuple[str, Simulator]) -> None:
         [job(*upsets, halt_on_detect=True), job(*next(floods(kind, "weight", 1)).upsets, halt_on_detect=True)]
     )
     assert (going.status, going.code, going.detected) == (Status.DONE, 0, True)
-    assert (halted.status, halted.code, halted.detected) == (Status.ERROR, 7, True)
+    assert (halted.status, halted.code, halted.detected) == (Status.ERROR, ErrorCode.UNCORRECTED_WORD, True)
     assert 1 <= halted.detected_words <= going.detected_words
     assert halted.cycles < going.cycles
     logits = np.zeros((1, 2))

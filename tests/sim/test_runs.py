@@ -9,6 +9,7 @@ import pytest
 
 from fitact_hw.fsim import run
 from fitact_hw.isa import Buffer, Instruction, Opcode
+from fitact_hw.registers import ErrorCode as Code
 from sim.job import EVERYTHING, STALL_CHANNELS, Job, MemoryModel, Status
 from sim.simulator import Simulator
 from sim.trace import instruction_times, layer_times
@@ -96,14 +97,16 @@ def load(address: int, words: int = 16, **fields: int) -> Instruction:
 @pytest.mark.parametrize(
     ("instructions", "model", "window", "watchdog", "code"),
     [
-        pytest.param((load(4096), FINISH), MemoryModel(), None, 0, 0, id="good"),
-        pytest.param((load(4096, rows=0), FINISH), MemoryModel(), None, 0, 1, id="zero-count"),
-        pytest.param((load(1 << 30), FINISH), MemoryModel(), None, 0, 2, id="outside-memory"),
-        pytest.param((load(4096), FINISH), MemoryModel(), (0, 4111), 0, 2, id="outside-window"),
-        pytest.param((load(4097), FINISH), MemoryModel(), None, 0, 2, id="misaligned"),
-        pytest.param((load(4096), FINISH), MemoryModel(errors=(4100, 4100)), None, 0, 3, id="bus-error"),
-        pytest.param((load(4096, pop_next=1), FINISH), MemoryModel(), None, 500, 4, id="watchdog"),
-        pytest.param((load(4096, buffer_base=250), FINISH), MemoryModel(), None, 0, 5, id="buffer-range"),
+        pytest.param((load(4096), FINISH), MemoryModel(), None, 0, Code.NONE, id="good"),
+        pytest.param((load(4096, rows=0), FINISH), MemoryModel(), None, 0, Code.ILLEGAL_INSTRUCTION, id="zero-count"),
+        pytest.param((load(1 << 30), FINISH), MemoryModel(), None, 0, Code.ADDRESS, id="outside-memory"),
+        pytest.param((load(4096), FINISH), MemoryModel(), (0, 4111), 0, Code.ADDRESS, id="outside-window"),
+        pytest.param((load(4097), FINISH), MemoryModel(), None, 0, Code.ADDRESS, id="misaligned"),
+        pytest.param((load(4096), FINISH), MemoryModel(errors=(4100, 4100)), None, 0, Code.BUS, id="bus-error"),
+        pytest.param((load(4096, pop_next=1), FINISH), MemoryModel(), None, 500, Code.WATCHDOG, id="watchdog"),
+        pytest.param(
+            (load(4096, buffer_base=250), FINISH), MemoryModel(), None, 0, Code.BUFFER_RANGE, id="buffer-range"
+        ),
     ],
 )
 def test_errors_end_with_their_code(
@@ -112,7 +115,7 @@ def test_errors_end_with_their_code(
     model: MemoryModel,
     window: tuple[int, int] | None,
     watchdog: int,
-    code: int,
+    code: Code,
 ) -> None:
     job = Job(assembled(instructions), keep=(), model=model, window=window, watchdog=watchdog, limit_cycles=5000)
     [result] = simulator.run([job])
@@ -126,7 +129,7 @@ def test_unknown_opcode_is_illegal(simulator: Simulator) -> None:
     memory = compiled.memory.copy()
     memory[0] = 0xF
     [result] = simulator.run([Job(compiled, memory, keep=(), limit_cycles=5000)])
-    assert (result.status, result.code) == (Status.ERROR, 1)
+    assert (result.status, result.code) == (Status.ERROR, Code.ILLEGAL_INSTRUCTION)
 
 
 def test_bench_gives_up_at_its_limit(simulator: Simulator) -> None:

@@ -27,7 +27,7 @@ from fitact_hw.overhead.schemes import BASELINE, SCHEMES
 from fitact_hw.overhead.sram import SramModel
 from fitact_hw.overhead.technology import Technology
 from fitact_hw.overhead.traffic import LayerShape, Traffic, measure
-from fitact_hw.verilog import rtl_sources
+from fitact_hw.verilog import leaf_cells
 from golden.qnetwork import QNetwork
 
 COMPARED = tuple(scheme for scheme in SCHEMES if scheme.key in ("unprotected", "ranger", "clipact", "fitact"))
@@ -155,7 +155,7 @@ def _lanes_uj(
 
 
 def _element(config: AcceleratorConfig, folder: Path) -> Block:
-    files = {path.name: path.read_text() for path in rtl_sources() if path.name == "fitact_pe.v"}
+    files = {"fitact_pe.v": leaf_cells()["fitact_pe.v"]}
     parameters = {"DATA_W": config.word_bits, "ACC_W": config.acc_bits}
     return elaborate(files, "fitact_pe", folder, parameters, flatten=True).blocks[0]
 

@@ -18,6 +18,8 @@ module fitact_clamp_mode #(
     output wire [DATA_W-1:0] out_q
 );
 
+    `include "fitact_codes.vh"
+
     fitact_clamp #(
         .DATA_W(DATA_W),
         .ACC_W(ACC_W),
@@ -26,7 +28,7 @@ module fitact_clamp_mode #(
         .clk(clk),
         .value(value),
         .bound(bound),
-        .act_mode(activate ? MODE : 2'd0),
+        .act_mode(activate ? MODE : ACT_LINEAR),
         .out_q(out_q)
     );
 

@@ -25,6 +25,8 @@ module fitact_lane_mode #(
     output wire [DATA_W-1:0]  out_q
 );
 
+    `include "fitact_codes.vh"
+
     fitact_lane #(
         .DATA_W(DATA_W),
         .ACC_W(ACC_W),
@@ -40,7 +42,7 @@ module fitact_lane_mode #(
         .bias(bias),
         .shift(shift),
         .bound(bound),
-        .act_mode(activate ? MODE : 2'd0),
+        .act_mode(activate ? MODE : ACT_LINEAR),
         .out_q(out_q)
     );
 
