@@ -15,7 +15,7 @@ STUDY = $(call option,WORD,word) $(call option,MAPS,maps) $(call option,IMAGES,i
   $(call option,BOUNDS,bounds) $(call option,WEIGHTS,weights) $(call option,SEED,seed) $(call option,WORKERS,workers) \
   $(call option,OUT,out)
 
-.PHONY: help setup sim train post-train campaign validate resilience granularity validate-memory overhead rtl lint test bench doctor docs clean distclean
+.PHONY: help setup sim train post-train campaign validate resilience granularity validate-memory overhead rtl lint test bench doctor docs docs-site clean distclean
 
 help:  ## list the targets
 	@echo "FitAct testbed. Two commands do everything: 'make sim MODEL=alexnet' and 'make test'."
@@ -90,6 +90,10 @@ doctor: $(READY)  ## check the tools and say what to install
 
 docs: $(READY)  ## regenerate docs/ pages and rtl/generated from their definitions
 	@$(FITACT) rtl --default && $(FITACT) docs
+
+docs-site: $(READY)  ## build the site of docs/ into build/site (installs mkdocs-material)
+	@$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check -r requirements-docs.txt
+	@NO_MKDOCS_2_WARNING=1 $(VENV)/bin/mkdocs build --strict --quiet && echo "open build/site/index.html"
 
 clean:  ## remove build/
 	@rm -rf build

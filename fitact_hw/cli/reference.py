@@ -62,7 +62,7 @@ def _records(command: Any, panel: str | None = None) -> Iterator[tuple[str, str]
         record = parameter.get_help_record(context)
         if record and "--help" not in parameter.opts and getattr(parameter, "rich_help_panel", None) == panel:
             text = " ".join(record[1].split()).replace(f"{ROOT}/", "")
-            yield f"`{record[0]}`", text.replace("\\[", "[").replace("<", "\\<")
+            yield f"`{record[0].replace('|', ', ')}`", text.replace("\\[", "[").replace("<", "&lt;")
 
 
 def documents() -> dict[str, str]:

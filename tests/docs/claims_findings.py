@@ -48,6 +48,10 @@ def _limits() -> Iterator[str]:
     yield "compact 130 nm library"
 
 
+def _rate(rate: float) -> str:
+    return np.format_float_scientific(rate, trim="-", exp_digits=1)
+
+
 def _upsets(model: str) -> str:
     return e.thousands(int(e.sdc(model, 32, "fitact")["upsets"]))
 
@@ -62,6 +66,9 @@ def _parameter_memory() -> Iterator[str]:
     ahead = [e.difference(model, "clipact", 1e-5).split()[0].strip("+") for model in ("alexnet", "vgg16")]
     yield f"by {ahead[0]} and {ahead[1]} points at 1e-5"
     yield f"{e.difference('alexnet', 'proact', 1e-5).split()[0].strip('+')} points at 1e-5 on AlexNet"
+    for model, rate in (("vgg16", 1e-5), ("resnet50", 3e-6)):
+        value, low, high = re.findall(r"[\d.]+", e.difference(model, "proact", rate))
+        yield f"{value} ({low} to {high}) at {_rate(rate)} on {TITLES[model]}"
     thresholds = e.manifest("resnet50_bounds.npz")["clipact"]["of_maximum"].values()
     yield f"{sum(value == 1 for value in thresholds)} of {len(thresholds)} thresholds stayed at 1.0 x maximum"
     hit, other = recomputed.logit_layer()
@@ -117,7 +124,7 @@ def _granularity() -> Iterator[str]:
         page, there = f"granularity_{name}", [kind for kind in KINDS if (title, kind) in rows]
         cells = [e.cell(page, "accuracy", kind, rate).split()[0] if kind in there else "" for kind in KINDS]
         gain = e.cell(page, "difference", "channel-clip-learned", rate)
-        yield e.line(f"{title}, {np.format_float_scientific(rate, trim='-', exp_digits=1)}", *cells, gain)
+        yield e.line(f"{title}, {_rate(rate)}", *cells, gain)
     size = {key: int(row["bound_bytes"]) for key, row in rows.items()}
     yield e.line("bytes", *(e.thousands(size["AlexNet", kind]) for kind in KINDS), "")
     maps = {row["maps"] for row in rows.values()}

@@ -5,9 +5,12 @@ from __future__ import annotations
 import ast
 import functools
 import re
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+import yaml
 
 from tests.docs.pages import DOCS, ROOT, anchors, label, pages, prose
 
@@ -90,3 +93,17 @@ def _tests() -> set[str]:
 @pytest.mark.parametrize("page", pages(), ids=label)
 def test_tests_that_are_named_exist(page: Path) -> None:
     assert not [name for name in TEST.findall(page.read_text()) if name not in _tests()]
+
+
+def _listed(entry: Any) -> Iterator[str]:
+    """Pages of a part of the site's navigation."""
+    if isinstance(entry, str):
+        yield entry
+    else:
+        for part in entry.values() if isinstance(entry, dict) else entry:
+            yield from _listed(part)
+
+
+def test_the_site_lists_every_page_once() -> None:
+    site = yaml.safe_load((ROOT / "mkdocs.yml").read_text())
+    assert sorted(_listed(site["nav"])) == sorted(page.relative_to(DOCS).as_posix() for page in DOCS.rglob("*.md"))
