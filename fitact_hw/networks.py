@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 
 from fitact_hw.config import AcceleratorConfig
@@ -47,19 +49,35 @@ def load_images(count: int) -> tuple[np.ndarray, np.ndarray, str]:
     return chosen.images[:count], chosen.labels[:count].astype(np.int64), source
 
 
-def model_summary() -> list[str]:
-    """One line per known network: parameters, and the accuracy of its committed weights."""
+@dataclass(frozen=True)
+class ModelSummary:
+    """A known network. ``date`` of its stored weights and ``top1`` (%, 10 000 test images): None if there are none."""
+
+    name: str
+    parameters: int
+    date: str | None
+    top1: float | None
+
+    @property
+    def line(self) -> str:
+        """What the command line says of it."""
+        state = f"no committed weights yet: make train MODEL={self.name}"
+        if self.date:
+            top1 = f", {self.top1} % on the 10 000 test images (JPEG)" if self.top1 else ""
+            state = f"weights of {self.date}{top1}"
+        return f"{self.name:9s} {self.parameters / 1e6:6.2f} M parameters, {state}"
+
+
+def model_summary() -> list[ModelSummary]:
+    """Every known network."""
     from golden.networks.artefacts import WEIGHTS_FOLDER, read_manifest
     from golden.networks.models import MODELS, build_model
 
-    lines = []
+    found = []
     manifest = read_manifest(WEIGHTS_FOLDER)
     for name in MODELS:
         parameters = sum(parameter.numel() for parameter in build_model(name).parameters())
         entry = manifest.get(f"{name}.npz")
-        state = f"no committed weights yet: make train MODEL={name}"
-        if entry:
-            top1 = entry.get("accuracy_percent", {}).get("test_jpeg")
-            state = f"weights of {entry['date']}" + (f", {top1} % on the 10 000 test images (JPEG)" if top1 else "")
-        lines.append(f"{name:9s} {parameters / 1e6:6.2f} M parameters, {state}")
-    return lines
+        top1 = (entry or {}).get("accuracy_percent", {}).get("test_jpeg")
+        found.append(ModelSummary(name, parameters, entry["date"] if entry else None, top1))
+    return found

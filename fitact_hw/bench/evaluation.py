@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -18,6 +19,7 @@ from golden.networks.evaluate import BATCH
 from golden.networks.zoo import load_model, load_qnetwork
 from golden.quantisation.quantise import check_word, quantise_images
 from golden.support.allocator import keep_freed_memory
+from golden.support.progress import working
 
 RATES = {8: (1e-5, 1e-4, 1e-3), 16: (1e-6, 1e-5, 1e-4), 32: (1e-7, 1e-6, 1e-5)}
 """Bit error rates that a comparison at each word width is made at."""
@@ -98,8 +100,8 @@ def run_bench(
     repeats: int,
     seed: int,
     compiled: bool,
-) -> None:
-    """Measure at every word width and print a table; ``compiled``: as in a study after its first minute.
+) -> list[dict[str, Any]]:
+    """Measure at every word width, print a table, return its lines; ``compiled``: as after a study's first minute.
 
     Raises GoldenError for unknown names and widths.
     """
@@ -107,12 +109,15 @@ def run_bench(
         check_word(word_bits)
     keep_freed_memory()
     use_compiler(compiled)
+    measured = []
     table = Table(title=f"{model}, {scheme}: image evaluations per second (CPU threads: {torch.get_num_threads()})")
     for title in ("bits", "bit error rate", "exact, under faults", "float32, plain", "ratio"):
         table.add_column(title, justify="right")
-    with console.status(f"{model}: {maps} fault maps, {images} images"):
+    with working(console, f"{model}: {maps} fault maps, {images} images"):
         for word_bits in words:
             for speed in throughput(model, scheme, word_bits, rates, maps, images, repeats, seed):
+                measured.append({**asdict(speed), "ratio": speed.ratio})
                 numbers = (f"{speed.faulty:.1f}", f"{speed.plain:.1f}", f"{speed.ratio:.2f}x")
                 table.add_row(str(word_bits), f"{speed.rate:.0e}", *numbers)
     console.print(table)
+    return measured

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
+from typing import Any
 
 import numpy as np
 from rich.console import Console
@@ -17,7 +18,7 @@ from fitact_hw.faults import sample
 from fitact_hw.injection.engine import Engine
 from fitact_hw.injection.plain_run import plain_job
 from fitact_hw.injection.verdict import Times
-from fitact_hw.reporting.terminal import noter, terminal
+from fitact_hw.reporting.terminal import noter, terminal, working
 from fitact_hw.sites import list_sites
 from golden import reference
 from golden.qnetwork import QNetwork
@@ -50,8 +51,8 @@ def software_seconds(network: QNetwork, image: np.ndarray, batch: int, runs: int
     return spent / (runs * batch)
 
 
-def run_bench(options: CampaignOptions, rtl_runs: int, software_runs: int) -> None:
-    """All three with one process and one thread, on the first scheme and image; prints a table."""
+def run_bench(options: CampaignOptions, rtl_runs: int, software_runs: int) -> dict[str, Any]:
+    """All three with one process and one thread, on the first scheme and image; prints a table, returns its figures."""
     use_threads(1)
     console = terminal()
     scheme = options.schemes[0]
@@ -61,27 +62,39 @@ def run_bench(options: CampaignOptions, rtl_runs: int, software_runs: int) -> No
 
     engine, subject = Engine(options.config, note=note), load_subject(options, scheme)
     simulator = Simulator(options.config, workers=1, note=note)
-    simulator.build()
-    facts = engine.facts(subject.case(0))
+    with working(console, "building the simulator and tracing a fault-free run"):
+        simulator.build()
+        facts = engine.facts(subject.case(0))
     everywhere = sample({"machine": list_sites(options.config)}, options.faults, facts.cycles, options.seed)
     draws = {BITS: everywhere, STRUCTURES: draw_events(options, [timing(scheme, facts)])[scheme]}
     case = subject.case(0).ready()
     seconds: dict[str, float] = {}
     times: dict[str, Times] = {}
-    for name, events in draws.items():
-        times[name] = engine.times = Times()
-        seconds[f"engine, {name}"] = _timed(partial(engine.run, case, events)) / len(events)
-    jobs = [plain_job(case, event, facts.cycles) for event in everywhere[:rtl_runs]]
-    name = "plain RTL (cocotb)"
-    seconds[name] = _timed(lambda: simulator.run(jobs, share_prefix=False)) / len(jobs)
-    seconds["plain RTL, shared fault-free beginning"] = _timed(lambda: simulator.run(jobs)) / len(jobs)
-    for batch in SOFTWARE_BATCHES:
-        key = f"software only (golden network), batch {batch}"
-        seconds[key] = software_seconds(case.network, case.image, batch, max(2, software_runs // batch))
+    with working(console, "injections through the engine") as say:
+        for name, events in draws.items():
+            times[name] = engine.times = Times()
+            seconds[f"engine, {name}"] = _timed(partial(engine.run, case, events)) / len(events)
+        jobs = [plain_job(case, event, facts.cycles) for event in everywhere[:rtl_runs]]
+        say("injections as plain RTL runs")
+        name = "plain RTL (cocotb)"
+        seconds[name] = _timed(lambda: simulator.run(jobs, share_prefix=False)) / len(jobs)
+        seconds["plain RTL, shared fault-free beginning"] = _timed(lambda: simulator.run(jobs)) / len(jobs)
+        say("injections in software")
+        for batch in SOFTWARE_BATCHES:
+            key = f"software only (golden network), batch {batch}"
+            seconds[key] = software_seconds(case.network, case.image, batch, max(2, software_runs // batch))
     _print(console, options, seconds, facts.cycles)
     for name, spent in times.items():
         console.print(f"[bold]{name}[/]")
         print_times(console, spent, options.faults)
+    return {
+        "model": options.model,
+        "scheme": scheme,
+        "machine": options.config.fingerprint,
+        "faults": options.faults,
+        "fault_free_cycles": facts.cycles,
+        "seconds_per_injection": seconds,
+    }
 
 
 def _timed(work: Callable[[], object]) -> float:

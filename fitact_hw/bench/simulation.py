@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from fitact_hw.compiler import compile_network, with_images
 from fitact_hw.config import AcceleratorConfig
 from fitact_hw.networks import load_images, load_networks
-from fitact_hw.reporting.terminal import bar, terminal
+from fitact_hw.reporting.terminal import bar, noter, terminal
 from golden.support.files import write_json
 from sim.bare.bench import bench, describe
 from sim.job import Job
@@ -16,8 +17,8 @@ BENCH_MODEL, BENCH_SCHEME, BENCH_IMAGES = "alexnet", "fitact", 4
 RESULT = Path("build") / "bench.json"
 
 
-def run_bench(config: AcceleratorConfig, repeats: int) -> None:
-    """Measure, print, and keep the figures in build/bench.json. Raises FitActError if a run fails."""
+def run_bench(config: AcceleratorConfig, repeats: int) -> dict[str, Any]:
+    """Measure, print, keep the figures in build/bench.json and return them. Raises FitActError if a run fails."""
     from golden.quantisation.quantise import quantise_images
 
     console = terminal()
@@ -26,9 +27,10 @@ def run_bench(config: AcceleratorConfig, repeats: int) -> None:
     program = compile_network(network, config, BENCH_IMAGES)
     job = Job(program=program, memory=with_images(program, quantise_images(network, images)))
     with bar(console, "bare array and machine in turn") as progress:
-        result = bench(job, repeats=repeats, note=lambda text: console.print(f"[dim]{text}[/]"), progress=progress)
+        result = bench(job, repeats=repeats, note=noter(console), progress=progress)
     for line in describe(result):
         console.print(line)
     RESULT.parent.mkdir(parents=True, exist_ok=True)
     write_json(RESULT, result)
-    console.print(f"samples and figures: {RESULT}")
+    noter(console)(f"samples and figures: {RESULT}")
+    return result

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -20,6 +19,7 @@ from fitact_hw.injection.case import Case
 from fitact_hw.injection.timeline import Timeline, moved
 from fitact_hw.networks import SCHEMES, load_images, load_networks
 from fitact_hw.program import Program
+from fitact_hw.reporting.command import command_line
 from fitact_hw.reporting.statistics import sample_size
 from fitact_hw.sites import list_sites, select
 from golden.qnetwork import QNetwork
@@ -143,20 +143,14 @@ def image_of(number: int, structures: int, images: int) -> int:
 
 def command_of(options: CampaignOptions) -> str:
     """The command line that runs the same campaign; without paths. ``machine.toml`` stands for what has no option."""
-    default, machine = CampaignOptions(), options.config.model_dump(mode="json")
-    parts = ["fitact", "campaign", "run", options.model, "--faults", str(options.faults)]
-    for name in ("images", "seed"):
-        parts += [f"--{name}", str(getattr(options, name))]
-    named = {"shape": options.shape.value, "schemes": ",".join(options.schemes)}
-    named["structures"] = ",".join(options.structures)
-    usual = {"shape": default.shape.value, "schemes": ",".join(default.schemes), "structures": ""}
-    for name, value in named.items():
-        parts += [f"--{name}", value] if value != usual[name] else []
-    given = {"rows": "rows", "cols": "cols", "word_bits": "word"}
-    plain = AcceleratorConfig.create(**{name: machine[name] for name in given}).model_dump(mode="json")
-    for name, option in given.items():
-        parts += [f"--{option}", str(machine[name])] if machine[name] != getattr(default.config, name) else []
-    return shlex.join(parts + (["--config", "machine.toml"] if machine != plain else []))
+    default, machine = CampaignOptions(), options.config
+    plain = AcceleratorConfig.create(rows=machine.rows, cols=machine.cols, word_bits=machine.word_bits)
+    usual: dict[str, Any] = {"shape": default.shape, "schemes": default.schemes}
+    usual |= {"rows": default.config.rows, "cols": default.config.cols, "word": default.config.word_bits}
+    given = {name: getattr(options, name) for name in ("faults", "images", "seed", "shape", "schemes", "structures")}
+    given |= {"rows": machine.rows, "cols": machine.cols, "word": machine.word_bits}
+    given["config"] = None if machine == plain else "machine.toml"
+    return command_line("campaign", "run", options.model, options=given, usual=usual)
 
 
 def timing(scheme: str, facts: Facts) -> Timeline:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from rich.console import Console
@@ -15,13 +16,14 @@ from fitact_hw.campaign.snapshot import options_of
 from fitact_hw.campaign.store import CampaignError, Row, Store, store_path
 from fitact_hw.faults import FaultEvent
 from fitact_hw.injection.plain_run import judge, plain_job
+from fitact_hw.reporting.terminal import noter, working
 from sim.engine.build import source_fingerprint
 from sim.job import WaveWindow
 from sim.simulator import Simulator
 
 
-def run_replay(console: Console, folder: Path, fault: str, around: tuple[int, int] | None, out: Path) -> None:
-    """Run injection ``fault`` (scheme-number) of the campaign in ``folder`` again and compare it with its row.
+def run_replay(console: Console, folder: Path, fault: str, around: tuple[int, int] | None, out: Path) -> dict[str, Any]:
+    """Run injection ``fault`` (scheme-number) of the campaign in ``folder`` again, compare it with its row, return it.
 
     ``around``: cycles before and after the upset that go into a waveform in ``out``; None: no waveform. Raises
     CampaignError for an unknown injection, other weights or images than the campaign's, and for another result.
@@ -43,8 +45,9 @@ def run_replay(console: Console, folder: Path, fault: str, around: tuple[int, in
         out.mkdir(parents=True, exist_ok=True)
         window = WaveWindow(max(0, event.cycle - around[0]), event.cycle + around[1], (out / f"{row.id}.vcd").resolve())
         job = replace(job, waves=window)
-    simulator = Simulator(options.config, waves=around is not None, note=lambda text: console.print(f"[dim]{text}[/]"))
-    result = simulator.run([job])[0]
+    simulator = Simulator(options.config, waves=around is not None, note=noter(console))
+    with working(console, "plain RTL run, after a build if there is none yet"):
+        result = simulator.run([job])[0]
     outcome, logits = judge(result, case.logits)
     console.print(f"upset    {event.id}", soft_wrap=True)
     console.print(f"layer    {row.layer}, image {row.image}, scheme {row.scheme}")
@@ -59,6 +62,7 @@ def run_replay(console: Console, folder: Path, fault: str, around: tuple[int, in
         changed = machine != bound["machine"]
         why = "the RTL or the engine changed since" if changed else "this is a defect, please report it"
         raise CampaignError(f"{row.id} gave another result than stored: {why}")
+    return {**asdict(row), "logits": json.loads(row.logits), "fault_free_logits": case.logits, "waves": result.waves}
 
 
 def _find(store: Store, fault: str) -> Row:

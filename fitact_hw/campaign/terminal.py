@@ -6,6 +6,7 @@ import time
 from collections import Counter
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 
@@ -14,9 +15,10 @@ from fitact_hw.campaign.run import run_campaign
 from fitact_hw.campaign.snapshot import options_of
 from fitact_hw.campaign.store import STORE, CampaignError, Row, Store, store_path
 from fitact_hw.injection.verdict import Times
+from fitact_hw.reporting.command import here
 from fitact_hw.reporting.formats import percent_interval
 from fitact_hw.reporting.statistics import Estimate
-from fitact_hw.reporting.terminal import bar, noter, terminal
+from fitact_hw.reporting.terminal import bar, details, noter, terminal
 
 
 def outcome_shares(counts: Counter[str]) -> str:
@@ -58,11 +60,14 @@ def run_live(
     workers: int,
     scheduler: str | None,
     margin: tuple[float, float] | None,
-) -> None:
-    """Run a campaign with a progress bar; ``margin``: (margin of error, confidence) instead of a number of faults."""
+) -> dict[str, Any]:
+    """Run a campaign with a progress bar; ``margin``: (margin of error, confidence) instead of a number of faults.
+
+    Returns its status at the end, as :func:`print_status` does.
+    """
     console = terminal()
     progress = Progress(folder)
-    with bar(console, f"{options.model}: injections", every=None) as advance:  # every batch has its line
+    with bar(console, f"{options.model}: injections") as advance:
         note = noter(console)
 
         def finished(done: int, total: int, rows: list[Row]) -> None:
@@ -75,9 +80,10 @@ def run_live(
         times = run_campaign(
             options, folder, workers=workers, scheduler=scheduler, finished=finished, note=note, margin=margin
         )
-    print_times(console, times, progress.fresh)
-    print_status(console, folder)
-    console.print(f"report: .venv/bin/fitact campaign report {folder}", soft_wrap=True)
+    print_times(details(console), times, progress.fresh)
+    status = print_status(console, folder)
+    note(f"report: {here('campaign', 'report', str(folder))}")
+    return status
 
 
 def print_times(console: Console, times: Times, injections: int) -> None:
@@ -96,8 +102,8 @@ def print_times(console: Console, times: Times, injections: int) -> None:
     console.print(f"how outcomes were found: {mechanisms}; {times.faulty_cycles:,} faulty cycles simulated")
 
 
-def print_status(console: Console, folder: Path) -> None:
-    """One paragraph about the campaign in ``folder``. Raises CampaignError."""
+def print_status(console: Console, folder: Path) -> dict[str, Any]:
+    """One paragraph about the campaign in ``folder``; returns it as plain values. Raises CampaignError."""
     with Store(store_path(folder)) as store, store.snapshot():
         options = options_of(store)
         counts = store.counts("scheme", "outcome")
@@ -111,18 +117,31 @@ def print_status(console: Console, folder: Path) -> None:
         of_scheme = Counter({outcome: count for (name, outcome), count in counts.items() if name == scheme})
         if of_scheme:
             console.print(f"  {scheme}: {of_scheme.total():,}; {outcome_shares(of_scheme)}")
+    outcomes: dict[str, dict[str, int]] = {scheme: {} for scheme in options.schemes}
+    for (scheme, outcome), count in sorted(counts.items()):
+        outcomes.setdefault(scheme, {})[outcome] = count
+    return {
+        "folder": str(folder),
+        "model": options.model,
+        "machine": options.config.fingerprint,
+        "seed": options.seed,
+        "stored": total,
+        "planned": planned,
+        "outcomes": outcomes,
+    }
 
 
-def print_list(console: Console, root: Path) -> None:
+def print_list(console: Console, root: Path) -> list[dict[str, Any]]:
     """Status of every campaign below ``root``; those that cannot be read are named at the end. Raises CampaignError."""
     paths = sorted(root.glob(f"**/{STORE}"))
     if not paths:
         console.print(f"no campaigns below {root}: start one with `fitact campaign run`")
-    unreadable = []
+    found, unreadable = [], []
     for path in paths:
         try:
-            print_status(console, path.parent)
+            found.append(print_status(console, path.parent))
         except CampaignError as error:
             unreadable.append(str(error))
     if unreadable:
         raise CampaignError(f"{len(unreadable)} of {len(paths)} cannot be read: {' | '.join(unreadable)}")
+    return found

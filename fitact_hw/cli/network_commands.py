@@ -56,8 +56,8 @@ def models() -> Any:
     from fitact_hw.networks import model_summary
 
     console, found = terminal(), model_summary()
-    for line in found:
-        console.print(line, soft_wrap=True)
+    for summary in found:
+        console.print(summary.line, soft_wrap=True)
     return found
 
 

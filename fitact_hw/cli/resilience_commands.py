@@ -116,9 +116,9 @@ def resilience(
         memories=names(bounds),
         weights=str(weights or ""),
     )
-    return run_resilience(
-        settings, out or Path("build") / model / "resilience", _console(), _processes(workers, threads)
-    )
+    folder = out or Path("build") / model / "resilience"
+    summaries = run_resilience(settings, folder, _console(), _processes(workers, threads))
+    return {"folder": folder, "summaries": summaries}
 
 
 def granularity(
@@ -156,7 +156,8 @@ def granularity(
         weights=str(weights or ""),
     )
     folder = out or Path("build") / model / "granularity"
-    return run_granularity(settings, folder, _console(), _processes(workers, threads), source, learned or ())
+    summaries = run_granularity(settings, folder, _console(), _processes(workers, threads), source, learned or ())
+    return {"folder": folder, "summaries": summaries}
 
 
 def fault_map(

@@ -1,31 +1,50 @@
-"""The command line that repeats a run: defined once, quoted so that it can be pasted."""
+"""Command lines that this program prints: defined once, quoted so that they can be pasted into a shell."""
 
 from __future__ import annotations
 
+import os
 import shlex
+import shutil
+import sys
 from collections.abc import Mapping
 from enum import Enum
-from pathlib import PurePath
+from pathlib import Path, PurePath
 from typing import Any
+
+NAME = "fitact"
 
 
 def command_line(*words: str, options: Mapping[str, Any], usual: Mapping[str, Any] | None = None) -> str:
-    """``fitact``, ``words`` (command and arguments) and ``options`` by their names without dashes, quoted for a shell.
+    """For pages and records: ``fitact``, ``words`` (command and arguments) and ``options`` by names without dashes.
 
-    An option is left out if it has its value in ``usual`` or if it is None, False, empty text or an empty tuple; a
-    tuple is one value with commas between, a list repeats its option, True is a flag.
+    An option is left out if it has its value in ``usual`` or if it is None, False, empty text or empty; a tuple is one
+    value with commas between, a list repeats its option, True is a flag.
     """
-    usual = usual or {}
-    parts = ["fitact", *words]
+    return shlex.join([NAME, *_words(words, options, usual or {})])
+
+
+def here(*words: str, options: Mapping[str, Any] | None = None) -> str:
+    """For the terminal: the same, with the program as it can be called from the working directory."""
+    return shlex.join([*_program(), *_words(words, options or {}, {})])
+
+
+def _program() -> list[str]:
+    if shutil.which(NAME):
+        return [NAME]
+    beside = Path(sys.executable).with_name(NAME)
+    return [os.path.relpath(beside)] if beside.exists() else [sys.executable, "-m", "fitact_hw"]
+
+
+def _words(words: tuple[str, ...], options: Mapping[str, Any], usual: Mapping[str, Any]) -> list[str]:
+    parts = list(map(str, words))
     for name, value in options.items():
-        if name in usual and value == usual[name]:
-            continue
-        parts += _option(f"--{name}", value)
-    return shlex.join(parts)
+        if name not in usual or value != usual[name]:
+            parts += _option(f"--{name}", value)
+    return parts
 
 
 def _option(name: str, value: Any) -> list[str]:
-    if value is None or value is False or value == "" or value == () or value == []:
+    if value is None or value is False or value in ("", (), []):
         return []
     if value is True:
         return [name]

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 
 from fitact_hw.reporting.figures import save_png
+from fitact_hw.reporting.terminal import noter
 from fitact_hw.resilience import charts, markdown, tables
 from fitact_hw.resilience.pool import HERE, Processes
 from fitact_hw.resilience.study import run
@@ -37,7 +39,7 @@ def run_granularity(
 ) -> list[Summary]:
     """Accuracy against bytes of bound storage for every granularity, form and activation; see granularity_subjects."""
     subjects = granularity_subjects(settings, source, learned)
-    extra = "".join([f" --source {source}", *(f" --learned {folder.as_posix()}" for folder in learned)])
+    extra = {"source": source, "learned": list(learned)}
     summaries = _run(settings, subjects, folder, console, processes, GRANULARITY, "neuron-clip-word", extra)
     save_png(charts.storage(summaries, settings.model, settings.seed, source), folder / f"{GRANULARITY}.png")
     return summaries
@@ -51,7 +53,7 @@ def _run(
     processes: Processes,
     stem: str,
     reference: str,
-    extra: str = "",
+    extra: Mapping[str, Any] | None = None,
 ) -> list[Summary]:
     rows = run(settings, subjects, folder, console, processes=processes)
     order = {s.key: index for index, s in enumerate(subjects)}
@@ -63,5 +65,5 @@ def _run(
     costs = bounds_cost(rows)
     tables.print_costs(console, costs)
     markdown.write_page(settings, summaries, costs, reference, folder / f"{stem}.md", extra)
-    console.print(f"results in {folder}: {stem}.md, {stem}.png, and {stem}.csv, {stem}_maps.csv (also as .parquet)")
+    noter(console)(f"results in {folder}: {stem}.md, {stem}.png, and {stem}.csv, {stem}_maps.csv (also as .parquet)")
     return summaries

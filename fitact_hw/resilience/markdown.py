@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from pathlib import Path
+from typing import Any
 
+from fitact_hw.reporting.command import command_line
 from fitact_hw.reporting.formats import scientific
 from fitact_hw.resilience.subjects import Settings
 from fitact_hw.resilience.summary import BoundsCost, Summary
@@ -30,15 +32,15 @@ _ENOUGH_MAPS = 10
 """With fewer, the page warns of its intervals."""
 
 
-def command(settings: Settings, experiment: str) -> str:
-    """The command that repeats an experiment; options that have their defaults are left out, except the seed."""
-    parts = [f"fitact {experiment} {settings.model}"]
-    for field in fields(Settings):
-        value = getattr(settings, field.name)
-        if field.name in _OPTIONS and (value != field.default or field.name == "seed"):
-            text = ",".join(map(str, value)) if isinstance(value, tuple) else value
-            parts.append(f"--{_OPTIONS[field.name]} {text}")
-    return " ".join(parts)
+def command(settings: Settings, experiment: str, extra: Mapping[str, Any] | None = None) -> str:
+    """The command that repeats an experiment; options that have their defaults are left out, except the seed.
+
+    ``extra``: options of this experiment alone.
+    """
+    usual = {_OPTIONS[field.name]: field.default for field in fields(Settings) if field.name in _OPTIONS}
+    del usual["seed"]
+    given = {option: getattr(settings, name) for name, option in _OPTIONS.items()}
+    return command_line(experiment, settings.model, options={**given, **(extra or {})}, usual=usual)
 
 
 def write_page(
@@ -47,7 +49,7 @@ def write_page(
     costs: Sequence[BoundsCost],
     reference: str,
     path: Path,
-    extra: str = "",
+    extra: Mapping[str, Any] | None = None,
 ) -> None:
     """Write the page beside the chart and the tables of the same stem. ``extra``: further options of the command."""
     stem = path.stem
@@ -55,7 +57,7 @@ def write_page(
     lines = [
         f"# {settings.model}: bit errors in parameter memory ({stem})",
         "",
-        f"* command: `{command(settings, stem)}{extra}`",
+        f"* command: `{command(settings, stem, extra)}`",
         f"* images: the first {images} CIFAR-10 test images",
         f"* fault maps: {settings.maps} at each rate, the same for all networks",
         f"* intervals: 95 %, BCa bootstrap over maps; differences are in points, paired by map{_few(settings.maps)}",

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from dataclasses import astuple, dataclass, fields, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from fitact_hw.resilience.store import Row
 from fitact_hw.resilience.study import evaluation_images
 from fitact_hw.resilience.subjects import FAULTY, Settings, scheme_subjects
 from fitact_hw.resilience.tables import csv_text
@@ -53,9 +53,9 @@ def flipped_bits(qnet: QNetwork, faults: FaultMap) -> list[FlippedBit]:
     return found
 
 
-def run_replay(settings: Settings, number: int, images: int, out: Path, console: Console) -> list[Row]:
+def run_replay(settings: Settings, number: int, images: int, out: Path, console: Console) -> dict[str, Any]:
     """Draw map ``number`` of the only scheme, word width and rate of ``settings``; list its flips in ``out`` (CSV) and,
-    with ``images``, evaluate it and the fault-free network. Returns their rows."""
+    with ``images``, evaluate it and the fault-free network. Returns what was found."""
     (subject,) = scheme_subjects(settings)
     (rate,) = settings.rates
     loaded = subject.load()
@@ -72,8 +72,9 @@ def run_replay(settings: Settings, number: int, images: int, out: Path, console:
     names: dict[Kind, str] = {"weight": "weights", "bias": "biases", "bound": "bounds"}
     counts = ", ".join(f"{faults.count(kind)} in {name}" for kind, name in names.items())
     console.print(f"{len(bits)} flipped bits ({counts}); all are in {out}", soft_wrap=True)
+    found = {"file": out, "flips": len(bits), **{name: faults.count(kind) for kind, name in names.items()}}
     if not images:
-        return []
+        return found
     chosen, source = evaluation_images(images, console)
     group = Group(replace(subject, load=lambda: loaded), (CLEAN, (rate, number)), 0, len(chosen))
     with progress(console, "image evaluations") as bar:
@@ -83,4 +84,4 @@ def run_replay(settings: Settings, number: int, images: int, out: Path, console:
     console.print(
         f"correct of the first {len(chosen)} images ({source}): {hit.correct}, and {clean.correct} without faults"
     )
-    return rows
+    return {**found, "images": len(chosen), "correct": hit.correct, "correct_without_faults": clean.correct}

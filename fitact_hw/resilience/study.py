@@ -16,7 +16,7 @@ from fitact_hw.resilience.subjects import Settings, Subject
 from fitact_hw.resilience.work import CLEAN, Group, Job, fingerprint
 from golden.data.cifar10 import Images, find_packs, load_images, sample_images
 from golden.errors import GoldenError
-from golden.support.progress import progress
+from golden.support.progress import progress, working
 
 _SLAB_IMAGES = 100
 """All networks see so many images before any sees more: a run that is stopped early has all alike, and in a minute a
@@ -78,7 +78,7 @@ def run(
 
 def _claim_networks(store: ResultStore, subjects: Sequence[Subject], console: Console) -> None:
     """Those of which nothing is to do: their rows must not be of other weights or bounds than are there now."""
-    with console.status("checking that the networks are the same as before"):
+    with working(console, "checking that the networks are the same as before"):
         for subject in {subject.name: subject for subject in subjects}.values():
             _claim_network(store, subject, fingerprint(*subject.load()))
 

@@ -9,7 +9,7 @@ from fitact_hw.config import AcceleratorConfig
 from fitact_hw.errors import FitActError
 from fitact_hw.faults import FaultEvent
 from fitact_hw.injection.plain_run import judge
-from fitact_hw.reporting.terminal import terminal
+from fitact_hw.reporting.terminal import noter, terminal, working
 from fitact_hw.simulate import run as sim
 from fitact_hw.simulate.run import RESULTS
 from fitact_hw.simulate.upsets import ROWS
@@ -34,13 +34,14 @@ def run_replay(fault: str, folder: Path, waves: bool, before: int, after: int) -
     campaign = CampaignOptions(options["model"], config, (row["scheme"],), images=options["images"])
     console = terminal()
     with locked(folder):
-        simulator = Simulator(config, note=lambda text: console.print(f"[dim]{text}[/]"))
+        simulator = Simulator(config, note=noter(console))
         subject = load_subject(campaign, row["scheme"])
         if subject.program.fingerprint != row["program"]:
             raise FitActError(f"weights, compiler or machine changed since {fault} was recorded: run `make sim` again")
         event = FaultEvent.from_json(row["event"])
         fault_free = subject.case(row["image"]).logits
-        [result] = simulator.run([sim.recorded_job(subject, row)])
+        with working(console, "plain RTL run, after a build if there is none yet"):
+            [result] = simulator.run([sim.recorded_job(subject, row)])
         outcome, logits = judge(result, fault_free)
         console.print(f"upset    {event.id}")
         console.print(f"layer    {row['layer']}, image {row['image']}, scheme {row['scheme']}")

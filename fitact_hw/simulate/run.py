@@ -19,12 +19,14 @@ from fitact_hw.errors import FitActError
 from fitact_hw.faults import FaultEvent, Shape
 from fitact_hw.injection.plain_run import plain_job
 from fitact_hw.networks import SCHEMES, load_images, load_networks
+from fitact_hw.reporting.command import here
 from fitact_hw.reporting.figures import save_png
 from fitact_hw.reporting.formats import percent_interval
 from fitact_hw.reporting.statistics import Estimate
-from fitact_hw.reporting.terminal import bar, noter, terminal
+from fitact_hw.reporting.terminal import bar, noter, terminal, working
 from fitact_hw.simulate import charts, fault_free, tables
 from fitact_hw.simulate.upsets import IMAGE, ROWS, Begun, begin, cross_check, strike
+from golden.networks.artefacts import WEIGHTS_FOLDER
 from golden.networks.registry import stored_schemes
 from golden.qnetwork import QNetwork
 from golden.support.files import locked, write_json
@@ -75,8 +77,8 @@ def default_images(network: QNetwork, config: AcceleratorConfig, batch: int) -> 
     return images if images < batch else images - images % batch
 
 
-def run_sim(options: SimOptions) -> None:
-    """Run everything, print it, and keep it in the result folder.
+def run_sim(options: SimOptions) -> dict[str, Any]:
+    """Run everything, print it, and keep it in the result folder; returns what is in its RESULTS.
 
     Raises FitActError or GoldenError for bad options, and FitActError at the end if RTL and golden model differ.
     """
@@ -92,7 +94,7 @@ def run_sim(options: SimOptions) -> None:
         note = noter(console)
 
         simulator = Simulator(config, workers=options.workers, note=note)
-        with console.status("generating and building the simulators (kept for the next run)"):
+        with working(console, "generating and building the simulators (kept for the next run)"):
             simulator.build()
             if options.faults:
                 build_library(config, note)
@@ -119,6 +121,7 @@ def run_sim(options: SimOptions) -> None:
         _print_files(console, options, folder, record)
     if differing:
         raise FitActError(f"RTL and golden model differ in {differing} values: see {folder / RESULTS}")
+    return record
 
 
 def _fault_free(
@@ -216,8 +219,9 @@ def _upsets(console: Console, simulator: Simulator, options: SimOptions, begun: 
     """Upsets for every scheme; prints the outcome table, writes rows and chart, returns the summary."""
     for scheme in (name for name in SCHEMES if name not in begun.options.schemes):
         console.print(
-            f"[yellow]{scheme} is left out: {options.model} has no bounds of it yet; to learn them: .venv/bin/fitact "
-            f"post-train {options.model} --scheme {scheme} --out golden/weights[/]"
+            f"[yellow]{scheme} is left out: {options.model} has no bounds of it yet; to learn them: "
+            f"{here('post-train', options.model, options={'scheme': scheme, 'out': WEIGHTS_FOLDER})}[/]",
+            soft_wrap=True,
         )
     struck = strike(console, begun, options.workers, folder)
     title = charts.heading(options.model, options.config, options.shape.value, options.faults, options.seed)
@@ -259,7 +263,9 @@ def dump_waves(subject: Subject, row: dict[str, Any], path: Path, before: int, a
 def _print_files(console: Console, options: SimOptions, folder: Path, record: dict[str, Any]) -> None:
     parts = {"images": record["fault_free_seconds"], "upsets": record.get("upset_seconds", 0.0)}
     shares = ", ".join(f"{name} {seconds:.0f} s" for name, seconds in parts.items())
-    console.print(f"done in {sum(parts.values()):.0f} s ({shares}); results: {folder / RESULTS}")
+    note = noter(console)
+    note(f"done in {sum(parts.values()):.0f} s ({shares}); results: {folder / RESULTS}")
     if "upsets" in record:
-        console.print(f"upsets: {folder / ROWS}, chart: {folder / CHART}")
-        console.print(f"repeat one: .venv/bin/fitact replay --results {folder} --fault {options.scheme}-0000 --waves")
+        note(f"upsets: {folder / ROWS}, chart: {folder / CHART}")
+        repeat = here("replay", options={"results": folder, "fault": f"{options.scheme}-0000", "waves": True})
+        note(f"repeat one: {repeat}")

@@ -25,7 +25,8 @@ from fitact_hw.injection.case import Case
 from fitact_hw.injection.plain_run import difference, plain_job
 from fitact_hw.injection.timeline import Timeline, moved
 from fitact_hw.injection.verdict import Times, Verdict
-from fitact_hw.reporting.terminal import bar
+from fitact_hw.reporting.command import here
+from fitact_hw.reporting.terminal import bar, details
 from golden.support.files import RowWriter
 from sim.engine.access import AccessTrace
 from sim.job import Job
@@ -113,7 +114,7 @@ def strike(console: Console, begun: Begun, workers: int, folder: Path) -> Struck
         times.merge(process_engine(options.config).times)
     finally:
         writer.close()
-    print_times(console, times, len(rows))
+    print_times(details(console), times, len(rows))
     return Struck(sorted(rows, key=lambda row: row["id"]), drawn.live, cycles, checks)
 
 
@@ -259,7 +260,7 @@ def cross_check(console: Console, simulator: Simulator, checks: Sequence[Check],
         if other is not None:
             raise FitActError(
                 f"upset {check.name} gave another result through cocotb than in the engine: {other}; this is a defect, "
-                f"to see the run: fitact replay --results {folder} --fault {check.name} --waves"
+                f"to see the run: {here('replay', options={'results': folder, 'fault': check.name, 'waves': True})}"
             )
     seconds = time.monotonic() - began
     console.print(f"{len(checks)} upsets repeated through cocotb, full RTL runs: all the same ({seconds:.1f} s)")

@@ -14,7 +14,7 @@ from fitact_hw.errors import FitActError
 from fitact_hw.faults import FaultEvent
 from fitact_hw.injection.engine import Engine
 from fitact_hw.injection.plain_run import compare
-from fitact_hw.reporting.terminal import bar, noter, terminal
+from fitact_hw.reporting.terminal import bar, noter, terminal, working
 from golden.support.files import RowWriter, locked, read_rows
 from sim.engine.build import source_fingerprint
 from sim.simulator import Progress, Simulator
@@ -33,8 +33,8 @@ def default_injections(model: str) -> int:
     return INJECTIONS.get(model, SMALL_INJECTIONS)
 
 
-def run_validation(options: CampaignOptions, workers: int, folder: Path) -> None:
-    """Engine against plain RTL runs on image 0 for every scheme, continuing what ``folder`` has.
+def run_validation(options: CampaignOptions, workers: int, folder: Path) -> dict[str, Any]:
+    """Engine against plain RTL runs on image 0 for every scheme, continuing what ``folder`` has; returns the counts.
 
     Raises FitActError if ``folder`` belongs to other RTL, weights or options, and if one result differs.
     """
@@ -43,8 +43,9 @@ def run_validation(options: CampaignOptions, workers: int, folder: Path) -> None
     with locked(folder):
         engine, subjects = Engine(options.config, note=note), dict(load_subjects(options))  # each is used several times
         simulator = Simulator(options.config, workers=workers, note=note)
-        simulator.build()
-        timelines = [timing(scheme, engine.facts(s.case(0))) for scheme, s in subjects.items()]
+        with working(console, "building the simulator and tracing a fault-free run of every scheme"):
+            simulator.build()
+            timelines = [timing(scheme, engine.facts(s.case(0))) for scheme, s in subjects.items()]
         events = draw_events(options, timelines)
         path, head = folder / ROWS, {"identity": _digest(options, subjects)}
         rows = _kept(path, head)
@@ -60,17 +61,20 @@ def run_validation(options: CampaignOptions, workers: int, folder: Path) -> None
         finally:
             writer.close()
     wrong = 0
+    result: dict[str, Any] = {}
     for scheme in subjects:
         found = [row for row in rows if row["scheme"] == scheme and row["number"] < options.faults]
         differing = [row["difference"] for row in found if row["difference"]]
         outcomes, ways = (dict(Counter(row[name] for row in found)) for name in ("outcome", "way"))
         console.print(f"{scheme}: {len(found)} upsets, {len(differing)} differ; {outcomes}; {ways}")
+        result[scheme] = {"upsets": len(found), "differ": len(differing), "outcomes": outcomes, "ways": ways}
         for text in differing:
             console.print(f"  {text}")
         wrong += len(differing)
     console.print(f"every upset: {path}")
     if wrong:
         raise FitActError(f"{wrong} upsets end otherwise in plain RTL runs: this is a defect of the engine")
+    return {"model": options.model, "machine": options.config.fingerprint, "file": str(path), "schemes": result}
 
 
 def _compared(

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from rich.console import Console
@@ -20,7 +21,7 @@ from fitact_hw.errors import FitActError
 from fitact_hw.isa import INSTRUCTION_BYTES, Opcode, offsets
 from fitact_hw.networks import load_images, load_networks
 from fitact_hw.program import ParameterBlock, Program
-from fitact_hw.reporting.terminal import bar, terminal
+from fitact_hw.reporting.terminal import bar, noter, terminal, working
 from fitact_hw.resilience import tables
 from golden.fault_maps import FaultMap, Flips, Memory, corrupt, draw
 from golden.networks.artefacts import write_text
@@ -182,8 +183,8 @@ def run_validate_memory(
     images: int,
     seed: int,
     workers: int,
-) -> None:
-    """The command: build, run, compare, print, and keep every map in a CSV file under `build/`."""
+) -> dict[str, Any]:
+    """The command: build, run, compare, print, keep every map in a CSV file under `build/`; returns the counts."""
     from golden.quantisation.quantise import quantise_images
 
     console = terminal()
@@ -193,8 +194,8 @@ def run_validate_memory(
     networks = load_networks(model, config, schemes)
     pictures, _, _ = load_images(images)
     words = {scheme: quantise_images(network, pictures) for scheme, network in networks.items()}
-    simulator = Simulator(config, workers=workers, note=lambda text: console.print(f"[dim]{text}[/]"))
-    with console.status("generating and building the simulator (kept for the next run)"):
+    simulator = Simulator(config, workers=workers, note=noter(console))
+    with working(console, "generating and building the simulator (kept for the next run)"):
         simulator.build()
     chosen = DEFAULT_RATES[config.word_bits] if rate is None else rate
     results = run_maps(simulator, networks, words, chosen, maps, seed, console)
@@ -203,3 +204,13 @@ def run_validate_memory(
     console.print(f"every map is in {path}", soft_wrap=True)
     check(console, results)
     console.print(f"all {len(results)} agree ({model}, {config.word_bits}-bit words, BER {chosen:g}, seed {seed})")
+    return {
+        "model": model,
+        "machine": config.fingerprint,
+        "rate": chosen,
+        "seed": seed,
+        "file": str(path),
+        "maps": len(results),
+        "differ": 0,
+        "logits_changed": {scheme: sum(r.scheme == scheme and not r.masked for r in results) for scheme in networks},
+    }

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from rich.console import Console
@@ -19,7 +20,7 @@ from fitact_hw.injection.case import Case
 from fitact_hw.injection.plain_run import judge, plain_job
 from fitact_hw.networks import load_images, load_networks
 from fitact_hw.registers import ErrorCode
-from fitact_hw.reporting.terminal import bar, terminal
+from fitact_hw.reporting.terminal import bar, noter, terminal, working
 from fitact_hw.validation.tensor_faults import TensorFault, TensorFaults
 from sim.job import Job
 from sim.simulator import Simulator
@@ -82,7 +83,7 @@ def compare(
     wanted_sites = {name: sites[name] for name in TENSOR_BUFFERS if name in sites and name not in checked}
     if not wanted_sites:
         raise FitActError("every buffer of this machine is protected: leave the protection out to compare with tensors")
-    with console.status("golden model: expected outcomes"):
+    with working(console, "golden model: expected outcomes"):
         chosen = choose(faults, wanted_sites, free.cycles, injections, seed)
     jobs = [plain_job(case, event, free.cycles) for event, _ in chosen]
     with bar(console, "upsets, full RTL runs") as progress:
@@ -113,11 +114,23 @@ def check(console: Console, comparisons: Sequence[Comparison], golden_logits: np
         raise FitActError(f"{len(wrong)} of {len(comparisons)} disagree, the first is {wrong[0].event.id}")
 
 
-def run_validate(model: str, config: AcceleratorConfig, scheme: str, injections: int, seed: int, workers: int) -> None:
-    """The command: build, compare, print."""
+def run_validate(
+    model: str, config: AcceleratorConfig, scheme: str, injections: int, seed: int, workers: int
+) -> dict[str, Any]:
+    """The command: build, compare, print; returns what was compared."""
     console = terminal()
-    simulator = Simulator(config, workers=workers, note=lambda text: console.print(f"[dim]{text}[/]"))
-    with console.status("generating and building the simulator (kept for the next run)"):
+    simulator = Simulator(config, workers=workers, note=noter(console))
+    with working(console, "generating and building the simulator (kept for the next run)"):
         simulator.build()
-    compare(simulator, config, model, scheme, injections, seed, console)
+    compared = compare(simulator, config, model, scheme, injections, seed, console)
     console.print(f"all {injections} agree ({model}, {scheme}, {config.word_bits}-bit words, seed {seed})")
+    return {
+        "model": model,
+        "scheme": scheme,
+        "machine": config.fingerprint,
+        "seed": seed,
+        "injections": len(compared),
+        "differ": 0,
+        "structures": dict(Counter(item.event.structure for item in compared)),
+        "outcomes": dict(Counter(item.outcome.value for item in compared)),
+    }

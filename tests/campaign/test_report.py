@@ -154,7 +154,7 @@ def test_every_file_of_a_report(folder: Path) -> None:
     assert "http" not in re.sub(r'xmlns(:\w+)?="[^"]*"', "", page)  # nothing is loaded from elsewhere
     links, anchors = set(re.findall(r'href="#([^"]+)"', page)), set(re.findall(r'id="([^"]+)"', page))
     assert {"unprotected-0", "fitact-0"} <= links <= anchors
-    assert f".venv/bin/fitact campaign replay {folder} unprotected-0 --waves" in page
+    assert f"fitact campaign replay {folder} unprotected-0 --waves" in page
     for word in ("no difference shown", "McNemar", "700 FIT per 10^6 bits", "seed", "90%", command_of(OPTIONS)[:30]):
         assert word in page, word
     lines = list(csv.DictReader((folder / "report.csv").open()))

@@ -219,7 +219,7 @@ def test_a_published_map_is_replayed(tmp_path: Path, monkeypatch: pytest.MonkeyP
         (["--word", ","], "numbers separated by commas"),
         (["--rates", "nan"], "between 0 and 1"),
         (["--schemes", "magic"], "unknown scheme"),
-        (["--weights", "nowhere"], "nowhere"),
+        (["--weights", "nowhere"], "--weights"),
     ],
 )
 def test_commands_refuse_bad_options(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -20,6 +19,7 @@ from fitact_hw.campaign.report.findings import sections
 from fitact_hw.campaign.report.places import worst_sites
 from fitact_hw.campaign.store import Row
 from fitact_hw.faults import Outcome
+from fitact_hw.reporting.command import here
 from fitact_hw.reporting.figures import svg_text
 from fitact_hw.reporting.formats import number_interval, percent, percent_interval, spaced
 from fitact_hw.reporting.palette import LABELS
@@ -65,7 +65,7 @@ class Replays:
 
 def replay_command(folder: Path, row: Row) -> str:
     """Command line that runs the injection again in plain RTL, with a waveform."""
-    return shlex.join([".venv/bin/fitact", "campaign", "replay", str(folder), row.id, "--waves"])
+    return here("campaign", "replay", str(folder), row.id, options={"waves": True})
 
 
 def method_lines(analysis: Analysis, fit_per_mbit: float) -> list[tuple[str, str]]:

@@ -34,7 +34,9 @@ def file_stem(campaign: Campaign) -> str:
     return re.sub(r"[^a-z0-9]+", "_", f"campaign {campaign.title}".lower().removesuffix(" upsets")).strip("_")
 
 
-def run_publish(console: Console, folders: Sequence[Path], out: Path, fit_per_mbit: float, confidence: float) -> None:
+def run_publish(
+    console: Console, folders: Sequence[Path], out: Path, fit_per_mbit: float, confidence: float
+) -> dict[str, Path]:
     """Write a page for each network, charts for each campaign of ``folders`` and, in ``data/``, CSV and Parquet.
 
     Raises CampaignError."""
@@ -44,6 +46,7 @@ def run_publish(console: Console, folders: Sequence[Path], out: Path, fit_per_mb
     if twice:
         raise CampaignError(f"two campaigns would write {', '.join(sorted(twice))}: publish one of them")
     (out / DATA).mkdir(parents=True, exist_ok=True)
+    pages = {}
     for model in dict.fromkeys(campaign.options.model for campaign in campaigns):
         chosen = [campaign for campaign in campaigns if campaign.options.model == model]
         names = " ".join(f"build/campaigns/{campaign.folder.resolve().name}" for campaign in chosen)
@@ -53,7 +56,9 @@ def run_publish(console: Console, folders: Sequence[Path], out: Path, fit_per_mb
             fit_source=FIT_SOURCE, data=DATA,
         )  # fmt: skip
         write_text(out / page_name(model), text)
-        console.print(f"page: {out / page_name(model)}", soft_wrap=True)
+        pages[model] = out / page_name(model)
+        console.print(f"page: {pages[model]}", soft_wrap=True)
+    return pages
 
 
 def _describe(campaign: Campaign, out: Path, fit_per_mbit: float, confidence: float) -> dict[str, Any]:

@@ -6,6 +6,7 @@ import csv
 import io
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 from rich.table import Table
@@ -32,6 +33,7 @@ from fitact_hw.campaign.report.places import worst_sites
 from fitact_hw.campaign.snapshot import load_campaign
 from fitact_hw.reporting.formats import number_interval, percent_interval
 from fitact_hw.reporting.statistics import Difference, Estimate
+from fitact_hw.reporting.terminal import noter
 from golden.networks.artefacts import write_text
 
 PAGE, PARQUET, CSV = "report.html", "report.parquet", "report.csv"
@@ -42,16 +44,19 @@ CSV_HEADER = (
 )  # fmt: skip
 
 
-def run_report(console: Console, folder: Path, fit_per_mbit: float, confidence: float) -> None:
-    """Write everything about the campaign in ``folder`` and print a summary. Raises CampaignError."""
+def run_report(console: Console, folder: Path, fit_per_mbit: float, confidence: float) -> dict[str, Any]:
+    """Write everything about the campaign in ``folder``, print a summary, return aggregates. Raises CampaignError."""
     analysis = Analysis(load_campaign(folder), confidence)
     comparisons = all_comparisons(analysis)
     print_summary(console, analysis, comparisons, fit_per_mbit)
     page = render(analysis, comparisons, fit_per_mbit, (CSV, PARQUET))
     write_text(folder / PAGE, page)
-    write_text(folder / CSV, csv_text(analysis, comparisons, fit_per_mbit))
+    lines = csv_text(analysis, comparisons, fit_per_mbit)
+    write_text(folder / CSV, lines)
     write_archive(folder / PARQUET, analysis.campaign)
-    console.print(f"report: {folder / PAGE}; aggregates: {folder / CSV}; all injections: {folder / PARQUET}")
+    noter(console)(f"report: {folder / PAGE}; aggregates: {folder / CSV}; all injections: {folder / PARQUET}")
+    files = {"page": folder / PAGE, "aggregates": folder / CSV, "injections": folder / PARQUET}
+    return {"files": files, "aggregates": list(csv.DictReader(io.StringIO(lines)))}
 
 
 def csv_text(analysis: Analysis, comparisons: Iterable[Comparison], fit_per_mbit: float) -> str:
