@@ -6,21 +6,55 @@ VENV := .venv
 READY := $(VENV)/.ready
 FITACT := $(VENV)/bin/fitact
 
-# Options of `make sim`, passed on when they are given: make sim MODEL=alexnet WORD=32 FAULTS=100
+# What a target passes on to its command, as --option 'value': make sim MODEL=vgg16 WORD=32 OUT="my results"
 MODEL ?= alexnet
 BENCH_MODELS ?= alexnet vgg16 resnet50
-option = $(if $($(1)),--$(2) $($(1)))
-MACHINE = $(call option,ROWS,rows) $(call option,COLS,cols) $(call option,WORD,word) $(call option,CONFIG,config)
-STUDY = $(call option,WORD,word) $(call option,MAPS,maps) $(call option,IMAGES,images) $(call option,RATES,rates) \
-  $(call option,BOUNDS,bounds) $(call option,WEIGHTS,weights) $(call option,SEED,seed) $(call option,WORKERS,workers) \
-  $(call option,OUT,out)
+MACHINE := ROWS COLS WORD CONFIG
+STUDY := MODEL WORD MAPS IMAGES RATES BOUNDS WEIGHTS SEED WORKERS OUT
+sim_TAKES := MODEL $(MACHINE) IMAGES FAULTS SHAPE SEED SCHEME BATCH WORKERS OUT WAVES
+train_TAKES := MODEL SEED EPOCHS
+post-train_TAKES := MODEL SCHEME SEED EPOCHS GRANULARITY OUT
+campaign_TAKES := MODEL $(MACHINE) FAULTS MARGIN CONFIDENCE STRUCTURES SCHEMES SHAPE IMAGES SEED WORKERS SCHEDULER OUT
+validate_TAKES := MODEL $(MACHINE) INJECTIONS SCHEMES SEED WORKERS OUT
+resilience_TAKES := $(STUDY) SCHEMES
+granularity_TAKES := $(STUDY) LEARNED
+validate-memory_TAKES := MODEL $(MACHINE) SCHEMES MAPS RATE IMAGES SEED WORKERS
+overhead_TAKES := $(MACHINE) LIBERTY OUT
+rtl_TAKES := $(MACHINE)
+bench_TAKES := $(MACHINE) BENCH_MODELS
 
-.PHONY: help setup sim train post-train campaign validate resilience granularity validate-memory overhead rtl lint test bench doctor docs docs-site clean distclean
+# Targets, and variables that are no option of a command; everything else on the command line of make is a mistake.
+TARGETS := $(shell awk -F: '/^[a-z-]+:.*\#\# / {print $$1}' $(firstword $(MAKEFILE_LIST)))
+STANDARD := PYTHON VENV SHELL CC CXX AR PERL FITACT_% COCOTB_% PIP_% OMP_% OPENBLAS_% TORCH%
+GOALS := $(or $(MAKECMDGOALS),help)
+TAKEN := $(sort $(foreach goal,$(GOALS),$($(goal)_TAKES)))
+GIVEN := $(foreach v,$(.VARIABLES),$(if $(findstring command line,$(origin $(v))),$(v)))
+nearest = $(shell $(PYTHON) -c 'import difflib, sys; print(*difflib.get_close_matches(sys.argv[1].upper(), sys.argv[2:], 1, 0.7))' \
+  '$(1)' $(2) 2>/dev/null)
+meant = $(if $(1), (did you mean $(1)?))
+ifneq ($(filter-out $(TARGETS) $(READY),$(GOALS)),)
+  wrong := $(firstword $(filter-out $(TARGETS) $(READY),$(GOALS)))
+  $(error unknown target '$(wrong)'$(if $(filter sim,$(GOALS)), (a network? make sim MODEL=$(wrong))): there are $(TARGETS))
+endif
+ifneq ($(filter-out $(STANDARD) $(TAKEN),$(GIVEN)),)
+  wrong := $(firstword $(filter-out $(STANDARD) $(TAKEN),$(GIVEN)))
+  $(error unknown variable '$(wrong)'$(call meant,$(call nearest,$(wrong),$(TAKEN))): make $(GOALS) takes \
+    $(or $(foreach goal,$(GOALS),$($(goal)_TAKES)),no variables))
+endif
+
+quoted = '$(subst ','\'',$(1))'
+lower = $(shell printf %s $(1) | tr A-Z a-z)
+option = $(if $(findstring command line,$(origin $(1)))$($(1)),--$(call lower,$(1)) $(call quoted,$($(1))))
+pass = $(foreach v,$(filter-out MODEL BENCH_MODELS WAVES LEARNED,$($(1)_TAKES)),$(call option,$(v)))
+NETWORK = $(call quoted,$(MODEL))
+
+.PHONY: $(TARGETS)
 
 help:  ## list the targets
 	@echo "FitAct testbed. Two commands do everything: 'make sim MODEL=alexnet' and 'make test'."
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
-	@echo "  options of sim: MODEL= IMAGES= FAULTS= SHAPE= SEED= ROWS= COLS= WORD=8|16|32 CONFIG= SCHEME= WAVES=1 OUT="
+	@echo "variables (make sim MODEL=vgg16 WORD=32), handed on as options of the command; \`fitact <command> --help\` says more:"
+	@$(foreach goal,$(TARGETS),$(if $($(goal)_TAKES),printf '  %-16s%s\n' '$(goal)' '$($(goal)_TAKES)';))
 
 setup: $(READY)  ## create .venv with the pinned packages
 $(READY): requirements.txt pyproject.toml
@@ -37,41 +71,34 @@ $(READY): requirements.txt pyproject.toml
 	@touch $@
 
 sim: $(READY)  ## run MODEL through the RTL: bit-exact check, classification, upsets per protection scheme
-	@$(FITACT) sim $(MODEL) $(MACHINE) $(call option,IMAGES,images) $(call option,FAULTS,faults) $(call option,SHAPE,shape) \
-	  $(call option,SEED,seed) $(call option,SCHEME,scheme) $(call option,OUT,out) $(if $(filter 1,$(WAVES)),--waves)
+	@$(FITACT) sim $(NETWORK) $(call pass,sim) $(if $(filter 1,$(WAVES)),--waves)
 
 train: $(READY)  ## train MODEL and learn its bounds (needs CIFAR-10: see README)
-	@$(FITACT) train $(MODEL) $(call option,SEED,seed) $(call option,EPOCHS,epochs)
+	@$(FITACT) train $(NETWORK) $(call pass,train)
 
 post-train: $(READY)  ## learn the bounds of SCHEME for MODEL anew from the stored weights (needs CIFAR-10)
-	@$(FITACT) post-train $(MODEL) $(call option,SCHEME,scheme) $(call option,SEED,seed) $(call option,EPOCHS,epochs) \
-	  $(call option,GRANULARITY,granularity) $(call option,OUT,out)
+	@$(FITACT) post-train $(NETWORK) $(call pass,post-train)
 
 resilience: $(READY)  ## accuracy against bit error rate in parameter memory, every scheme (needs CIFAR-10)
-	@$(FITACT) resilience $(MODEL) $(STUDY) $(call option,SCHEMES,schemes)
+	@$(FITACT) resilience $(NETWORK) $(call pass,resilience)
 
 granularity: $(READY)  ## accuracy against bytes of bounds: layer, channel, patch, neuron; words, 4-bit codes (needs CIFAR-10)
-	@$(FITACT) granularity $(MODEL) $(STUDY) $(foreach folder,$(LEARNED),--learned $(folder))
+	@$(FITACT) granularity $(NETWORK) $(call pass,granularity) $(foreach folder,$(LEARNED),--learned $(folder))
 
 validate-memory: $(READY)  ## bit errors in the memory image through the whole RTL: logits as the golden model's
-	@$(FITACT) validate-memory $(MODEL) $(MACHINE) $(call option,SCHEMES,schemes) $(call option,MAPS,maps) \
-	  $(call option,RATE,rate) $(call option,IMAGES,images) $(call option,SEED,seed) $(call option,WORKERS,workers)
+	@$(FITACT) validate-memory $(NETWORK) $(call pass,validate-memory)
 
 campaign: $(READY)  ## thousands of RTL-exact upsets through the native engine; stop at any time, repeat to continue
-	@$(FITACT) campaign run $(MODEL) $(MACHINE) $(call option,FAULTS,faults) $(call option,IMAGES,images) \
-	  $(call option,SEED,seed) $(call option,SHAPE,shape) $(call option,MARGIN,margin) \
-	  $(call option,CONFIDENCE,confidence) $(call option,WORKERS,workers) $(call option,SCHEDULER,scheduler) \
-	  $(call option,OUT,out)
+	@$(FITACT) campaign run $(NETWORK) $(call pass,campaign)
 
 validate: $(READY)  ## the same upsets through the engine and as plain RTL runs, every result equal (AlexNet: 2000)
-	@$(FITACT) campaign validate $(MODEL) $(MACHINE) $(call option,INJECTIONS,injections) $(call option,SEED,seed) \
-	  $(call option,OUT,out)
+	@$(FITACT) campaign validate $(NETWORK) $(call pass,validate)
 
 overhead: $(READY)  ## area, timing, memory, latency and energy of every scheme (LIBERTY= for a real library)
-	@$(FITACT) overhead $(MACHINE) $(call option,LIBERTY,liberty) $(call option,OUT,out)
+	@$(FITACT) overhead $(call pass,overhead)
 
 rtl: $(READY)  ## generate the Verilog (default machine: rtl/generated; others: build/)
-	@$(FITACT) rtl $(MACHINE)
+	@$(FITACT) rtl $(call pass,rtl)
 
 lint: $(READY)  ## ruff, mypy and Verilator lint
 	@$(VENV)/bin/ruff check . && $(VENV)/bin/ruff format --check . && $(VENV)/bin/mypy golden fitact_hw sim tests
@@ -81,8 +108,8 @@ test: lint  ## everything: lint, types, unit, cocotb and end-to-end tests; a pro
 	@$(VENV)/bin/pytest -n auto --maxprocesses 8 --dist loadfile --max-worker-restart 0
 
 bench: $(READY)  ## cycles/s against a bare array, injections/s against plain RTL and software, evaluations/s under faults (BENCH_MODELS=)
-	@$(FITACT) bench $(MACHINE)
-	@for model in $(BENCH_MODELS); do $(FITACT) campaign bench $$model $(MACHINE) || exit 1; done
+	@$(FITACT) bench $(call pass,bench)
+	@for model in $(BENCH_MODELS); do $(FITACT) campaign bench $$model $(call pass,bench) || exit 1; done
 	@for model in $(BENCH_MODELS); do $(FITACT) resilience-bench $$model --word 8,32 || exit 1; done
 
 doctor: $(READY)  ## check the tools and say what to install

@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
 
+LIKENESS = 0.7
+"""Names that are less like what was given (difflib's ratio) are not suggested."""
+
 
 def listed(names: Iterable[object], last: str = "or") -> str:
     """``8, 16 or 32``."""
@@ -15,7 +18,7 @@ def listed(names: Iterable[object], last: str = "or") -> str:
 def nearest(given: str, known: Iterable[str]) -> str:
     """Of ``known`` the name that was probably meant, else nothing; upper and lower case are alike."""
     folded = {name.casefold(): name for name in known}
-    found = get_close_matches(given.casefold(), folded, n=1)
+    found = get_close_matches(given.casefold(), folded, n=1, cutoff=LIKENESS)
     return folded[found[0]] if found else ""
 
 

@@ -42,7 +42,7 @@ LINES: dict[str, str] = {
     "sim --faults -1": "--faults -1: must be a whole number, at least 0",
     "sim --seed -1": "--seed -1: must be a whole number, at least 0",
     "fault-map --rate 3": "--rate 3: must be a number from 0 to 1",
-    "sim --shape 3x3": "--shape 3x3: must be 1x1, 2x1, 3x1, 2x2 or 1x2; did you mean 3x1?",
+    "sim --shape 3x3": "--shape 3x3: must be 1x1, 2x1, 3x1, 2x2 or 1x2",
     "sim --rows 1 --cols 1": "rows=1: the array must have 2 to 32 rows",
     "sim --rows 8": (
         "rows=8 cols=16: the array must be square, because a layer's output words are the next layer's input words; "

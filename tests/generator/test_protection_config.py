@@ -39,8 +39,7 @@ def test_table_in_a_machine_file(tmp_path: Path) -> None:
         ({"weight": "ecc"}, "protection.weight='ecc': must be none, parity or secded"),
         (
             {"wait": "parity"},
-            "unknown field 'protection.wait' (did you mean weight?): there are activation, weight, bias, bound, "
-            "accumulator, output",
+            "unknown field 'protection.wait': there are activation, weight, bias, bound, accumulator, output",
         ),
         (
             3,
