@@ -115,6 +115,9 @@ bench: $(READY)  ## cycles/s against a bare array, injections/s against plain RT
 doctor: $(READY)  ## check the tools and say what to install
 	@$(FITACT) doctor
 
+redraw: $(READY)  ## draw the charts of docs/results again from docs/results/data
+	@$(FITACT) redraw
+
 docs: $(READY)  ## regenerate docs/ pages and rtl/generated from their definitions
 	@$(FITACT) rtl --default && $(FITACT) docs
 

@@ -8,7 +8,7 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
-from fitact_hw.campaign.snapshot import Campaign
+from fitact_hw.campaign.snapshot import Campaign, options_from
 from fitact_hw.campaign.store import ROWS, CampaignError, Row, Store, store_path
 from golden.networks.artefacts import write_bytes
 
@@ -45,6 +45,13 @@ def read_archive(path: Path) -> tuple[dict[str, Any], dict[str, Any], list[Row]]
         raise CampaignError(f"{path} has rows of version {head['schema']}, this program knows {ROWS}")
     rows = [Row(**{**values, "logits": json.dumps(values["logits"])}) for values in table.to_pylist()]
     return head["identity"], head["facts"], rows
+
+
+def load_archive(path: Path) -> Campaign:
+    """The campaign in the archive ``path``, without a store. Raises CampaignError."""
+    identity, facts, rows = read_archive(path)
+    options = options_from(identity, facts, (row.number for row in rows))
+    return Campaign(path.parent, options, identity, facts, tuple(rows))
 
 
 def restore(path: Path, folder: Path) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -39,8 +40,13 @@ def options_of(store: Store) -> CampaignOptions:
     identity = store.identity()
     if not identity:
         raise CampaignError(f"{store.path} is empty: start a campaign with `fitact campaign run`")
-    stored = max((number + 1 for _, number in store.present()), default=0)
-    return CampaignOptions.from_json({**identity, "faults": max(stored, store.facts().get("faults", 0))})
+    return options_from(identity, store.facts(), (number for _, number in store.present()))
+
+
+def options_from(identity: dict[str, Any], facts: dict[str, Any], numbers: Iterable[int]) -> CampaignOptions:
+    """The options of a campaign with this identity and these facts that has injections with these ``numbers``."""
+    stored = max((number + 1 for number in numbers), default=0)
+    return CampaignOptions.from_json({**identity, "faults": max(stored, facts.get("faults", 0))})
 
 
 def load_campaign(folder: Path) -> Campaign:

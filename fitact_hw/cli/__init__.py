@@ -48,6 +48,7 @@ def application() -> typer.Typer:
         network_commands,
         overhead_commands,
         resilience_commands,
+        results_commands,
         sim_commands,
     )
 
@@ -75,6 +76,7 @@ def application() -> typer.Typer:
         hardware_commands,
         network_commands,
         bench_commands,
+        results_commands,
         doctor_commands,
     ):
         module.register(app)

@@ -47,7 +47,7 @@ def _added(axis: Any, added: Mapping[str, Mapping[str, float]]) -> None:
         text = f"{100 * line['total']:+.2f} %"
         axis.annotate(text, (100 * line["total"], place), (6, 0), textcoords="offset points", va="center",
                       fontsize=SMALL)  # fmt: skip
-    axis.margins(x=0.15)
+    axis.margins(x=0.2)
     _bars(axis, "area added", "% of the unprotected machine")
 
 
@@ -65,7 +65,7 @@ def _lanes(axis: Any, area: Record) -> None:
     base = area["values"][BASELINE.key]
     added = [100 * (area["values"][key] / base - 1) for key in keys]
     noise = [100 * area["noise"][key] / base for key in keys]
-    axis.barh([SHORT[key] for key in keys], added, xerr=noise, color=BLUE, capsize=4, height=0.6, label="logic")
+    axis.barh([SHORT[key] for key in keys], added, xerr=noise, color=BLUE, capsize=4, height=0.6)
     _bars(axis, "area of one lane (black: noise of the tools)", "% over a lane with plain ReLU")
 
 
@@ -100,4 +100,5 @@ def _bars(axis: Any, title: str, unit: str) -> None:
     axis.set_title(title, fontsize=NORMAL, loc="left")
     axis.set_xlabel(unit, fontsize=NORMAL)
     axis.grid(axis="x", color=GRID, linewidth=0.6)
-    axis.legend(loc="upper center", bbox_to_anchor=(0.5, -0.12), ncols=6, fontsize=SMALL, frameon=False)
+    if axis.get_legend_handles_labels()[0]:
+        axis.legend(loc="upper center", bbox_to_anchor=(0.5, -0.12), ncols=6, fontsize=SMALL, frameon=False)

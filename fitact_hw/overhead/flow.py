@@ -82,7 +82,7 @@ def run_overhead(options: Options, networks: Networks, console: Console) -> Resu
     tables.print_report(console, header, metrics, results)
     folder = options.out / options.config.fingerprint
     record = tables.to_json(header, metrics, results)
-    write_whole(folder / OVERHEAD, json.dumps(record, indent=1) + "\n")
+    write_whole(folder / OVERHEAD, json.dumps(record) + "\n")
     page = tables.markdown(header, metrics, results, options.command)
     pictures = {"Area added, area by part, lanes, energy": folder / "overhead.png"}
     if options.accuracies:

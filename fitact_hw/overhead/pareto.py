@@ -88,6 +88,21 @@ class Pareto:
     missing: tuple[str, ...] = ()
 
     @property
+    def images(self) -> int:
+        """Images of most accuracies."""
+        return max((point.images for point in self.points), default=0)
+
+    @property
+    def star(self) -> str:
+        """What the star of :meth:`marked` means; empty if there is none."""
+        fewer = sorted({point.images for point in self.points} - {self.images})
+        return f"*: {listed([str(number) for number in fewer])}" if fewer else ""
+
+    def marked(self, point: Point) -> str:
+        """The name of a point, with a star if its accuracy is over fewer images than the others'."""
+        return point.label + "*" * (point.images < self.images)
+
+    @property
     def sources(self) -> str:
         """The files of the accuracies."""
         return ", ".join(dict.fromkeys(point.source for point in self.points))
@@ -182,9 +197,7 @@ def read_csv(path: Path) -> Pareto:
 def chart(result: Pareto) -> Any:
     """Accuracy against area, the front as a line, every point labelled."""
     maps = listed([f"{number}" for number in sorted({p.maps for p in result.points})])
-    images = max((p.images for p in result.points), default=0)
-    fewer = sorted({p.images for p in result.points} - {images})
-    stars = f" (*: {listed([str(number) for number in fewer])})" if fewer else ""
+    images, stars = result.images, f" ({result.star})" if result.star else ""
     heading = (
         f"{result.machine}: accuracy at a bit error rate of {scientific(result.rate)} in parameter memory\n"
         f"{result.sources}: {maps} fault maps, {images:,} images{stars}; lines: 95 % intervals over maps"
@@ -207,7 +220,7 @@ def chart(result: Pareto) -> Any:
     axis.margins(x=0.08, y=0.08)
     place_labels(
         figure, axis,
-        [(p.area_percent, p.accuracy_percent, p.label + "*" * (p.images < images)) for p in result.points],
+        [(p.area_percent, p.accuracy_percent, result.marked(p)) for p in result.points],
     )  # fmt: skip
     notes = [ON_CHIP_NOTE]
     notes += ["No accuracy measured: " + ", ".join(result.missing) + "."] if result.missing else []
@@ -221,16 +234,16 @@ def markdown(result: Pareto) -> list[str]:
     lines = [
         f"## Accuracy at a bit error rate of {result.rate:g} against area",
         "",
-        f"Accuracies: {result.sources} ({result.word_bits}-bit words, bounds in faulty memory too).",
+        f"Accuracies: {result.sources} ({result.word_bits}-bit words, bounds in faulty memory too; "
+        f"{result.images:,} images{f', {result.star}' if result.star else ''}).",
         "",
         "| scheme | area added | top-1 % (95 % interval) | |",
         "|---|---:|---|---|",
     ]
     for p in sorted(result.points, key=lambda p: p.area_percent):
         mark = "**Pareto front**" if p.front else ""
-        lines.append(
-            f"| {p.label} | {p.area_percent:+.2f} % | {p.accuracy_percent:.1f} ({p.low:.1f}-{p.high:.1f}) | {mark} |"
-        )
+        accuracy = f"{p.accuracy_percent:.1f} ({p.low:.1f}-{p.high:.1f})"
+        lines.append(f"| {result.marked(p)} | {p.area_percent:+.2f} % | {accuracy} | {mark} |")
     lines += ["", ON_CHIP_NOTE]
     if result.missing:
         lines += ["", "No accuracy measured: " + ", ".join(result.missing) + "."]

@@ -121,10 +121,13 @@ def outcome_legend(figure: Any) -> None:
 
 
 def legend_below(figure: Any, axes: Iterable[Any], columns: int) -> None:
-    """What ``axes`` show, below all panels and off the data; each name once."""
+    """What ``axes`` show, below all panels and off the data; each name once, values with intervals first."""
+    from matplotlib.container import ErrorbarContainer
+
     found: dict[str, Any] = {}
     for axis in axes:
         found |= dict(zip(*reversed(axis.get_legend_handles_labels()), strict=True))
+    found = dict(sorted(found.items(), key=lambda item: not isinstance(item[1], ErrorbarContainer)))
     figure.legend(
         found.values(), found.keys(), loc="outside lower center", ncols=columns, frameon=False, fontsize=NORMAL
     )

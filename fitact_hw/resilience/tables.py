@@ -14,6 +14,7 @@ from rich.table import Table
 from fitact_hw.resilience.store import COLUMNS, Row
 from fitact_hw.resilience.summary import REFERENCE, BoundsCost, Summary, bounds_cost
 from golden.bounds.schemes import titled
+from golden.errors import GoldenError
 from golden.networks.artefacts import write_bytes, write_text
 
 
@@ -78,6 +79,15 @@ def _write_parquet(path: Path, columns: list[str], lines: Sequence[tuple[object,
     parquet.write_table(pa.table(data), file)
     write_bytes(path, file.getvalue())
     return path
+
+
+def read_maps(path: Path) -> list[Row]:
+    """The rows of a ``<stem>_maps.csv`` file. Raises GoldenError for any other file."""
+    kinds = {"str": str, "int": int, "float": float}
+    try:
+        return [Row(**{f.name: kinds[str(f.type)](line[f.name]) for f in fields(Row)}) for line in read_csv(path)]
+    except (KeyError, ValueError, OSError) as error:
+        raise GoldenError(f"{path}: no table of fault maps ({error!r})") from None
 
 
 def read_csv(path: Path) -> list[dict[str, str]]:

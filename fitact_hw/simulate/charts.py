@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import Counter
 from typing import Any
 
-from fitact_hw.config import AcceleratorConfig
 from fitact_hw.faults import Outcome
 from fitact_hw.reporting.figures import (
     NORMAL,
@@ -20,18 +19,19 @@ from fitact_hw.reporting.figures import (
 from fitact_hw.reporting.formats import spaced
 from fitact_hw.reporting.palette import scheme_style
 from fitact_hw.reporting.statistics import Estimate
-from fitact_hw.simulate.tables import Counts, ordered_structures
+from fitact_hw.simulate.counts import ALL, Counts, Origin, ordered_structures
 from golden.bounds.schemes import SCHEMES, titled
 from golden.quantisation.quantise import word_name
 
 
-def upsets(counts: Counts, title: str) -> Any:
+def upsets(origin: Origin, counts: Counts) -> Any:
     """Outcome shares by structure, a panel for every scheme, and beside them the SDC shares with intervals."""
     schemes = [name for name in SCHEMES if name in counts]
     structures = ordered_structures(counts)
     tallies = {scheme: [counts[scheme].get(name, Counter()) for name in structures] for scheme in schemes}
     size = (3.6 + 1.35 * len(schemes), 1.8 + 0.42 * len(structures))
     ratios = [1.0] * len(schemes) + [1.7]
+    title = heading(origin, max(counts[scheme][ALL].total() for scheme in schemes))
     figure, axes = new_figure(1, len(schemes) + 1, size, title, sharey=True, width_ratios=ratios)
     places = range(len(structures))
     for axis, scheme in zip(axes, schemes, strict=False):
@@ -64,7 +64,10 @@ def upsets(counts: Counts, title: str) -> Any:
     return figure
 
 
-def heading(model: str, config: AcceleratorConfig, shape: str, upsets: int, seed: int) -> str:
+def heading(origin: Origin, upsets: int) -> str:
     """Title of the chart: network, machine, words, kind of upset; upsets and seed."""
-    machine = f"{config.rows}x{config.cols}, {word_name(config.word_bits)}"
-    return f"{model}, {machine}, {shape} upsets in live bits\n{upsets:,} upsets under each scheme, seed {seed}"
+    machine = f"{origin.rows}x{origin.cols}, {word_name(origin.word_bits)}"
+    return (
+        f"{origin.model}, {machine}, {origin.shape} upsets in live bits\n"
+        f"{upsets:,} upsets under each scheme, seed {origin.seed}"
+    )

@@ -25,8 +25,9 @@ from fitact_hw.reporting.formats import percent_interval
 from fitact_hw.reporting.statistics import Estimate
 from fitact_hw.reporting.terminal import bar, noter, terminal, working
 from fitact_hw.simulate import charts, fault_free, tables
+from fitact_hw.simulate.counts import Origin, csv_text, outcome_counts
 from fitact_hw.simulate.upsets import IMAGE, ROWS, Begun, begin, cross_check, strike
-from golden.networks.artefacts import WEIGHTS_FOLDER
+from golden.networks.artefacts import WEIGHTS_FOLDER, write_text
 from golden.networks.registry import stored_schemes
 from golden.qnetwork import QNetwork
 from golden.support.files import locked, write_json
@@ -35,7 +36,7 @@ from sim.job import Job, RunResult, Status, WaveWindow
 from sim.simulator import Simulator
 from sim.trace import layer_times
 
-RESULTS, CHART = "results.json", "upsets.png"
+RESULTS, COUNTS, CHART = "results.json", "upsets.csv", "upsets.png"
 MOST_IMAGES, IMAGE_CYCLES = 8, 16_000_000
 """Images by default, fewer for a large network: all of them together take about so many cycles."""
 
@@ -224,9 +225,11 @@ def _upsets(console: Console, simulator: Simulator, options: SimOptions, begun: 
             soft_wrap=True,
         )
     struck = strike(console, begun, options.workers, folder)
-    title = charts.heading(options.model, options.config, options.shape.value, options.faults, options.seed)
+    config, counts = options.config, outcome_counts(struck.rows)
+    origin = Origin(options.model, config.rows, config.cols, config.word_bits, options.shape.value, options.seed)
+    write_text(folder / COUNTS, csv_text(origin, counts))
     with ThreadPoolExecutor(1) as beside:
-        chart = beside.submit(save_png, charts.upsets(tables.outcome_counts(struck.rows), title), folder / CHART)
+        chart = beside.submit(save_png, charts.upsets(origin, counts), folder / CHART)
         checked = cross_check(console, simulator, struck.checks, folder)
         chart.result()
     tables.print_upsets(console, struck.rows, struck.live)
@@ -235,7 +238,6 @@ def _upsets(console: Console, simulator: Simulator, options: SimOptions, begun: 
         subject = process_subject(begun.options, row["scheme"])
         path = dump_waves(subject, row, folder / f"{row['id']}.vcd", WAVE_BEFORE, WAVE_AFTER)
         console.print(f"waveform of {row['id']} ({row['outcome']}): {path}")
-    counts = tables.outcome_counts(struck.rows)
     return {
         "image": IMAGE,
         "live": struck.live,

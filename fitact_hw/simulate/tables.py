@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from rich.console import Console
@@ -14,17 +13,12 @@ from fitact_hw.networks import SCHEMES
 from fitact_hw.reporting.formats import percent, percent_interval, spaced
 from fitact_hw.reporting.palette import LABELS
 from fitact_hw.reporting.statistics import Estimate
+from fitact_hw.simulate.counts import ALL, ordered_structures, outcome_counts
 from fitact_hw.simulate.fault_free import LayerRow
 from golden.bounds.schemes import titled
 
 CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
 """CIFAR-10 class names in label order."""
-
-Counts = Mapping[str, Mapping[str, Counter[str]]]
-"""Scheme -> structure (and `ALL`) -> outcome value -> upsets."""
-
-ALL = "all structures"
-"""Row label of the sum over structures."""
 
 
 def print_layers(console: Console, rows: Sequence[LayerRow], images: int, batch: int) -> None:
@@ -71,16 +65,6 @@ def print_classes(console: Console, rows: Sequence[dict[str, Any]], limit: int =
         console.print(f"... and {len(rows) - limit} more in results.json")
 
 
-def outcome_counts(rows: Sequence[dict[str, Any]]) -> dict[str, dict[str, Counter[str]]]:
-    """Counts by scheme, then structure (and `ALL`), then outcome value."""
-    counts: dict[str, dict[str, Counter[str]]] = {}
-    for row in rows:
-        scheme = counts.setdefault(row["scheme"], {})
-        for key in (row["structure"], ALL):
-            scheme.setdefault(key, Counter())[row["outcome"]] += 1
-    return counts
-
-
 def print_upsets(console: Console, rows: Sequence[dict[str, Any]], live: dict[str, tuple[int, int]]) -> None:
     """Outcome counts by structure and scheme, with the 95 % Wilson interval of the SDC share.
 
@@ -111,8 +95,3 @@ def print_upsets(console: Console, rows: Sequence[dict[str, Any]], live: dict[st
         "Any other upset is masked; probability per upset = live share x share in the table. "
         "Every structure gets the same number of upsets: the last rows are not weighted by size."
     )
-
-
-def ordered_structures(counts: Counts) -> list[str]:
-    """Structures in alphabetical order, the sum last."""
-    return [*sorted({key for scheme in counts.values() for key in scheme} - {ALL}), ALL]

@@ -51,7 +51,7 @@ LINES: dict[str, str] = {
     # words of the command line
     "simm": "unknown command 'simm' (did you mean sim?): fitact has sim, replay, validate, validate-memory, campaign, "
     "resilience, granularity, fault-map, overhead, overhead-compare, overhead-lanes, overhead-power, rtl, sites, lint, "
-    "docs, models, train, average, export, post-train, accuracy, bench, resilience-bench, doctor",
+    "docs, models, train, average, export, post-train, accuracy, bench, resilience-bench, redraw, doctor",
     "campaign reprot": "unknown command 'reprot' (did you mean report?): fitact campaign has run, resume, restore, "
     "status, report, publish, list, replay, validate, bench",
     "campaign status --falts": "unknown option '--falts': fitact campaign status has --json, --quiet, --help",

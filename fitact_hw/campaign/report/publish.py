@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from rich.console import Console
 from fitact_hw.campaign.archive import write_archive
 from fitact_hw.campaign.report import charts
 from fitact_hw.campaign.report.analysis import SDC, Analysis
+from fitact_hw.campaign.report.comparison import Comparison
 from fitact_hw.campaign.report.findings import all_comparisons, sections
 from fitact_hw.campaign.report.page import FIT_SOURCE, environment, method_lines, pivot
 from fitact_hw.campaign.report.summary import csv_text
@@ -61,24 +63,40 @@ def run_publish(
     return pages
 
 
+@dataclass(frozen=True)
+class Chart:
+    """A chart of a page: end of its file's name, what it shows, matplotlib's figure."""
+
+    name: str
+    caption: str
+    figure: Any
+
+
+def published_charts(analysis: Analysis, comparisons: Sequence[Comparison]) -> list[Chart]:
+    """The charts of a campaign that are published."""
+    drawn = [
+        Chart("structures", "SDC and any failure by structure",
+              charts.probabilities(analysis, analysis.structures, "structure")),
+        Chart("layers", "SDC and any failure by layer", charts.probabilities(analysis, analysis.layers, "layer")),
+    ]  # fmt: skip
+    if analysis.bit_positions:
+        drawn.append(Chart("bits", "Upsets by bit of the value", charts.bit_positions(analysis)))
+    sdc = [item for item in comparisons if item.measure == SDC]
+    if sdc:
+        drawn.append(Chart("paired", "Paired differences of the SDC probability", charts.differences(analysis, sdc)))
+    return drawn
+
+
 def _describe(campaign: Campaign, out: Path, fit_per_mbit: float, confidence: float) -> dict[str, Any]:
     """Write the files of one campaign; returns what the page says of it."""
     analysis, stem = Analysis(campaign, confidence), file_stem(campaign)
     comparisons = all_comparisons(analysis)
     write_text(out / DATA / f"{stem}.csv", csv_text(analysis, comparisons, fit_per_mbit))
     write_archive(out / DATA / f"{stem}.parquet", campaign)
-    drawn = {
-        ("structures", "SDC and any failure by structure"): charts.probabilities(
-            analysis, analysis.structures, "structure"
-        ),
-        ("layers", "SDC and any failure by layer"): charts.probabilities(analysis, analysis.layers, "layer"),
-    }
-    if analysis.bit_positions:
-        drawn["bits", "Upsets by bit of the value"] = charts.bit_positions(analysis)
-    sdc = [item for item in comparisons if item.measure == SDC]
-    if sdc:
-        drawn["paired", "Paired differences of the SDC probability"] = charts.differences(analysis, sdc)
-    pictures = [(alt, save_png(figure, out / f"{stem}_{name}.png").name) for (name, alt), figure in drawn.items()]
+    pictures = [
+        (drawn.caption, save_png(drawn.figure, out / f"{stem}_{drawn.name}.png").name)
+        for drawn in published_charts(analysis, comparisons)
+    ]
     return {
         "title": campaign.title, "schemes": analysis.schemes, "machine": analysis.machine,
         "csv": f"{stem}.csv", "archive": f"{stem}.parquet",
