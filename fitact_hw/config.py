@@ -14,45 +14,18 @@ from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 from fitact_hw.config_errors import explain
 from fitact_hw.errors import ConfigError
 from golden.bounds.code import CODE_BITS
-from golden.qnetwork import ACC_BITS
+from golden.bounds.granularity import Granularity
+from golden.bounds.stored import BoundFormat
+from golden.qnetwork import ACC_BITS, SHIFT_BITS
 
 MIN_SIDE, MAX_SIDE = 2, 32
 """Smallest and largest number of rows and columns of the array."""
-
-SHIFT_BITS = 6
-"""Width of the per-channel right shift and of the per-instruction left shift (bits)."""
 
 AXI_ADDR_BITS = 32
 """Width of every memory address (bits); the machine addresses at most 4 GiB."""
 
 RMW_CYCLES = 4
 """A weight tile occupies the array for at least this long, so that two tiles never meet in the accumulator."""
-
-
-class Granularity(str, Enum):
-    """Which bound hardware the lanes have: each level can also do what the levels before it do."""
-
-    NONE = "none"
-    LAYER = "layer"
-    CHANNEL = "channel"
-    PATCH = "patch"
-    NEURON = "neuron"
-
-    @property
-    def buffered(self) -> bool:
-        """Whether bounds come from a bound buffer: one for each channel, 2x2 patch of a channel, or neuron."""
-        return self not in (Granularity.NONE, Granularity.LAYER)
-
-
-PATCH_SIDE = 2
-"""Rows and columns of the pixels that share a bound with Granularity.PATCH."""
-
-
-class BoundFormat(str, Enum):
-    """How the bound buffer stores a bound: a full word, or a code of `golden.bounds.code`."""
-
-    WORD = "word"
-    CODE = "code4"
 
 
 class Protection(str, Enum):

@@ -21,14 +21,13 @@ def load_networks(model: str, config: AcceleratorConfig, schemes: tuple[str, ...
 
     Raises golden.errors.GoldenError for an unknown model or scheme, or a damaged weight file.
     """
-    from golden.bounds.stored import Format, Granularity, fitted
+    from golden.bounds.stored import fitted
     from golden.networks.zoo import load_qnetwork
 
     networks = {scheme: load_qnetwork(model, scheme, config.word_bits) for scheme in schemes}
     if not config.bounds.buffered:
         return networks
-    form = Granularity(config.bounds.value), Format(config.bound_format.value)
-    return {scheme: fitted(network, *form) for scheme, network in networks.items()}
+    return {scheme: fitted(network, config.bounds, config.bound_format) for scheme, network in networks.items()}
 
 
 def load_images(count: int) -> tuple[np.ndarray, np.ndarray, str]:

@@ -9,7 +9,7 @@ schemes alike and protecting the bounds changes nothing else. Pools have no para
 from __future__ import annotations
 
 import struct
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -17,12 +17,9 @@ import numpy as np
 
 from golden.bounds.stored import StoredBounds, stored_words
 from golden.errors import GoldenError
-from golden.qnetwork import QLayer, QNetwork
+from golden.qnetwork import SHIFT_BITS, QLayer, QNetwork
 
 Kind = Literal["weight", "bias", "shift", "bound"]
-SHIFT_BITS = 6
-"""Stored width of a right shift, 0..63."""
-
 _SHARED, _BOUNDS = 0, 1
 
 
@@ -114,10 +111,10 @@ def draw(
     """
     if not 0 <= rate <= 1 or seed < 0 or index < 0:
         raise GoldenError(f"rate {rate} must be 0..1, seed {seed} and map {index} not negative")
-    flips = _draw(shared_segments(qnet, memory), rate, _generator(seed, rate, index, _SHARED))
+    flips = draw_flips(shared_segments(qnet, memory), rate, _generator(seed, rate, index, _SHARED))
     if memory.bounds:
         segments = bound_segments(stored_bounds(qnet) if stored is None else stored)
-        flips += _draw(segments, rate, _generator(seed, rate, index, _BOUNDS))
+        flips += draw_flips(segments, rate, _generator(seed, rate, index, _BOUNDS))
     return FaultMap(seed, rate, index, flips)
 
 
@@ -188,7 +185,13 @@ def _generator(seed: int, rate: float, index: int, stream: int) -> np.random.Gen
     return np.random.default_rng([seed, rate_bits, index, stream])
 
 
-def _draw(segments: tuple[Segment, ...], rate: float, generator: np.random.Generator) -> tuple[Flips, ...]:
+def draw_flips(segments: Sequence[Segment], rate: float, generator: np.random.Generator) -> tuple[Flips, ...]:
+    """Each bit of ``segments``, one bit space, flips with probability ``rate``; a segment without flips is left out.
+
+    Raises GoldenError unless 0 <= rate <= 1.
+    """
+    if not 0 <= rate <= 1:
+        raise GoldenError(f"bit error rate {rate} is not within 0..1")
     ends = np.cumsum([segment.size for segment in segments], dtype=np.int64)
     total = int(ends[-1]) if len(ends) else 0
     count = int(generator.binomial(total, rate))

@@ -28,6 +28,10 @@ ACC_BITS = {8: 32, 16: 48, 32: 64}
 """Default accumulator width for each word width (bits)."""
 
 
+SHIFT_BITS = 6
+"""Width of a channel's right shift (bits), 0..63."""
+
+
 @dataclass(frozen=True, eq=False)
 class Residual:
     """A second operand of the same shape as the output, added to the accumulator.

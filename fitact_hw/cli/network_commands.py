@@ -20,10 +20,10 @@ from fitact_hw.cli.options import (
     names,
 )
 from fitact_hw.cli.panels import NETWORKS
-from fitact_hw.config import Granularity
 from fitact_hw.reporting.command import command_line
 from fitact_hw.reporting.network_tables import print_accuracy, print_bounds
 from fitact_hw.reporting.terminal import terminal
+from golden.bounds.granularity import SHARED
 from golden.networks.artefacts import WEIGHTS_FOLDER
 
 SourceOption = Annotated[
@@ -48,7 +48,7 @@ EpochImagesOption = Annotated[int | None, typer.Option(min=1, help="training ima
 DATA = Path("build/data")
 PROFILES = Path("build/profiles")
 ALL = "all"
-GRANULARITIES = tuple(member.value for member in Granularity if member is not Granularity.NONE)
+GRANULARITIES = tuple(granularity.value for granularity in SHARED)
 
 
 def models() -> Any:

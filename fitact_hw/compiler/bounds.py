@@ -11,8 +11,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from fitact_hw.config import PATCH_SIDE, AcceleratorConfig, BoundFormat, Granularity
+from fitact_hw.config import AcceleratorConfig, BoundFormat, Granularity
 from golden.bounds.code import decode, encode
+from golden.bounds.granularity import PATCH_SIDE
 from golden.qnetwork import QLayer
 
 

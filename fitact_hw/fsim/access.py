@@ -7,10 +7,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from fitact_hw.config import PATCH_SIDE, AcceleratorConfig, Granularity
+from fitact_hw.config import AcceleratorConfig, Granularity
 from fitact_hw.errors import FitActError
 from fitact_hw.isa import AccMode, Buffer, Instruction, Opcode
 from fitact_hw.program import Program
+from golden.bounds.granularity import PATCH_SIDE
 
 LOAD, COMPUTE, STORE = range(3)
 """Units, in the order of the token chain load -> compute -> store."""

@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 
@@ -20,10 +21,13 @@ from fitact_hw.overhead.metrics import Results, all_metrics
 from fitact_hw.overhead.schemes import SCHEMES, Scheme, lane_parameters, machine
 from fitact_hw.overhead.sram import SramModel, nearest_node
 from fitact_hw.overhead.technology import Technology, TechnologyError
-from fitact_hw.overhead.traffic import BATCH, LayerShape, Traffic, measure
+from fitact_hw.overhead.traffic import BATCH, Traffic, measure
 from fitact_hw.reporting.figures import save_png
 from fitact_hw.reporting.terminal import noter
 from golden.support.progress import progress
+
+if TYPE_CHECKING:  # it needs torch
+    from golden.frontend.lowering import FloatLayer
 
 OVERHEAD = "overhead.json"
 
@@ -53,7 +57,7 @@ class Options:
     command: str = "fitact overhead"
 
 
-Networks = Mapping[str, Callable[[], Sequence[LayerShape]]]
+Networks = Mapping[str, Callable[[], Sequence["FloatLayer"]]]
 """Network name -> function that returns its layers (lowering a network takes seconds)."""
 
 

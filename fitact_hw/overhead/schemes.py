@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from fitact_hw.config import PATCH_SIDE, SHIFT_BITS, AcceleratorConfig, BoundFormat, Granularity, Protection
+from fitact_hw.config import SHIFT_BITS, AcceleratorConfig, BoundFormat, Granularity, Protection
 from fitact_hw.errors import FitActError
 from fitact_hw.isa import ActMode
+from golden.bounds.granularity import PATCH_SIDE
 from golden.support.choices import unknown
 
 DEEP = 4

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -15,26 +15,13 @@ from fitact_hw.fsim.access import bound_places, gemm_pixels, gemm_tiles, load_wo
 from fitact_hw.isa import INSTRUCTION_BYTES, AccMode, ActMode, Buffer, Instruction, Opcode
 from fitact_hw.overhead.schemes import Scheme, machine
 from fitact_hw.program import Program
-from golden.qnetwork import ACC_BITS, Activation, LayerKind, QLayer, QNetwork, Residual
+from golden.qnetwork import ACC_BITS, QLayer, QNetwork, Residual
+
+if TYPE_CHECKING:  # it needs torch
+    from golden.frontend.lowering import FloatLayer
 
 BATCH = 4
 """Images per program; figures are per image."""
-
-
-class LayerShape(Protocol):
-    """What a network's layers must tell: golden's fused layers do."""
-
-    name: str
-    kind: LayerKind
-    source: str
-    in_shape: tuple[int, int, int]
-    out_shape: tuple[int, int, int]
-    kernel: int
-    stride: int
-    padding: int
-    weight: np.ndarray | None
-    activation: Activation
-    residual: str | None
 
 
 @dataclass(frozen=True)
@@ -63,7 +50,7 @@ class Traffic:
         return sum(self.dma_bytes.values())
 
 
-def network(name: str, layers: Sequence[LayerShape], scheme: Scheme, word_bits: int) -> QNetwork:
+def network(name: str, layers: Sequence[FloatLayer], scheme: Scheme, word_bits: int) -> QNetwork:
     """A network with the shapes of ``layers`` and the bounds that ``scheme`` needs; its numbers are zeros.
 
     Cycles and traffic of the machine do not depend on data.
@@ -72,7 +59,7 @@ def network(name: str, layers: Sequence[LayerShape], scheme: Scheme, word_bits: 
     return QNetwork(name, scheme.key, word_bits, ACC_BITS[word_bits], layers[0].in_shape, 0, built)
 
 
-def _layer(layer: LayerShape, scheme: Scheme, word_bits: int) -> QLayer:
+def _layer(layer: FloatLayer, scheme: Scheme, word_bits: int) -> QLayer:
     channels = np.zeros(layer.out_shape[0], np.int64)
     activation, bound = layer.activation, None
     if layer.activation == "relu" and scheme.bounds is not Granularity.NONE:
@@ -98,7 +85,7 @@ def _layer(layer: LayerShape, scheme: Scheme, word_bits: int) -> QLayer:
     )
 
 
-def measure(name: str, layers: Sequence[LayerShape], scheme: Scheme, config: AcceleratorConfig) -> Traffic:
+def measure(name: str, layers: Sequence[FloatLayer], scheme: Scheme, config: AcceleratorConfig) -> Traffic:
     """Compile for the scheme's machine and count. Raises CompileError if the network does not fit it."""
     qnet = network(name, layers, scheme, config.word_bits)
     program = compile_network(qnet, machine(config, scheme), BATCH)

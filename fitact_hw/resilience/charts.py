@@ -10,11 +10,11 @@ from fitact_hw.reporting.formats import listed, scientific
 from fitact_hw.reporting.palette import GRID, SERIES, Style, scheme_style
 from fitact_hw.resilience.subjects import FAULTY, LEARNED
 from fitact_hw.resilience.summary import Summary
-from golden.bounds.granularity import Granularity
+from golden.bounds.granularity import SHARED, Granularity
 from golden.bounds.schemes import titled
 from golden.quantisation.quantise import word_name
 
-MARKERS = dict(zip(Granularity, ("s", "^", "D", "o"), strict=True))
+MARKERS = dict(zip(SHARED, ("s", "^", "D", "o"), strict=True))
 
 KINDS = {"clip": "largest of the neurons', zero above", LEARNED: "learned, zero above", "saturate": "saturating"}
 """What a bound of a group is, and what it does."""

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import numpy as np
 
-from golden.bounds.granularity import Granularity, find_granularity
+from golden.bounds.granularity import SHARED, Granularity, find_granularity
 from golden.bounds.schemes import find_scheme
-from golden.bounds.stored import Format, StoredBounds, regroup
+from golden.bounds.stored import BoundFormat, StoredBounds, regroup
 from golden.errors import GoldenError
 from golden.networks.artefacts import WEIGHTS_FOLDER, read_manifest
 from golden.networks.registry import check_model, stored_schemes
@@ -104,7 +104,7 @@ def _load(settings: Settings, scheme: str, word_bits: int) -> tuple[QNetwork, No
 
 
 def _load_grouped(
-    settings: Settings, source: str, word_bits: int, granularity: Granularity, saturate: bool, form: Format
+    settings: Settings, source: str, word_bits: int, granularity: Granularity, saturate: bool, form: BoundFormat
 ) -> tuple[QNetwork, dict[str, StoredBounds]]:
     return regroup(load_qnetwork(settings.model, source, word_bits, settings.folder), granularity, saturate, form)
 
@@ -146,13 +146,13 @@ def granularity_subjects(settings: Settings, source: str = "fitact", learned: Se
             saturate,
             form,
         )
-        for granularity in Granularity
+        for granularity in SHARED
         for saturate in (False, True)
-        for form in Format
+        for form in BoundFormat
     ]
     for granularity, folder in own.items():
         elsewhere = replace(settings, weights=str(folder))
-        variants.append((f"{granularity.value}-clip-{LEARNED}", elsewhere, granularity, False, Format.WORD))
+        variants.append((f"{granularity.value}-clip-{LEARNED}", elsewhere, granularity, False, BoundFormat.WORD))
     subjects = []
     for word_bits in settings.words:
         for name, of, granularity, saturate, form in variants:

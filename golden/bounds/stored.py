@@ -16,8 +16,8 @@ from golden.errors import GoldenError
 from golden.qnetwork import Activation, QLayer, QNetwork
 
 
-class Format(str, Enum):
-    """How a bound is stored."""
+class BoundFormat(str, Enum):
+    """How a bound is stored: a full word, or a code of :mod:`golden.bounds.code`."""
 
     WORD = "word"
     CODE = "code4"
@@ -62,19 +62,19 @@ def stored_words(layer: QLayer, word_bits: int) -> StoredBounds | None:
     return StoredBounds(bound.ravel(), word_bits, np.arange(bound.size).reshape(bound.shape), top)
 
 
-def shared(layer: QLayer, granularity: Granularity, form: Format, word_bits: int) -> StoredBounds:
+def shared(layer: QLayer, granularity: Granularity, form: BoundFormat, word_bits: int) -> StoredBounds:
     """The maxima of a layer's bounds over each group, and how they are stored. The layer needs a bound."""
     group = groups(layer.out_shape, granularity)
     peaks = np.zeros(int(group.max()) + 1, np.int64)
     np.maximum.at(peaks, group, np.broadcast_to(np.asarray(layer.bound, np.int64), layer.out_shape))
     raw, bits, base = peaks, word_bits, None
-    if form is Format.CODE:
+    if form is BoundFormat.CODE:
         (raw, base), bits = encode(peaks), CODE_BITS
     top = (1 << (word_bits - 1)) - 1
     return StoredBounds(raw, bits, None if granularity is Granularity.LAYER else group, top, base)
 
 
-def fitted(qnet: QNetwork, granularity: Granularity, form: Format) -> QNetwork:
+def fitted(qnet: QNetwork, granularity: Granularity, form: BoundFormat) -> QNetwork:
     """``qnet`` with its bounds per neuron as a machine with this bound buffer keeps them; all else is unchanged."""
     return replace(
         qnet,
@@ -88,7 +88,7 @@ def fitted(qnet: QNetwork, granularity: Granularity, form: Format) -> QNetwork:
 
 
 def regroup(
-    qnet: QNetwork, granularity: Granularity, saturate: bool, form: Format
+    qnet: QNetwork, granularity: Granularity, saturate: bool, form: BoundFormat
 ) -> tuple[QNetwork, dict[str, StoredBounds]]:
     """A network whose bounds are the maxima of ``qnet``'s over each group, and how they are stored.
 

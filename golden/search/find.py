@@ -18,7 +18,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from golden.bounds.granularity import Granularity, groups_of, shared_maxima
+from golden.bounds.granularity import Granularity
 from golden.bounds.schemes import SCHEMES, find_scheme
 from golden.data.cifar10 import Images
 from golden.errors import GoldenError
@@ -27,6 +27,7 @@ from golden.networks.artefacts import UNREADABLE, WEIGHTS_FOLDER, pack_arrays, r
 from golden.networks.evaluate import accuracy
 from golden.networks.zoo import Bounds, copy_network, load_model, save_bounds
 from golden.search.clipact import ClipActSearch, search
+from golden.search.grouping import groups_of, shared_maxima
 from golden.search.post_training import PostTraining, post_train
 from golden.search.profile import layer_bounds, profile, subset
 

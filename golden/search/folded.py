@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from golden.errors import GoldenError
+from golden.fault_maps import Segment, draw_flips, hit_words
 from golden.frontend.lowering import FloatLayer
 from golden.qnetwork import INPUT, last_uses
 from golden.quantisation.quantise import Q15_16, to_fixed
@@ -23,30 +23,6 @@ _TOP = 2.0 ** (WORD_BITS - 1 - Q15_16)
 
 Parameters = dict[str, tuple[Tensor, Tensor]]
 """Weight (outputs, inputs, rows, columns) and bias (outputs,) by layer name, float32."""
-
-
-def draw_flips(bit_count: int, rate: float, generator: np.random.Generator) -> np.ndarray:
-    """Positions of flipped bits, int64, sorted: each of ``bit_count`` bits flips with probability ``rate``.
-
-    Their number is binomial over the whole bit space, and they are drawn without replacement: no layer is
-    too small to be hit and no two flips cancel.
-    """
-    if not 0 <= rate <= 1:
-        raise GoldenError(f"bit error rate {rate} is not within 0..1")
-    count = int(generator.binomial(bit_count, rate))
-    return np.sort(generator.choice(bit_count, size=count, replace=False, shuffle=False))
-
-
-def flip_bits(words: np.ndarray, positions: Iterable[int] | np.ndarray) -> np.ndarray:
-    """A copy of 32-bit ``words`` (int32, flat) with the given bits inverted.
-
-    Bit 0 is the lowest of word 0.
-    """
-    positions = np.asarray(positions, dtype=np.int64)
-    flipped = words.copy().view(np.uint32)
-    masks = np.left_shift(np.uint32(1), (positions % WORD_BITS).astype(np.uint32), dtype=np.uint32)
-    np.bitwise_xor.at(flipped, positions // WORD_BITS, masks)
-    return flipped.view(np.int32)
 
 
 class FoldedNetwork(nn.Module):
@@ -135,12 +111,19 @@ class FoldedNetwork(nn.Module):
 def fault_maps(network: FoldedNetwork, rates: Iterable[float], maps: int, seed: int) -> list[list[np.ndarray]]:
     """Corrupted words (int32, flat) by rate and map: ``maps`` for each rate, one for a rate of 0.
 
-    They depend only on seed, rate number and map number, so they are the same for every scheme.
+    They depend only on seed, rate number and map number, so they are the same for every scheme; those of a study
+    (:func:`golden.fault_maps.draw`) depend on the rate itself. Raises GoldenError for an impossible rate.
     """
+    memory = Segment("parameters", "weight", int(network.words.size), WORD_BITS)
+
+    def corrupted(rate: float, generator: np.random.Generator) -> np.ndarray:
+        words = network.words.copy()
+        for flips in draw_flips((memory,), rate, generator):
+            elements, values = hit_words(words, flips)
+            words[elements] = values
+        return words
+
     return [
-        [
-            flip_bits(network.words, draw_flips(network.bit_count, rate, np.random.default_rng([seed, i, j])))
-            for j in range(maps if rate else 1)  # without faults all maps are the same
-        ]
-        for i, rate in enumerate(rates)
+        [corrupted(rate, np.random.default_rng([seed, i, j])) for j in range(maps if rate else 1)]
+        for i, rate in enumerate(rates)  # without faults all maps are the same
     ]

@@ -8,8 +8,7 @@ from fitact_hw.compiler import compile_network, with_images
 from fitact_hw.config import AcceleratorConfig
 from fitact_hw.fsim import check_hazards, run
 from fitact_hw.program import Program
-from golden.bounds.granularity import Granularity
-from golden.bounds.stored import Format, fitted
+from golden.bounds.stored import fitted
 from golden.qnetwork import QNetwork
 from tests.compiler.reference import reference_network
 
@@ -19,7 +18,7 @@ STORE_FIRST = (2, 1, 0)
 
 def fitted_to(qnet: QNetwork, config: AcceleratorConfig) -> QNetwork:
     """``qnet`` with bounds that the machine can hold: shared and coded as its bound buffer wants them."""
-    return fitted(qnet, Granularity(config.bounds.value), Format(config.bound_format.value))
+    return fitted(qnet, config.bounds, config.bound_format)
 
 
 def check_program(qnet: QNetwork, config: AcceleratorConfig, images: np.ndarray) -> Program:

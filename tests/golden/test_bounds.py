@@ -15,6 +15,7 @@ from torch import nn
 from golden.bounds.schemes import SCHEMES, find_scheme
 from golden.data.cifar10 import Images
 from golden.errors import GoldenError
+from golden.fault_maps import Segment, draw_flips
 from golden.frontend.activations import (
     BoundedReLU,
     Mode,
@@ -28,7 +29,7 @@ from golden.networks.models import conv_block
 from golden.search import clipact
 from golden.search import post_training as posttrain
 from golden.search.clipact import ClipActSearch, search
-from golden.search.folded import FoldedNetwork, draw_flips, flip_bits
+from golden.search.folded import FoldedNetwork, fault_maps
 from golden.search.post_training import PostTraining, distillation, post_train
 from golden.search.profile import layer_bounds, profile, statistics, subset
 from golden.support.precision import mixed_precision
@@ -149,31 +150,37 @@ def test_every_activation_needs_its_bound(trained: SmallNet) -> None:
         apply_bounds(copy.deepcopy(trained), {"features.2": torch.tensor(1.0)}, "clip")
 
 
-def test_flips_are_distinct_and_binomial_over_the_whole_memory() -> None:
-    """No flips per tensor rounded down to none, none drawn twice so that pairs cancel."""
-    generator = np.random.default_rng(0)
-    bits = 100_000
-    counts = []
-    for _ in range(200):
-        positions = draw_flips(bits, 1e-3, generator)
-        assert len(np.unique(positions)) == len(positions)
-        assert positions.size == 0 or 0 <= positions.min() <= positions.max() < bits
-        counts.append(len(positions))
-    assert np.mean(counts) == pytest.approx(100, abs=3)
-    assert np.var(counts) == pytest.approx(100, rel=0.4)
-    seen = np.concatenate([draw_flips(1000, 0.05, generator) for _ in range(400)])
-    assert len(np.unique(seen)) == 1000  # every bit can be hit
-    assert len(draw_flips(50, 1.0, generator)) == 50
-    assert len(draw_flips(50, 0.0, generator)) == 0
+@pytest.mark.parametrize(
+    ("index", "expected"),
+    [
+        (0, [2813, 3983, 8864, 13439, 13786, 30024]),
+        (1, [712, 1374, 2117, 2423, 10959, 11877, 13064, 16840, 23388, 23734]),
+    ],
+)
+def test_random_streams_are_those_that_the_committed_bounds_were_found_with(index: int, expected: list[int]) -> None:
+    memory = Segment("parameters", "weight", 1000, 32)
+    [flips] = draw_flips((memory,), 2e-4, np.random.default_rng([1, 2, index]))
+    assert (flips.element * 32 + flips.bit).tolist() == expected
+
+
+def test_maps_of_the_search_flip_each_word_of_parameter_memory_alike(trained: SmallNet) -> None:
+    """Against the draw written out: its number binomial over all bits, their places without replacement."""
+    network, rates, seed = FoldedNetwork(lower(trained)), (0.0, 1e-4, 0.05), 5
+    maps = fault_maps(network, rates, 2, seed)
+    assert [len(of_rate) for of_rate in maps] == [1, 2, 2]
+    assert np.array_equal(maps[0][0], network.words)
+    for i, rate in enumerate(rates):
+        for j, words in enumerate(maps[i]):
+            generator = np.random.default_rng([seed, i, j])
+            count = int(generator.binomial(network.bit_count, rate))
+            places = generator.choice(network.bit_count, size=count, replace=False, shuffle=False)
+            bits = np.unpackbits(network.words.astype("<i4").view(np.uint8), bitorder="little")
+            bits[places] ^= 1
+            assert words.dtype == np.int32
+            assert np.array_equal(words, np.packbits(bits, bitorder="little").view("<i4"))
+    assert (maps[2][0] != maps[2][1]).any()
     with pytest.raises(GoldenError, match="not within"):
-        draw_flips(50, 1.5, generator)
-
-
-def test_flip_bits() -> None:
-    words = np.array([0, -1, 5], np.int32)
-    assert flip_bits(words, [31, 32, 64, 66]).tolist() == [-(2**31), -2, 0]
-    assert words.tolist() == [0, -1, 5]
-    assert flip_bits(words, []).tolist() == words.tolist()
+        fault_maps(network, (1.5,), 1, seed)
 
 
 def test_batchnorm_is_part_of_the_memory_that_is_hit(trained: SmallNet) -> None:

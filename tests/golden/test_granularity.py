@@ -12,12 +12,13 @@ from typer.testing import CliRunner
 
 from fitact_hw.cli import network_commands
 from fitact_hw.resilience.subjects import Settings, granularity_subjects
-from golden.bounds.granularity import Granularity, find_granularity, groups_of, shared_maxima
+from golden.bounds.granularity import Granularity, find_granularity
 from golden.data.cifar10 import Images
 from golden.errors import GoldenError
 from golden.networks.zoo import load_bounds, load_model, load_qnetwork, save_points
 from golden.quantisation.quantise import calibrate
 from golden.search.find import Profiled
+from golden.search.grouping import groups_of, shared_maxima
 
 
 @pytest.mark.parametrize("granularity", ["layer", "channel", "patch"])
@@ -58,6 +59,7 @@ def test_bounds_learned_for_groups(
         granularity_subjects(Settings("alexnet", weights=str(folder)), learned=[folder])
 
 
-def test_unknown_granularity_is_refused() -> None:
-    with pytest.raises(GoldenError, match="'pixel' is unknown: choose one of layer, channel, patch, neuron"):
-        find_granularity("pixel")
+@pytest.mark.parametrize("name", ["pixel", "none"])
+def test_unknown_granularity_is_refused(name: str) -> None:
+    with pytest.raises(GoldenError, match=f"'{name}' is unknown: choose one of layer, channel, patch, neuron"):
+        find_granularity(name)

@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from golden.bounds.code import LEVELS, decode, encode
-from golden.bounds.granularity import Granularity, groups
-from golden.bounds.stored import Format, regroup
+from golden.bounds.granularity import SHARED, Granularity, groups
+from golden.bounds.stored import BoundFormat, regroup
 from golden.errors import GoldenError
 from golden.fault_maps import corrupt, draw
 from tests.exact.networks import network
@@ -55,10 +55,12 @@ def test_groups_of_an_odd_map(granularity: str, count: int) -> None:
         assert (group == group[1, 2, 2]).sum() == 4
 
 
-@pytest.mark.parametrize("granularity", list(Granularity))
-@pytest.mark.parametrize("form", list(Format))
+@pytest.mark.parametrize("granularity", SHARED)
+@pytest.mark.parametrize("form", list(BoundFormat))
 @pytest.mark.parametrize("saturate", [False, True])
-def test_regrouped_bounds_are_maxima_of_their_group(granularity: Granularity, form: Format, saturate: bool) -> None:
+def test_regrouped_bounds_are_maxima_of_their_group(
+    granularity: Granularity, form: BoundFormat, saturate: bool
+) -> None:
     qnet = network(1, 32)
     coarse, stored = regroup(qnet, granularity, saturate, form)
     assert stored.keys() == {layer.name for layer in qnet.layers if layer.bound is not None}
@@ -74,18 +76,18 @@ def test_regrouped_bounds_are_maxima_of_their_group(granularity: Granularity, fo
         for number in np.unique(group):
             peak = fine[group == number].max()
             assert len(set(new[group == number].tolist())) == 1
-            if form is Format.WORD:
+            if form is BoundFormat.WORD:
                 assert (new[group == number] == peak).all()
             else:
                 assert (new[group == number] >= peak).all()
         assert coarse.layer(layer.name).activation == ("saturate" if saturate else "clip")
-        bits = 32 if form is Format.WORD else 4
+        bits = 32 if form is BoundFormat.WORD else 4
         assert stored[layer.name].storage_bits == (int(group.max()) + 1) * bits
 
 
 def test_flips_hit_the_stored_code_and_the_whole_group() -> None:
     qnet = network(2, 32)
-    coarse, stored = regroup(qnet, Granularity.CHANNEL, False, Format.CODE)
+    coarse, stored = regroup(qnet, Granularity.CHANNEL, False, BoundFormat.CODE)
     faults = draw(coarse, 0.02, 1, 0, stored=stored)
     hit = {f.segment.layer: f for f in faults.flips if f.segment.kind == "bound"}
     assert hit
@@ -104,4 +106,4 @@ def test_flips_hit_the_stored_code_and_the_whole_group() -> None:
 
 def test_a_network_without_bounds_cannot_be_regrouped() -> None:
     with pytest.raises(GoldenError, match="no bounds"):
-        regroup(network(1, 8, "relu"), Granularity.LAYER, False, Format.WORD)
+        regroup(network(1, 8, "relu"), Granularity.LAYER, False, BoundFormat.WORD)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -14,33 +13,27 @@ from fitact_hw.overhead.cost import build
 from fitact_hw.overhead.schemes import SCHEMES
 from fitact_hw.overhead.sram import SramModel
 from fitact_hw.overhead.traffic import Traffic, measure
-from golden.qnetwork import Activation, LayerKind
+from golden.frontend.lowering import FloatLayer, Shape
+from golden.qnetwork import Activation
 
 CONFIG = AcceleratorConfig.create(rows=4, cols=4)
 TRAFFIC = ("unprotected", "ranger", "fitact", "code4", "patch", "patch_code4", "channel")
 BY_KEY = {scheme.key: scheme for scheme in SCHEMES}
 
 
-@dataclass
-class Shape:
-    name: str
-    source: str
-    in_shape: tuple[int, int, int]
-    out_shape: tuple[int, int, int]
-    kernel: int
-    activation: Activation
-    weight: np.ndarray | None
-    kind: LayerKind = "conv"
-    stride: int = 1
-    padding: int = 0
-    residual: str | None = None
+def layer(name: str, source: str, in_shape: Shape, out_shape: Shape, kernel: int, activation: Activation) -> FloatLayer:
+    """A layer with weights, all zero."""
+    weight = np.zeros((out_shape[0], in_shape[0], kernel, kernel))
+    return FloatLayer(
+        name, "conv", source, in_shape, out_shape, kernel, 1, 0, weight, np.zeros(out_shape[0]), name, activation
+    )
 
 
-def layers() -> list[Shape]:
+def layers() -> list[FloatLayer]:
     """A 3x3 convolution with bounds, then a fully connected layer without."""
     return [
-        Shape("conv", "input", (4, 6, 6), (8, 4, 4), 3, "relu", np.zeros((8, 4, 3, 3))),
-        Shape("fc", "conv", (8, 4, 4), (4, 1, 1), 4, "linear", np.zeros((4, 8, 4, 4))),
+        layer("conv", "input", (4, 6, 6), (8, 4, 4), 3, "relu"),
+        layer("fc", "conv", (8, 4, 4), (4, 1, 1), 4, "linear"),
     ]
 
 

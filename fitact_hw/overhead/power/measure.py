@@ -10,6 +10,7 @@ import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -26,9 +27,12 @@ from fitact_hw.overhead.power.toggles import Netlist
 from fitact_hw.overhead.schemes import BASELINE, SCHEMES
 from fitact_hw.overhead.sram import SramModel
 from fitact_hw.overhead.technology import Technology
-from fitact_hw.overhead.traffic import LayerShape, Traffic, measure
+from fitact_hw.overhead.traffic import Traffic, measure
 from fitact_hw.verilog import leaf_cells
 from golden.qnetwork import QNetwork
+
+if TYPE_CHECKING:  # it needs torch
+    from golden.frontend.lowering import FloatLayer
 
 COMPARED = tuple(scheme for scheme in SCHEMES if scheme.key in ("unprotected", "ranger", "clipact", "fitact"))
 
@@ -103,7 +107,7 @@ def draw(networks: Mapping[str, QNetwork], images: np.ndarray, rows: int, stream
 def evaluate(
     config: AcceleratorConfig,
     drawn: Drawn,
-    layers: Sequence[LayerShape],
+    layers: Sequence[FloatLayer],
     technology: Technology,
     model: SramModel,
     folder: Path,
