@@ -13,7 +13,7 @@ import itertools
 from dataclasses import dataclass
 from pathlib import Path
 
-from fitact_hw.overhead.liberty import truth_table
+from fitact_hw.overhead.liberty_function import truth_table
 
 COEFFICIENTS = Path(__file__).parent / "data" / "compact130.csv"
 """The coefficient table: the only definition of the library."""

@@ -7,19 +7,19 @@ from __future__ import annotations
 
 import itertools
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from fitact_hw.errors import FitActError
+from fitact_hw.overhead.liberty_function import truth_table
 
 _TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|[{}();:,]|[^\s{}();:,"]+', re.S)
 _COMMENT = re.compile(r"/\*.*?\*/", re.S)
 _CONTINUATION = re.compile(r"\\\r?\n")
-_CELL = re.compile(r'^\s*cell\s*\(\s*"?([\w.$\[\]-]+)"?\s*\)\s*\{', re.M)
+_CELL = re.compile(r'(?:^|(?<=[{};]))\s*(?P<start>cell)\s*\(\s*"?(?P<name>[\w.$\[\]-]+)"?\s*\)\s*\{', re.M)
 _OPEN_END = re.compile(r"^(\s*\w+\s*:[^;{}()\n]+)$", re.M)
 _FUNCTION = re.compile(r'(?<!\w)function\s*:\s*"([^"]*)"')
 _BRACE = re.compile(r"[{}]")
-_EXPRESSION = re.compile(r"[\w\s()!&|*+^]+\Z")
 
 
 class LibertyError(FitActError):
@@ -93,29 +93,69 @@ def _cell_spans(text: str) -> Iterator[tuple[str, int, int]]:
                 position = brace.end()
                 break
         else:
-            raise LibertyError(f"cell {match.group(1)} is not closed: the Liberty file is cut off")
-        yield match.group(1), match.start(), position
+            raise LibertyError(f"cell {match['name']} is not closed: the Liberty file is cut off")
+        yield match["name"], match.start("start"), position
+
+
+_CONDITIONS = (
+    "nom_voltage",
+    "nom_temperature",
+    "nom_process",
+    "time_unit",
+    "capacitive_load_unit",
+    "leakage_power_unit",
+)
+"""What files of one library must agree on."""
+
+
+def _refuse_other_conditions(file: str, header: Group, other_file: str, other: Group) -> None:
+    for name in _CONDITIONS:
+        mine, its = header.text(name), other.text(name)
+        if mine and its and not _same(mine, its):
+            raise LibertyError(f"{file} has {name} {mine}, {other_file} has {its}: give the files of one corner")
+
+
+def _same(a: str, b: str) -> bool:
+    try:
+        return float(a) == float(b)
+    except ValueError:
+        return a.lower() == b.lower()
 
 
 class Library:
-    """One or more Liberty files of the same technology, parsed on demand."""
+    """One or more Liberty files of the same technology and corner, parsed on demand.
 
-    def __init__(self, *texts: str) -> None:
+    ``names``: what errors call the files. Raises LibertyError for text that is no library, for a cell that two files
+    define and for files of different corners or units.
+    """
+
+    def __init__(self, *texts: str, names: Sequence[str] = ()) -> None:
         self._cells: dict[str, str] = {}
         self._parsed: dict[str, Group] = {}
-        header = ""
-        for text in texts:
+        self.unread: dict[str, str] = {}
+        """Functions that were not understood, by cell."""
+        headers: list[tuple[str, Group]] = []
+        owner: dict[str, str] = {}
+        for number, text in enumerate(texts):
+            file = names[number] if names else f"file {number + 1}"
             clean = _CONTINUATION.sub(" ", _COMMENT.sub(" ", text))
             clean = _OPEN_END.sub(r"\1;", clean)  # ASAP7 leaves out semicolons
             spans = list(_cell_spans(clean))
             if not spans:
-                raise LibertyError("the file has no cell groups: give a Liberty (.lib) file")
-            header = header or clean[: spans[0][1]]
-            self._cells.update({name: clean[start:end] for name, start, end in spans})
-        tops = _Parser(header).group("file", ()).all("library")
-        if not tops:
-            raise LibertyError("the file does not start with a library group: give a Liberty (.lib) file")
-        self.header: Group = tops[0]
+                raise LibertyError(f"{file} has no cell groups: give a Liberty (.lib) file")
+            tops = _Parser(clean[: spans[0][1]]).group("file", ()).all("library")
+            if not tops:
+                raise LibertyError(f"{file} does not start with a library group: give a Liberty (.lib) file")
+            for name, start, end in spans:
+                if owner.setdefault(name, file) != file:
+                    raise LibertyError(f"cell {name} is in {owner[name]} and in {file}: give the files of one corner")
+                self._cells[name] = clean[start:end]
+            headers.append((file, tops[0]))
+        if not headers:
+            raise LibertyError("no Liberty file")
+        self.header: Group = headers[0][1]
+        for file, header in headers[1:]:
+            _refuse_other_conditions(headers[0][0], self.header, file, header)
 
     @property
     def name(self) -> str:
@@ -171,22 +211,8 @@ class Library:
         inputs, outputs = self.inputs(name), self.outputs(name)
         if len(outputs) != 1 or "three_state" in outputs[0].attributes:
             return False
-        names = [pin.args[0] for pin in inputs]
-        return truth_table(outputs[0].text("function"), names) == table
-
-
-def truth_table(function: str, pins: list[str]) -> str | None:
-    """Truth table of a Liberty function, first pin slowest; None for syntax beyond ``! & * | + ^ ( )``."""
-    if not function or not _EXPRESSION.match(function):
-        return None
-    python = re.sub(r"[*&]", " and ", function)
-    python = re.sub(r"[|+]", " or ", python)
-    # `^` of Liberty binds tighter than `and`; Python's ^ on booleans does too, and `!` becomes `True ^`
-    python = python.replace("!", " True ^ ").strip()
-    result = ""
-    try:
-        for values in itertools.product((False, True), repeat=len(pins)):
-            result += "1" if eval(python, {"__builtins__": {}}, dict(zip(pins, values, strict=True))) else "0"
-    except (SyntaxError, NameError, TypeError):
-        return None
-    return result
+        function = outputs[0].text("function")
+        found = truth_table(function, [pin.args[0] for pin in inputs])
+        if found is None:
+            self.unread[name] = function
+        return found == table

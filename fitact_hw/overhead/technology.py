@@ -76,7 +76,7 @@ class Technology:
 
 @functools.lru_cache(maxsize=4)
 def _library(files: tuple[Path, ...]) -> Library:
-    return Library(*(path.read_text(errors="replace") for path in files))
+    return Library(*(path.read_text(errors="replace") for path in files), names=[path.name for path in files])
 
 
 def load(source: str | None, folder: Path) -> Technology:
@@ -94,7 +94,11 @@ def load(source: str | None, folder: Path) -> Technology:
         raise TechnologyError(f"LIBERTY={source}: {error}") from None
     nands, buffers = library.find(NAND2_TABLE, 2), library.find(BUFFER_TABLE, 1)
     if not nands or not buffers:
-        raise TechnologyError(f"LIBERTY={source}: no NAND2 or no buffer; give all files of the library, joined by ':'")
+        unread = [f"{cell}: {function!r}" for cell, function in list(library.unread.items())[:3]]
+        what = f"; functions that were not understood: {', '.join(unread)}" if unread else ""
+        raise TechnologyError(
+            f"LIBERTY={source}: no NAND2 or no buffer; give all files of the library, joined by ':'{what}"
+        )
     digest = hashlib.sha256()
     for path in files:
         digest.update(path.read_bytes())
@@ -130,8 +134,15 @@ def _scales(library: Library) -> tuple[float, float]:
     if not match:
         raise TechnologyError(f"library {library.name}: time_unit {time!r} is not understood")
     time_scale = float(match.group(1)) * {"ps": 1e-3, "ns": 1.0, "us": 1e3}[match.group(2)]
-    number, unit = library.header.attributes.get("capacitive_load_unit", ["1", "pf"])
-    return time_scale, float(number) * {"ff": 1e-3, "pf": 1.0}[unit.lower()]
+    load = library.header.attributes.get("capacitive_load_unit", ["1", "pf"])
+    try:
+        number, unit = load
+        return time_scale, float(number) * {"ff": 1e-3, "pf": 1.0}[unit.lower()]
+    except (ValueError, KeyError):
+        raise TechnologyError(
+            f"library {library.name}: capacitive_load_unit ({', '.join(load)}) is not understood: it must be a number "
+            "and ff or pf"
+        ) from None
 
 
 def _corner(library: Library) -> str:

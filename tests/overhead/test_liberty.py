@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import lzma
+import re
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from fitact_hw.overhead import compact, technology
-from fitact_hw.overhead.liberty import LibertyError, Library, truth_table
+from fitact_hw.overhead.liberty import LibertyError, Library
+from fitact_hw.overhead.liberty_function import truth_table
 from fitact_hw.overhead.technology import Technology, TechnologyError, find_pdks
 
 SMALL = """
@@ -38,6 +42,15 @@ library (tiny) {
         ("(!S*A0)+(S*A1)", ["S", "A0", "A1"], "00110101"),
         ("!((A1*A2)+B1)", ["A1", "A2", "B1"], "10101000"),
         ("A * !B & C", ["A", "B", "C"], "00000100"),
+        ("A B", ["A", "B"], "0001"),
+        ("(A B)'", ["A", "B"], "1110"),
+        ("A'B' + C", ["A", "B", "C"], "11010101"),
+        ("!A'", ["A"], "01"),
+        ("A''", ["A"], "01"),
+        ("!(A)(B)", ["A", "B"], "0100"),
+        ("A^B C", ["A", "B", "C"], "00010100"),  # (A ^ B) C
+        ("A | B ^ C & 1", ["A", "B", "C"], "01101111"),
+        ("D[0] | 0", ["D[0]"], "01"),
     ],
 )
 def test_truth_tables(function: str, pins: list[str], table: str) -> None:
@@ -45,7 +58,11 @@ def test_truth_tables(function: str, pins: list[str], table: str) -> None:
 
 
 def test_functions_that_are_not_understood_are_none() -> None:
-    assert truth_table("A'", ["A"]) is None
+    assert truth_table("A' B)", ["A", "B"]) is None
+    assert truth_table("(A", ["A"]) is None
+    assert truth_table("A +", ["A"]) is None
+    assert truth_table("", ["A"]) is None
+    assert truth_table("A ? B", ["A", "B"]) is None
     assert truth_table("__import__('os')", ["A"]) is None
     assert truth_table("A*Z", ["A"]) is None
 
@@ -111,6 +128,75 @@ def test_unusable_libraries_are_one_clear_line(tmp_path: Path) -> None:
         with pytest.raises(TechnologyError, match=message) as caught:
             technology.load(source, tmp_path)
         assert "\n" not in str(caught.value)
+
+
+def rewritten(change: Callable[[str], str]) -> str:
+    """The compact library with its functions written in another way."""
+    return re.sub(r'function : "([^"]*)"', lambda m: f'function : "{change(m[1])}"', compact.PATH.read_text())
+
+
+SPELLINGS = {
+    "space is and": lambda: rewritten(lambda f: f.replace("*", " ")),
+    "inversion behind": lambda: rewritten(lambda f: re.sub(r"!\(([^()]*)\)", r"(\1)'", f)),
+    "one line": lambda: re.sub(r"\s*\n\s*", " ", compact.PATH.read_text()),
+    "capitals in the unit": lambda: compact.PATH.read_text().replace("(1, pf)", "(1, PF)"),
+}
+
+
+@pytest.mark.parametrize("spelling", list(SPELLINGS))
+def test_other_spellings_are_the_same_library(spelling: str, tmp_path: Path) -> None:
+    path = tmp_path / "spelled.lib"
+    path.write_text(SPELLINGS[spelling]())
+    plain, loaded = technology.load(None, tmp_path), technology.load(str(path), tmp_path)
+    assert replace(loaded, files=plain.files, digest=plain.digest) == plain
+    assert loaded.library.cells == plain.library.cells
+    for name in plain.library.cells:
+        assert loaded.library.area(name) == plain.library.area(name)
+        assert loaded.library.is_flop(name) == plain.library.is_flop(name)
+
+
+def test_corners_do_not_mix(tmp_path: Path) -> None:
+    text = compact.PATH.read_text()
+    inverter = text.index("cell (c130_inv_1)")
+    end = text.index("cell (", inverter + 1)
+    others = text[:inverter] + text[end:]
+    alone = text[: text.index("cell (")] + text[inverter:end] + "}\n"
+    files = {
+        "both/fast.lib": text,
+        "both/slow.lib": text.replace("nom_voltage : 1.2", "nom_voltage : 1.08"),
+        "parts/gates.lib": others,
+        "parts/inverters.lib": alone,
+        "volts/gates.lib": others,
+        "volts/inverters.lib": alone.replace("nom_voltage : 1.2", "nom_voltage : 1.08"),
+        "units/gates.lib": others,
+        "units/inverters.lib": alone.replace("(1, pf)", "(1, ff)"),
+    }
+    for name, content in files.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(content)
+    assert technology.load(str(tmp_path / "parts"), tmp_path).library.cells
+    for folder, message in {
+        "both": "is in fast.lib and in slow.lib: give the files of one corner",
+        "volts": "gates.lib has nom_voltage 1.2, inverters.lib has 1.08",
+        "units": "gates.lib has capacitive_load_unit 1 pf, inverters.lib has 1 ff",
+    }.items():
+        with pytest.raises(TechnologyError, match=message):
+            technology.load(str(tmp_path / folder), tmp_path)
+
+
+def test_units_and_functions_that_are_not_understood_are_named(tmp_path: Path) -> None:
+    text = compact.PATH.read_text()
+    cases = {
+        text.replace("(1, pf)", "(0.001, nf)"): r"capacitive_load_unit \(0.001, nf\) is not understood",
+        text.replace("(1, pf)", "(1)"): r"capacitive_load_unit \(1\) is not understood",
+        text.replace('time_unit : "1ns"', 'time_unit : "1as"'): "time_unit '1as' is not understood",
+        rewritten(lambda f: f.replace("*", "@")): r"functions that were not understood: c130_nand2_1: '!\(A@B\)'",
+    }
+    for number, (content, message) in enumerate(cases.items()):
+        path = tmp_path / f"odd{number}.lib"
+        path.write_text(content)
+        with pytest.raises(TechnologyError, match=message):
+            technology.load(str(path), tmp_path)
 
 
 def test_finds_installed_pdks(tmp_path: Path) -> None:

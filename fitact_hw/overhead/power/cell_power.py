@@ -8,6 +8,7 @@ unit of capacitance, as the Liberty reference says for libraries without an ener
 
 from __future__ import annotations
 
+import re
 import statistics
 from collections import defaultdict
 from collections.abc import Mapping
@@ -16,7 +17,7 @@ from dataclasses import dataclass
 from fitact_hw.overhead.liberty import Group
 from fitact_hw.overhead.nldm import EDGES, TableReader
 from fitact_hw.overhead.power.toggles import Net, Netlist
-from fitact_hw.overhead.technology import Technology
+from fitact_hw.overhead.technology import Technology, TechnologyError
 
 _SLEW_NS = 0.05
 """Slew at which tables are read (ns at 130 nm; scaled by the node); they hardly depend on it."""
@@ -90,6 +91,9 @@ class CellPower:
         return sum(statistics.mean(each) for each in values.values())
 
     def _leakage_nw(self, kind: str) -> float:
-        unit = self._technology.library.header.text("leakage_power_unit", "1nW").lower()
-        scale = {"w": 1e9, "mw": 1e6, "uw": 1e3, "nw": 1.0, "pw": 1e-3, "fw": 1e-6}[unit.lstrip("0123456789.")]
+        unit = self._technology.library.header.text("leakage_power_unit", "1nW").strip().lower()
+        match = re.fullmatch(r"([\d.]*)\s*(w|mw|uw|nw|pw|fw)", unit)
+        if match is None:
+            raise TechnologyError(f"library {self._technology.name}: leakage_power_unit {unit!r} is not understood")
+        scale = {"w": 1e9, "mw": 1e6, "uw": 1e3, "nw": 1.0, "pw": 1e-3, "fw": 1e-6}[match[2]] * float(match[1] or 1)
         return self._technology.library.cell(kind).number("cell_leakage_power") * scale

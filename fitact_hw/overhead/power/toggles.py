@@ -14,7 +14,8 @@ from typing import Any
 import numpy as np
 
 from fitact_hw.overhead.jobs import SynthesisError
-from fitact_hw.overhead.liberty import Group, Library, truth_table
+from fitact_hw.overhead.liberty import Group, Library
+from fitact_hw.overhead.liberty_function import truth_table
 
 Net = int | str
 """A net of the netlist: a number, or the constant '0', '1' or 'x'."""
