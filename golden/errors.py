@@ -25,3 +25,7 @@ class WeightsError(GoldenError):
 
 class UnsupportedError(GoldenError):
     """A network holds something that the quantiser cannot lower."""
+
+
+class QuantisationWarning(UserWarning):
+    """What words of a width cannot keep of a network, on its calibration images."""

@@ -8,7 +8,8 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from golden.errors import GoldenError
+from golden.errors import GoldenError, UnsupportedError
+from golden.frontend.tracing import symbolic
 
 Mode = Literal["clip", "saturate"]
 
@@ -20,6 +21,8 @@ class BoundedReLU(nn.Module):
     (features,); never negative. ``clip``: ``x if 0 < x <= bound else 0`` (FitAct, Clip-Act);
     ``saturate``: ``min(max(x, 0), bound)`` (Ranger).
     """
+
+    is_activation = True
 
     def __init__(self, bound: Tensor, mode: Mode) -> None:
         super().__init__()
@@ -44,6 +47,8 @@ class SmoothBoundedReLU(nn.Module):
     ``k`` is the slope; ``bound`` the trainable parameter. It tends to the hard form as k grows.
     """
 
+    is_activation = True
+
     def __init__(self, bound: Tensor, k: float) -> None:
         super().__init__()
         self.k = k
@@ -55,26 +60,58 @@ class SmoothBoundedReLU(nn.Module):
         return torch.relu(x) * torch.sigmoid(self.k * (self.bound - x))
 
 
+_RELUS = (nn.ReLU, BoundedReLU, SmoothBoundedReLU)
+_OTHERS = (
+    *(nn.ELU, nn.GELU, nn.CELU, nn.GLU, nn.Hardshrink, nn.Hardsigmoid, nn.Hardswish, nn.Hardtanh, nn.LeakyReLU),
+    *(nn.LogSigmoid, nn.Mish, nn.PReLU, nn.RReLU, nn.SELU, nn.SiLU, nn.Sigmoid, nn.Softplus, nn.Softshrink),
+    *(nn.Softsign, nn.Tanh, nn.Tanhshrink, nn.Threshold),
+)
+_FUNCTIONS = (
+    *("relu", "relu6", "hardtanh", "threshold", "leaky_relu", "prelu", "rrelu", "elu", "selu", "celu", "gelu", "silu"),
+    *("mish", "sigmoid", "tanh", "hardswish", "hardsigmoid", "softplus", "softsign", "logsigmoid", "glu", "clamp"),
+    *("clip", "clamp_min", "clamp_max", "maximum", "minimum"),
+)
+
+
 def activation_names(model: nn.Module) -> list[str]:
-    """Dotted names of the ReLU (or bounded) modules in order of definition, which is that of execution."""
-    kinds = (nn.ReLU, BoundedReLU, SmoothBoundedReLU)
-    return [name for name, module in model.named_modules() if isinstance(module, kinds)]
+    """Dotted names of the ReLU (or bounded) modules in order of execution.
+
+    Raises UnsupportedError, naming all of them, for activations that no bound could be put to: functions, a module that
+    is called at several places, and other kinds than ReLU. Nothing must be left unprotected silently.
+    """
+    names: list[str] = []
+    refused: list[str] = []
+    for node in symbolic(model).nodes:
+        if node.op == "call_module":
+            module = model.get_submodule(str(node.target))
+            if isinstance(module, _RELUS):
+                if node.target in names:
+                    refused.append(f"{node.name} calls {node.target} again (give each call its own nn.ReLU)")
+                names.append(str(node.target))
+            elif isinstance(module, _OTHERS):
+                refused.append(f"{node.name} is {type(module).__name__}")
+        elif node.op in ("call_function", "call_method"):
+            function = str(getattr(node.target, "__name__", node.target)).rstrip("_")
+            if function in _FUNCTIONS:
+                refused.append(f"{node.name} is the function {function} (use a module nn.ReLU)")
+    if refused:
+        raise UnsupportedError(f"activations of {type(model).__name__} that cannot be bounded: {'; '.join(refused)}")
+    return names
 
 
 def replace_modules(model: nn.Module, replacements: Mapping[str, nn.Module]) -> nn.Module:
-    """Put modules in the place of those with the given dotted names; returns ``model``, changed."""
-    for name, module in replacements.items():
+    """Put modules in the place of those with the given dotted names, wherever they are; returns ``model``, changed."""
+    by_old = {model.get_submodule(name): module for name, module in replacements.items()}
+    places = [(name, old) for name, old in model.named_modules(remove_duplicate=False) if old in by_old]
+    for name, old in places:
         parent_name, _, leaf = name.rpartition(".")
-        parent = model.get_submodule(parent_name)
-        if isinstance(parent, nn.Sequential):
-            parent[int(leaf)] = module
-        else:
-            setattr(parent, leaf, module)
+        setattr(model.get_submodule(parent_name), leaf, by_old[old])
     return model
 
 
 def apply_bounds(model: nn.Module, bounds: Mapping[str, Tensor], mode: Mode) -> nn.Module:
-    """Replace every ReLU by a bounded one. Raises GoldenError unless each has exactly one bound."""
+    """Replace every ReLU by a bounded one. Raises GoldenError unless each has exactly one bound, UnsupportedError for
+    activations that cannot be bounded."""
     names = activation_names(model)
     if set(names) != set(bounds):
         missing = sorted(set(names) ^ set(bounds))

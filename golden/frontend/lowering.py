@@ -8,71 +8,34 @@ covers its input. Anything else raises UnsupportedError with the operator's and 
 from __future__ import annotations
 
 import operator
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import torch
 from torch import fx, nn
-from torch.fx.passes.shape_prop import ShapeProp
 from torch.nn import functional as F
 
-from golden.errors import UnsupportedError
+from golden.errors import GoldenError, UnsupportedError
 from golden.frontend.activations import BoundedReLU
-from golden.qnetwork import INPUT, Activation, LayerKind
-
-Shape = tuple[int, int, int]
-
-
-@dataclass(eq=False)
-class FloatLayer:
-    """A fused layer before quantisation; fields as in :class:`golden.qnetwork.QLayer`, in float64.
-
-    ``node`` is the fx node whose value is this layer's output; ``bound`` None, () or ``out_shape``.
-    """
-
-    name: str
-    kind: LayerKind
-    source: str
-    in_shape: Shape
-    out_shape: Shape
-    kernel: int
-    stride: int
-    padding: int
-    weight: np.ndarray | None
-    bias: np.ndarray
-    node: str
-    activation: Activation = "linear"
-    bound: np.ndarray | None = None
-    residual: str | None = None
-
-
-class _Tracer(fx.Tracer):
-    """Keeps bounded activations whole, as it does with the modules of torch.nn."""
-
-    def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
-        return isinstance(m, BoundedReLU) or super().is_leaf_module(m, module_qualified_name)
-
-
-def trace_module(model: nn.Module, input_shape: Shape) -> fx.GraphModule:
-    """Trace ``model`` in evaluation mode, each node annotated with its shape for a batch of one."""
-    model = model.eval()
-    try:
-        graph = _Tracer().trace(model)
-    except Exception as error:  # fx raises TraceError, TypeError and others for dynamic control flow
-        raise UnsupportedError(f"{type(model).__name__} cannot be traced by torch.fx: {error}") from error
-    module = fx.GraphModule(model, graph)
-    with torch.no_grad():
-        ShapeProp(module).propagate(torch.zeros(1, *input_shape))
-    return module
+from golden.frontend.check import check_layers, probe
+from golden.frontend.layers import FloatLayer, Shape
+from golden.frontend.tracing import SHAPE, trace_module
+from golden.qnetwork import INPUT, Activation
 
 
 def lower(model: nn.Module, input_shape: Shape = (3, 32, 32)) -> list[FloatLayer]:
-    """Fused float layers of ``model`` in execution order; the last one gives the logits.
+    """Fused float layers of ``model`` in execution order, for images of ``input_shape``; the last one gives the logits.
 
-    Raises UnsupportedError naming the operator and its fx node for whatever has no counterpart.
+    ``model`` stays as it is. Raises UnsupportedError naming the operator and its fx node for whatever has no
+    counterpart, GoldenError for parameters that are NaN or infinite.
     """
-    return _Lowering(trace_module(model, input_shape), input_shape).run()
+    layers = _Lowering(trace_module(model, input_shape), input_shape).run()
+    for layer in layers:
+        for what, values in (("weight", layer.weight), ("bias", layer.bias)):
+            if values is not None and not np.isfinite(values).all():
+                raise GoldenError(f"layer {layer.name} ({layer.node}) has a {what} that is NaN or infinite")
+    check_layers(model, layers, probe(input_shape))
+    return layers
 
 
 class _Lowering:
@@ -108,7 +71,9 @@ class _Lowering:
         if node.op == "call_module":
             target = self.module.get_submodule(str(node.target))
         kind = type(target) if isinstance(target, nn.Module) else target
-        if kind in (nn.Identity, nn.Dropout, nn.Dropout2d) or kind in ("size", "contiguous"):
+        if kind == "size":
+            return  # no tensor: whoever computes with it has an operand that is none
+        if kind in (nn.Identity, nn.Dropout, nn.Dropout2d) or kind == "contiguous":
             self._alias(node)
         elif kind in (nn.Flatten, torch.flatten, "flatten", "view", "reshape"):
             self._flatten(node)
@@ -156,13 +121,13 @@ class _Lowering:
 
     def _flatten(self, node: fx.Node) -> None:
         source = self.value[self._operand(node)]
-        if tuple(node.meta["tensor_meta"].shape) != (1, int(np.prod(self._shape(source)))):
+        if tuple(node.meta[SHAPE]) != (1, int(np.prod(self._shape(source)))):
             self._refuse(node, "is only supported from one image to one vector")
         self._alias(node)
 
     def _square(self, node: fx.Node, value: Any, what: str) -> int:
-        pair = value if isinstance(value, tuple) else (value, value)
-        if isinstance(value, str) or pair[0] != pair[1]:
+        pair = tuple(value) if isinstance(value, tuple | list) else (value,)
+        if isinstance(value, str) or len(set(pair)) != 1:
             self._refuse(node, f"with {what} {value} is not supported (must be one number)")
         return int(pair[0])
 
@@ -181,7 +146,7 @@ class _Lowering:
         weight = conv.weight.detach().double().numpy()
         layer = {
             "kind": "conv",
-            "out_shape": tuple(node.meta["tensor_meta"].shape[1:]),
+            "out_shape": tuple(node.meta[SHAPE][1:]),
             "kernel": self._square(node, conv.kernel_size, "kernel"),
             "stride": self._square(node, conv.stride, "stride"),
             "padding": self._square(node, conv.padding, "padding"),
@@ -267,7 +232,7 @@ class _Lowering:
         self._take(node, layer)
 
     def _pool(self, node: fx.Node, kind: str, kernel: int, stride: int, padding: int) -> None:
-        out_shape = tuple(node.meta["tensor_meta"].shape[1:])
+        out_shape = tuple(node.meta[SHAPE][1:])
         layer = {
             "kind": kind,
             "out_shape": out_shape,
@@ -293,7 +258,7 @@ class _Lowering:
         shape = self._shape(self.value[self._operand(node)])
         padding = 0
         if isinstance(pool, nn.AdaptiveAvgPool2d):
-            if tuple(node.meta["tensor_meta"].shape[2:]) != (1, 1) or shape[1] != shape[2]:
+            if tuple(node.meta[SHAPE][2:]) != (1, 1) or shape[1] != shape[2]:
                 self._refuse(node, "is only supported from a square map to one value")
             kernel = stride = shape[1]
         else:

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from golden.data.cifar10 import Images
 from golden.errors import GoldenError
 from golden.frontend.activations import Recorder
+from golden.frontend.modules import evaluation_mode
 from golden.networks.evaluate import BATCH, batches
 from golden.support.progress import track
 
@@ -24,7 +25,7 @@ from golden.support.progress import track
 def profile(model: nn.Module, data: Images, batch: int = BATCH) -> dict[str, Tensor]:
     """Largest fault-free activation of each neuron, float32 (*neurons), by activation name.
 
-    ``model`` must have its ordinary ReLUs. A neuron that never fires gets 0.
+    ``model`` must have its ordinary ReLUs, and stays as it is. A neuron that never fires gets 0.
     """
     if len(data) == 0:
         raise GoldenError("profiling needs at least one image")
@@ -37,8 +38,7 @@ def profile(model: nn.Module, data: Images, batch: int = BATCH) -> dict[str, Ten
         largest = largest.permute(2, 0, 1) if x.dim() == 4 else largest
         maxima[name] = torch.maximum(maxima[name], largest) if name in maxima else largest
 
-    model.eval()
-    with Recorder(model, visit):
+    with evaluation_mode(model), Recorder(model, visit):
         total = -(-len(data) // batch)
         for pixels, _ in track(batches(data, batch), "profile", total):
             model(pixels)
@@ -71,8 +71,7 @@ def statistics(model: nn.Module, bounds: Mapping[str, Tensor], data: Images) -> 
         above += int((x > bounds[name]).sum())
         neurons[name] = x[0].numel()
 
-    model.eval()
-    with Recorder(model, visit):
+    with evaluation_mode(model), Recorder(model, visit):
         for pixels, _ in batches(data):
             model(pixels)
     total = sum(neurons.values())

@@ -61,13 +61,13 @@ def _accumulated(layer: QLayer, image: np.ndarray, c: int, i: int, j: int) -> in
     return max(terms) if layer.kind == "maxpool" else sum(terms)
 
 
-def run(qnet: QNetwork, images: np.ndarray) -> dict[str, np.ndarray]:
-    """The whole network, image by image; as golden.reference.run."""
-    traces = []
+def run(qnet: QNetwork, images: np.ndarray, acc_bits: int = 0) -> dict[str, np.ndarray]:
+    """The whole network, image by image; as golden.reference.run. ``acc_bits``: of another machine's accumulators."""
+    traces, acc_bits = [], acc_bits or qnet.acc_bits
     for image in images:
         trace = {INPUT: image}
         for layer in qnet.layers:
             residual = trace[layer.residual.source] if layer.residual else None
-            trace[layer.name] = run_layer(layer, trace[layer.source], qnet.acc_bits, qnet.word_bits, residual)
+            trace[layer.name] = run_layer(layer, trace[layer.source], acc_bits, qnet.word_bits, residual)
         traces.append(trace)
     return {name: np.stack([trace[name] for trace in traces]) for name in traces[0]}

@@ -37,20 +37,13 @@ def small_images(count: int) -> np.ndarray:
     return random_images(count).images[:, :8, :8]
 
 
-@pytest.fixture
-def patched_tiny(monkeypatch: pytest.MonkeyPatch, tiny_net: TinyNet) -> TinyNet:
-    """The tiny network, with 8x8 as the size that golden.quantisation.quantise lowers at."""
-    monkeypatch.setattr("golden.quantisation.quantise.lower", lambda model: lower(model, (3, 8, 8)))
-    return tiny_net
-
-
 @pytest.mark.parametrize(("word_bits", "tolerance"), [(8, 0.25), (16, 2e-3), (32, 2e-3)])
 @pytest.mark.parametrize("per_channel", [True, False])
 def test_close_to_float_and_equal_to_naive(
-    patched_tiny: TinyNet, word_bits: int, tolerance: float, per_channel: bool
+    tiny_net: TinyNet, word_bits: int, tolerance: float, per_channel: bool
 ) -> None:
     images = small_images(8)
-    qnet = quantise(patched_tiny, calibrate(patched_tiny, images, word_bits, per_channel))
+    qnet = quantise(tiny_net, calibrate(tiny_net, images, word_bits, per_channel))
     assert qnet.acc_bits == ACC_BITS[word_bits]
     x = quantise_images(qnet, images)
     trace = run(qnet, x)
@@ -58,13 +51,13 @@ def test_close_to_float_and_equal_to_naive(
     for name, value in expected.items():
         np.testing.assert_array_equal(trace[name][:2], value)
     with torch.no_grad():
-        exact = patched_tiny(torch.from_numpy(normalise_images(images)).float()).numpy()
+        exact = tiny_net(torch.from_numpy(normalise_images(images)).float()).numpy()
     got = trace[qnet.layers[-1].name].reshape(8, -1) * 2.0 ** -qnet.layers[-1].frac_out
     assert np.abs(got - exact).max() < tolerance * max(1.0, np.abs(exact).max())
 
 
-def test_q15_16_means_16_everywhere(patched_tiny: TinyNet) -> None:
-    qnet = quantise(patched_tiny, calibrate(patched_tiny, small_images(2), 32))
+def test_q15_16_means_16_everywhere(tiny_net: TinyNet) -> None:
+    qnet = quantise(tiny_net, calibrate(tiny_net, small_images(2), 32))
     assert qnet.input_frac == 16
     for layer in qnet.layers:
         assert layer.frac_out == 16
@@ -112,14 +105,12 @@ def test_a_value_at_its_bound_passes() -> None:
         assert (to_fixed(bound, frac, 32) <= quantise_bound(bound, frac, 32)).all()
 
 
-def test_bound_schemes_reach_the_quantised_network(patched_tiny: TinyNet) -> None:
-    points = calibrate(patched_tiny, small_images(8), 8)
-    names = activation_names(patched_tiny)
+def test_bound_schemes_reach_the_quantised_network(tiny_net: TinyNet) -> None:
+    points = calibrate(tiny_net, small_images(8), 8)
+    names = activation_names(tiny_net)
     bounds = dict(zip(names, [torch.rand(8, 8, 8), torch.rand(8, 8, 8), torch.rand(16)], strict=True))
-    neuron = quantise(apply_bounds(copy.deepcopy(patched_tiny), bounds, "clip"), points)
-    layer = quantise(
-        apply_bounds(copy.deepcopy(patched_tiny), {n: b.max() for n, b in bounds.items()}, "saturate"), points
-    )
+    neuron = quantise(apply_bounds(copy.deepcopy(tiny_net), bounds, "clip"), points)
+    layer = quantise(apply_bounds(copy.deepcopy(tiny_net), {n: b.max() for n, b in bounds.items()}, "saturate"), points)
     assert [x.activation for x in neuron.layers if x.bound is not None] == ["clip"] * 3
     assert all(isinstance(x.bound, int) for x in layer.layers if x.activation == "saturate")
     for x in neuron.layers:
@@ -146,40 +137,40 @@ def test_rounding_of_halves_goes_up() -> None:
     assert to_fixed(np.array([1e9, -1e9]), 4, 8).tolist() == [127, -128]
 
 
-def test_binary_points_survive_a_file(patched_tiny: TinyNet) -> None:
-    points = calibrate(patched_tiny, small_images(4), 8)
+def test_binary_points_survive_a_file(tiny_net: TinyNet) -> None:
+    points = calibrate(tiny_net, small_images(4), 8)
     again = BinaryPoints.from_json(json.loads(json.dumps(points.to_json())))
     assert again == points
-    assert set(points.activation) == {INPUT, *(layer.name for layer in lower(patched_tiny, (3, 8, 8)))}
+    assert set(points.activation) == {INPUT, *(layer.name for layer in lower(tiny_net, (3, 8, 8)))}
     with pytest.raises(WeightsError, match="incomplete"):
         BinaryPoints.from_json({"word_bits": 8})
     with pytest.raises(WeightsError, match="another network"):
-        quantise(patched_tiny, replace(points, activation={INPUT: 4}))
+        quantise(tiny_net, replace(points, activation={INPUT: 4}))
 
 
-def test_wrong_use_is_reported(patched_tiny: TinyNet) -> None:
+def test_wrong_use_is_reported(tiny_net: TinyNet) -> None:
     with pytest.raises(GoldenError, match="word of 12 bits"):
-        calibrate(patched_tiny, small_images(2), 12)
+        calibrate(tiny_net, small_images(2), 12)
     with pytest.raises(GoldenError, match="expected uint8 images"):
         normalise_images(np.zeros((1, 3, 8, 8), np.uint8))
-    points = calibrate(patched_tiny, small_images(2), 8)
+    points = calibrate(tiny_net, small_images(2), 8)
     with torch.no_grad():
-        patched_tiny.head.bias[0] = 1e12
+        tiny_net.head.bias[0] = 1e12
     with pytest.raises(GoldenError, match="bias that does not fit 32 bits"):
-        quantise(patched_tiny, points)
+        quantise(tiny_net, points)
     coarse = replace(points, activation={**points.activation, "fc2": 30})
     with pytest.raises(GoldenError, match="fc2 needs a shift"):
-        quantise(patched_tiny, coarse)
+        quantise(tiny_net, coarse)
 
 
-def test_scaling_by_a_power_of_two_keeps_the_words(patched_tiny: TinyNet) -> None:
+def test_scaling_by_a_power_of_two_keeps_the_words(tiny_net: TinyNet) -> None:
     """Quantisation has no absolute scale: eight times larger logits are the same words, three bits up."""
     images = small_images(6)
-    before = quantise(patched_tiny, calibrate(patched_tiny, images, 16))
+    before = quantise(tiny_net, calibrate(tiny_net, images, 16))
     with torch.no_grad():
-        patched_tiny.head.weight.mul_(8)
-        patched_tiny.head.bias.mul_(8)
-    after = quantise(patched_tiny, calibrate(patched_tiny, images, 16))
+        tiny_net.head.weight.mul_(8)
+        tiny_net.head.bias.mul_(8)
+    after = quantise(tiny_net, calibrate(tiny_net, images, 16))
     last, scaled = before.layers[-1], after.layers[-1]
     assert last.weight is not None
     np.testing.assert_array_equal(last.weight, scaled.weight)
