@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from golden.networks.models import MODELS
-from golden.networks.zoo import load_qnetwork, stored_schemes
+from golden.networks.registry import NETWORKS, stored_schemes
+from golden.networks.zoo import load_qnetwork
 from golden.qnetwork import QNetwork
 
 DIGESTS: dict[str, str] = json.loads(Path(__file__).with_name("published.json").read_text())
@@ -31,7 +31,7 @@ def digest(qnet: QNetwork) -> str:
 
 
 def test_all_are_listed() -> None:
-    assert set(DIGESTS) == {f"{n}/{s}/{w}" for n in MODELS for s in stored_schemes(n) for w in (8, 16, 32)}
+    assert set(DIGESTS) == {f"{n}/{s}/{w}" for n in NETWORKS for s in stored_schemes(n) for w in (8, 16, 32)}
 
 
 @pytest.mark.parametrize("key", list(DIGESTS))

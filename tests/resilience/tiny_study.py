@@ -36,7 +36,7 @@ def load(seed: int, activation: Activation, pause: float) -> tuple[QNetwork, Non
 
 def corner(qnet: QNetwork, images: np.ndarray) -> np.ndarray:
     """The networks take 8x8 pixels of a picture."""
-    return quantise_images(qnet, images)[:, :, :8, :8]
+    return quantise_images(qnet, images[:, :8, :8])
 
 
 def subjects(seed: int = 1, pause: float = 0.0) -> list[Subject]:
