@@ -1,0 +1,121 @@
+"""Every how-to page does what it says: its files are written, its commands run, in an empty folder."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from fitact_hw.overhead.compact import PATH as LIBRARY
+from tests.docs.pages import DOCS, ROOT, blocks, label
+
+PAGES = sorted((DOCS / "howto").glob("*.md"))
+
+
+def follow(page: Path, folder: Path) -> str:
+    """Write the page's files into ``folder`` and run its `sh` blocks there; returns what they print."""
+    (folder / "docs").symlink_to(DOCS)
+    environment = os.environ | {
+        "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
+        "PYTHONPATH": str(ROOT),
+        "FITACT_BUILD": os.environ.get("FITACT_BUILD", str(ROOT / "build")),
+        "COLUMNS": "160",
+    }
+    environment.pop("FITACT_CIFAR10", None)
+    printed = ""
+    for block in blocks(page):
+        if block.title:
+            (folder / block.title).write_text(block.text)
+        elif block.kind == "sh":
+            done = subprocess.run(
+                ["bash", "-euo", "pipefail", "-c", block.text], cwd=folder, env=environment, text=True, check=False,
+                stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=1800,
+            )  # fmt: skip
+            assert done.returncode == 0, f"{label(page)}: {block.text}\n{done.stdout}"
+            printed += done.stdout
+    return printed
+
+
+def own_machine(folder: Path, printed: str) -> None:
+    assert "channel" in (folder / "verilog" / "fitact_top.v").read_text()
+    assert "| 212,992" in printed.replace("│", "|")  # 4096 words of 4 lanes of (13,8) code words
+    result = json.loads((folder / "build" / "alexnet" / "results.json").read_text())
+    assert result["config"]["protection"]["weight"] == "secded"
+    assert not any(layer["differing"] for layer in result["layers"])
+
+
+def own_data(folder: Path, printed: str) -> None:
+    result = json.loads((folder / "mine" / "results.json").read_text())
+    assert "original pixels" in result["image_source"]
+    assert len(result["classes"]) == 24
+    assert not any(layer["differing"] for layer in result["layers"])
+
+
+def replay(folder: Path, printed: str) -> None:
+    assert "injections added to published" in printed
+    assert re.search(r"outcome +(\w+) \(stored: \1\)", printed)
+    with (folder / "map.csv").open(newline="") as stream:
+        flips = list(csv.DictReader(stream))
+    assert {"weight", "bound"} <= {flip["kind"] for flip in flips}
+    assert all((int(f["before"]) ^ int(f["after"])) >> int(f["bit"]) & 1 for f in flips if f["kind"] == "weight")
+
+
+def bit_errors(folder: Path, printed: str) -> None:
+    page = (folder / "study" / "resilience.md").read_text()
+    assert "of so few maps they are too narrow" in page
+    assert "| FitAct |" in page
+
+
+def protection(folder: Path, printed: str) -> None:
+    assert "fitact_secded_decoder" in (folder / "secded" / "fitact_buffers.v").read_text()
+    assert re.search(r"protection\W+\d+", printed), "counters of the protection are fault sites"
+    (report,) = (folder / "overhead").glob("*/overhead.md")
+    assert "| SECDED | +" in report.read_text()
+
+
+def technology(folder: Path, printed: str) -> None:
+    assert "FitAct" in (folder / "lanes.md").read_text()
+
+
+PROOFS: dict[str, Callable[[Path, str], None]] = {
+    "own-machine": own_machine,
+    "own-data": own_data,
+    "replay-an-upset": replay,
+    "bit-error-study": bit_errors,
+    "protect-buffers": protection,
+    "own-technology": technology,
+}
+
+ELSEWHERE = {"run-a-campaign": "tests/campaign/test_nothing_lost.py"}
+"""Pages whose commands would run for long, and the tests that run them on a tiny machine."""
+
+LONG, SIMULATES = [pytest.mark.slow], [pytest.mark.rtl, pytest.mark.slow]
+MARKS = {
+    "own-machine": SIMULATES,
+    "own-data": SIMULATES,
+    "replay-an-upset": SIMULATES,
+    "protect-buffers": LONG,
+}
+
+
+def _page(name: str) -> object:
+    return pytest.param(name, marks=MARKS.get(name, []))
+
+
+@pytest.mark.parametrize("name", [*map(_page, PROOFS)])
+def test_page_does_what_it_says(name: str, tmp_path: Path) -> None:
+    shutil.copy(LIBRARY, tmp_path / "library.lib")
+    PROOFS[name](tmp_path, follow(DOCS / "howto" / f"{name}.md", tmp_path))
+
+
+def test_every_page_is_proved() -> None:
+    assert {page.stem for page in PAGES} == PROOFS.keys() | ELSEWHERE.keys()
+    assert all((ROOT / path).is_file() for path in ELSEWHERE.values())
