@@ -12,6 +12,7 @@ import torch
 from rich.console import Console
 from rich.table import Table
 
+from fitact_hw.reporting.provenance import Run, of_weights
 from golden.exact.evaluator import Evaluator, default_device
 from golden.exact.fused import use_compiler
 from golden.fault_maps import draw
@@ -100,8 +101,8 @@ def run_bench(
     repeats: int,
     seed: int,
     compiled: bool,
-) -> list[dict[str, Any]]:
-    """Measure at every word width, print a table, return its lines; ``compiled``: as after a study's first minute.
+) -> dict[str, Any]:
+    """Measure at every word width, print a table, return its figures; ``compiled``: as after a study's first minute.
 
     Raises GoldenError for unknown names and widths.
     """
@@ -109,7 +110,7 @@ def run_bench(
         check_word(word_bits)
     keep_freed_memory()
     use_compiler(compiled)
-    measured = []
+    began, measured = Run(seed), []
     table = Table(title=f"{model}, {scheme}: image evaluations per second (CPU threads: {torch.get_num_threads()})")
     for title in ("bits", "bit error rate", "exact, under faults", "float32, plain", "ratio"):
         table.add_column(title, justify="right")
@@ -120,4 +121,4 @@ def run_bench(
                 numbers = (f"{speed.faulty:.1f}", f"{speed.plain:.1f}", f"{speed.ratio:.2f}x")
                 table.add_row(str(word_bits), f"{speed.rate:.0e}", *numbers)
     console.print(table)
-    return measured
+    return {"speeds": measured, "provenance": began.record(weights=of_weights(model))}

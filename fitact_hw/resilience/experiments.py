@@ -14,6 +14,7 @@ from fitact_hw.reporting.figures import save_png
 from fitact_hw.reporting.terminal import noter
 from fitact_hw.resilience import charts, markdown, tables
 from fitact_hw.resilience.pool import HERE, Processes
+from fitact_hw.resilience.store import DATABASE, ResultStore
 from fitact_hw.resilience.study import run
 from fitact_hw.resilience.subjects import Settings, Subject, granularity_subjects, scheme_subjects
 from fitact_hw.resilience.summary import REFERENCE, Summary, bounds_cost, summarise
@@ -60,7 +61,9 @@ def _run(
     rows.sort(key=lambda row: (order[row.scheme, row.word_bits, row.memory], row.rate, row.map))
     summaries = summarise(rows, reference)
     tables.write_tables(rows, summaries, folder, stem)
-    write_text(folder / f"{stem}.json", json.dumps(asdict(settings), indent=1) + "\n")
+    with ResultStore(folder / DATABASE) as store:
+        facts = {**asdict(settings), "runs": store.runs()}
+    write_text(folder / f"{stem}.json", json.dumps(facts, indent=1) + "\n")
     tables.print_summaries(console, summaries, reference)
     costs = bounds_cost(rows)
     tables.print_costs(console, costs)

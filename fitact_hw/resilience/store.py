@@ -24,6 +24,9 @@ CREATE TABLE IF NOT EXISTS parts (
 _SETTINGS = """
 CREATE TABLE settings (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 """
+_RUNS = "runs"
+"""Key of the records of :mod:`fitact_hw.reporting.provenance` among the settings."""
+
 _OLDER = "results"
 """Table of stores that kept only the last row of each map."""
 
@@ -105,6 +108,17 @@ class ResultStore(Database):
             raise GoldenError(
                 f"{self.path} holds results of another {name} ({'; '.join(other)}): choose another folder or remove it"
             )
+
+    def note_run(self, record: Mapping[str, Any]) -> None:
+        """Keep where the results of a run come from; a record of the same start is replaced."""
+        with self.transaction():
+            others = [one for one in self.runs() if one["started"] != record["started"]]
+            self.put("settings", {_RUNS: [*others, record]})
+
+    def runs(self) -> list[dict[str, Any]]:
+        """What :meth:`note_run` kept, the oldest first."""
+        found: list[dict[str, Any]] = self.values("settings").get(_RUNS, [])
+        return found
 
     def add(self, rows: Iterable[Row]) -> None:
         """Store rows, all or none. If there is one of the same map and images, both must be equal, else GoldenError."""

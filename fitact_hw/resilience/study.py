@@ -10,6 +10,7 @@ from pathlib import Path
 
 from rich.console import Console
 
+from fitact_hw.reporting.provenance import Run, of_weights
 from fitact_hw.resilience.pool import HERE, Processes, run_groups
 from fitact_hw.resilience.store import Key, ResultStore, Row, open_store
 from fitact_hw.resilience.subjects import Settings, Subject
@@ -63,6 +64,8 @@ def run(
         working = {group.subject.name for group in groups}
         _claim_networks(store, [s for s in subjects if s.name not in working], console)
         extended = ExtendedRows(store, kept)
+        began = Run(settings.seed)
+        weights, pictures = of_weights(settings.model, settings.folder), _digest(chosen)
         with progress(console, "image evaluations") as bar:
             task = bar.add_task("fault maps", total=sum(group.evaluations for group in groups))
             tick = partial(bar.advance, task)
@@ -72,6 +75,7 @@ def run(
                     bar.update(task, description=f"{settings.model} {subject.name}")
                     _claim_network(store, subject, outcome.network)
                     extended.add(outcome.group.first, outcome.rows)
+                    store.note_run(began.record(weights=weights, images=pictures))
         wanted = {key for subject in subjects for key in _keys(settings, subject)}
         return [row for row in store.rows() if row.images == len(chosen) and row.key in wanted]
 
@@ -89,9 +93,11 @@ def _claim_network(store: ResultStore, subject: Subject, network: str) -> None:
 
 def _claim_images(store: ResultStore, chosen: Images, counts: Iterable[int]) -> None:
     for count in sorted(count for count in counts if count <= len(chosen)):
-        part = chosen.part(0, count)
-        digest = hashlib.sha256(part.images.tobytes() + part.labels.tobytes()).hexdigest()[:16]
-        store.claim(f"first {count} images", {"image_hash": digest})
+        store.claim(f"first {count} images", {"image_hash": _digest(chosen.part(0, count))})
+
+
+def _digest(images: Images) -> str:
+    return hashlib.sha256(images.images.tobytes() + images.labels.tobytes()).hexdigest()[:16]
 
 
 def _keys(settings: Settings, subject: Subject) -> dict[Key, Job]:

@@ -14,12 +14,16 @@ from fitact_hw.errors import FitActError
 from fitact_hw.faults import FaultEvent
 from fitact_hw.injection.engine import Engine
 from fitact_hw.injection.plain_run import compare
+from fitact_hw.reporting.provenance import Run, of_machine, of_weights
 from fitact_hw.reporting.terminal import bar, noter, terminal, working
-from golden.support.files import RowWriter, locked, read_rows
+from golden.support.files import RowWriter, locked, read_rows, write_json
 from sim.engine.build import source_fingerprint
 from sim.simulator import Progress, Simulator
 
 ROWS = "validation.jsonl"
+
+PROVENANCE = "provenance.json"
+"""Where the latest results come from (:mod:`fitact_hw.reporting.provenance`)."""
 
 PART = 50
 """Upsets of a scheme that run together: what a killed process loses at most."""
@@ -38,7 +42,7 @@ def run_validation(options: CampaignOptions, workers: int, folder: Path) -> dict
 
     Raises FitActError if ``folder`` belongs to other RTL, weights or options, and if one result differs.
     """
-    console = terminal()
+    console, began = terminal(), Run(options.seed)
     note = noter(console)
     with locked(folder):
         engine, subjects = Engine(options.config, note=note), dict(load_subjects(options))  # each is used several times
@@ -71,10 +75,22 @@ def run_validation(options: CampaignOptions, workers: int, folder: Path) -> dict
         for text in differing:
             console.print(f"  {text}")
         wrong += len(differing)
+    record = began.record(
+        **of_machine(options.config),
+        weights=of_weights(options.model),
+        programs={scheme: subject.program.fingerprint for scheme, subject in subjects.items()},
+    )
+    write_json(folder / PROVENANCE, record)
     console.print(f"every upset: {path}")
     if wrong:
         raise FitActError(f"{wrong} upsets end otherwise in plain RTL runs: this is a defect of the engine")
-    return {"model": options.model, "machine": options.config.fingerprint, "file": str(path), "schemes": result}
+    return {
+        "model": options.model,
+        "machine": options.config.fingerprint,
+        "file": str(path),
+        "schemes": result,
+        "provenance": record,
+    }
 
 
 def _compared(

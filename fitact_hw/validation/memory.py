@@ -21,11 +21,13 @@ from fitact_hw.errors import FitActError
 from fitact_hw.isa import INSTRUCTION_BYTES, Opcode, offsets
 from fitact_hw.networks import load_images, load_networks
 from fitact_hw.program import ParameterBlock, Program
+from fitact_hw.reporting.provenance import Run, fingerprint, of_machine, of_weights
 from fitact_hw.reporting.terminal import bar, noter, terminal, working
 from fitact_hw.resilience import tables
 from golden.fault_maps import FaultMap, Flips, Memory, corrupt, draw
 from golden.networks.artefacts import write_text
 from golden.qnetwork import QNetwork
+from golden.support.files import write_json
 from sim.job import Job
 from sim.simulator import Simulator
 
@@ -187,7 +189,7 @@ def run_validate_memory(
     """The command: build, run, compare, print, keep every map in a CSV file under `build/`; returns the counts."""
     from golden.quantisation.quantise import quantise_images
 
-    console = terminal()
+    console, began = terminal(), Run(seed)
     plain = config.bounds is Granularity.NEURON and config.bound_format is BoundFormat.WORD
     if config.bounds.buffered and not plain:
         raise FitActError("fault maps are of bounds per neuron in whole words: leave out bounds and bound_format")
@@ -201,6 +203,9 @@ def run_validate_memory(
     results = run_maps(simulator, networks, words, chosen, maps, seed, console)
     path = Path("build") / model / "validate-memory" / f"{config.fingerprint}.csv"
     write_text(path, csv_text(results, config.word_bits, seed))
+    prints = {scheme: fingerprint(words[scheme].tobytes()) for scheme in networks}
+    record = began.record(**of_machine(config), weights=of_weights(model), images=prints)
+    write_json(path.with_suffix(".json"), record)
     console.print(f"every map is in {path}", soft_wrap=True)
     check(console, results)
     console.print(f"all {len(results)} agree ({model}, {config.word_bits}-bit words, BER {chosen:g}, seed {seed})")
@@ -210,6 +215,7 @@ def run_validate_memory(
         "rate": chosen,
         "seed": seed,
         "file": str(path),
+        "provenance": record,
         "maps": len(results),
         "differ": 0,
         "logits_changed": {scheme: sum(r.scheme == scheme and not r.masked for r in results) for scheme in networks},

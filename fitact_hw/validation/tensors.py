@@ -20,6 +20,7 @@ from fitact_hw.injection.case import Case
 from fitact_hw.injection.plain_run import judge, plain_job
 from fitact_hw.networks import load_images, load_networks
 from fitact_hw.registers import ErrorCode
+from fitact_hw.reporting.provenance import Run, of_machine, of_weights
 from fitact_hw.reporting.terminal import bar, noter, terminal, working
 from fitact_hw.validation.tensor_faults import TensorFault, TensorFaults
 from sim.job import Job
@@ -118,7 +119,7 @@ def run_validate(
     model: str, config: AcceleratorConfig, scheme: str, injections: int, seed: int, workers: int
 ) -> dict[str, Any]:
     """The command: build, compare, print; returns what was compared."""
-    console = terminal()
+    console, began = terminal(), Run(seed)
     simulator = Simulator(config, workers=workers, note=noter(console))
     with working(console, "generating and building the simulator (kept for the next run)"):
         simulator.build()
@@ -133,4 +134,5 @@ def run_validate(
         "differ": 0,
         "structures": dict(Counter(item.event.structure for item in compared)),
         "outcomes": dict(Counter(item.outcome.value for item in compared)),
+        "provenance": began.record(**of_machine(config), weights=of_weights(model)),
     }

@@ -151,6 +151,36 @@ def test_margin_becomes_a_number_of_injections(tmp_path: Path) -> None:
     assert (facts["margin"], facts["confidence"]) == (0.1, 0.9)
 
 
+def test_the_store_says_where_its_injections_come_from(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    few = replace(OPTIONS, faults=30)
+    run_campaign(few, tmp_path)
+    use_executor(monkeypatch, Immediate(0))
+    with pytest.raises(KeyboardInterrupt):  # stored nothing: no run
+        run_campaign(OPTIONS, tmp_path)
+    use_executor(monkeypatch, Immediate())
+    for _ in range(2):  # the second has nothing to do: no run
+        run_campaign(OPTIONS, tmp_path)
+    with Store(store_path(tmp_path)) as store:
+        records, bound = store.facts()["runs"], store.identity()
+    assert [record["command"] for record in records] == [plan.command_of(few), plan.command_of(OPTIONS)]
+    for record in records:
+        assert record["seed"] == OPTIONS.seed
+        assert record["seconds"] > 0
+        prints = record["fingerprints"]
+        assert prints["machine"] == OPTIONS.config.fingerprint
+        assert prints["engine"] == bound["machine"]
+        assert (prints["programs"], prints["images"]) == (bound["programs"], bound["pictures"])
+    assert records[0]["started"] <= records[1]["started"]
+
+
+def test_a_margin_is_recorded_as_the_number_it_became(tmp_path: Path) -> None:
+    options = replace(OPTIONS, schemes=("fitact",), structures=("pe_psum",))
+    run_campaign(options, tmp_path, margin=(0.2, 0.9))
+    with Store(store_path(tmp_path)) as store:
+        facts = store.facts()
+    assert f"--faults {facts['faults']} " in facts["runs"][0]["command"]
+
+
 def test_bad_options_leave_no_store(tmp_path: Path) -> None:
     with pytest.raises(FitActError, match="cache"):
         run_campaign(replace(OPTIONS, structures=("cache",)), tmp_path / "new")

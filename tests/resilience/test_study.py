@@ -60,6 +60,17 @@ def test_rows_are_what_the_reference_says(tmp_path: Path) -> None:
             assert row.bound_flips == (faults.count("bound") if subject.memory == FAULTY else 0)
 
 
+def test_the_store_says_where_its_rows_come_from(tmp_path: Path) -> None:
+    tiny_study.run(tmp_path)
+    tiny_study.run(tmp_path)  # nothing to do: no run
+    with ResultStore(tmp_path / DATABASE) as store:
+        [record] = store.runs()
+    assert record["seed"] == 1
+    assert record["seconds"] > 0
+    assert record["packages"]["torch"] == torch.__version__
+    assert len(record["fingerprints"]["images"]) == 16
+
+
 def test_all_schemes_see_the_same_flips(tmp_path: Path) -> None:
     flips: dict[tuple[float, int], set[tuple[int, int]]] = {}
     for row in tiny_study.run(tmp_path):

@@ -23,6 +23,7 @@ from fitact_hw.reporting.command import here
 from fitact_hw.reporting.figures import svg_text
 from fitact_hw.reporting.formats import number_interval, percent, percent_interval, spaced
 from fitact_hw.reporting.palette import LABELS
+from fitact_hw.reporting.provenance import summary
 from fitact_hw.reporting.statistics import Estimate
 
 TEMPLATES = (Path(__file__).parent / "templates", templates.FOLDER)
@@ -100,6 +101,11 @@ def method_lines(analysis: Analysis, fit_per_mbit: float) -> list[tuple[str, str
     return [(name, value) for name, value in lines if value]
 
 
+def _runs(facts: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """When and on what the injections were computed: no part of a page that is to be the same after a repetition."""
+    return [("run", summary(record)) for record in facts.get("runs", [])]
+
+
 def margin_of(count: int, confidence: float) -> float:
     """Half width of the largest interval of ``count`` injections (p = 0.5)."""
     half = Estimate.of(count // 2, count, confidence)
@@ -143,7 +149,7 @@ def render(
         campaign=campaign,
         analysis=analysis,
         confidence=analysis.confidence,
-        methods=method_lines(analysis, fit_per_mbit),
+        methods=[*method_lines(analysis, fit_per_mbit), *_runs(campaign.facts)],
         findings=sections(analysis, comparisons, fit_per_mbit),
         fit_per_mbit=fit_per_mbit,
         outcomes=[outcome.value for outcome in Outcome],
