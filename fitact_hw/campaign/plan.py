@@ -122,6 +122,11 @@ def structure_storages(options: CampaignOptions) -> dict[str, Sequence[Storage]]
     return {name: select(sites, [name]) for name in names}
 
 
+def without_injection(options: CampaignOptions) -> tuple[str, ...]:
+    """Structures that ``options.faults`` injections do not reach: they are spread in turn."""
+    return tuple(structure_storages(options))[options.faults :]
+
+
 def structure_bits(options: CampaignOptions) -> dict[str, int]:
     """Structure -> storage bits: the weights of a stratified estimate."""
     return {name: sum(s.width * s.depth for s in group) for name, group in structure_storages(options).items()}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import CancelledError, Executor, Future, ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager, suppress
@@ -23,6 +23,7 @@ from fitact_hw.campaign.plan import (
     structure_bits,
     structure_storages,
     timing,
+    without_injection,
 )
 from fitact_hw.campaign.snapshot import options_of
 from fitact_hw.campaign.store import CampaignError, Row, Store, store_path
@@ -129,6 +130,8 @@ def run_campaign(
         store.note(faults=_planned(store, options), bits=bits, versions=versions())
         with _recorded(store, options):
             options, events = _draw(store, options, margin, note)
+            if missing := without_injection(options):
+                note(unreached(missing, len(bits)))
             return_memory()  # while workers are busy this process needs little
             return _work(store, options, events, workers, scheduler, finished, note, chunk)
 
@@ -156,6 +159,14 @@ def _recorded(store: Store, options: CampaignOptions) -> Iterator[None]:
             keep(len(store.present()) > before)
         raise
     keep(len(store.present()) > before)
+
+
+def unreached(missing: Sequence[str], structures: int) -> str:
+    """What too few injections leave open, in one line."""
+    return (
+        f"{len(missing)} of {structures} structures get no injection ({', '.join(missing)}): figures over all of them "
+        f"will only be bounded; --faults {structures} or more reaches each"
+    )
 
 
 def _draw(

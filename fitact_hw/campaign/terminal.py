@@ -11,7 +11,7 @@ from typing import Any
 from rich.console import Console
 
 from fitact_hw.campaign.plan import CampaignOptions
-from fitact_hw.campaign.run import run_campaign
+from fitact_hw.campaign.run import run_campaign, unreached
 from fitact_hw.campaign.snapshot import options_of
 from fitact_hw.campaign.store import STORE, CampaignError, Row, Store, store_path
 from fitact_hw.injection.verdict import Times
@@ -107,6 +107,8 @@ def print_status(console: Console, folder: Path) -> dict[str, Any]:
     with Store(store_path(folder)) as store, store.snapshot():
         options = options_of(store)
         counts, facts = store.counts("scheme", "outcome"), store.facts()
+        struck = {structure for (structure,) in store.counts("structure")}
+        structures = list(facts.get("bits", {}))
     total, planned = sum(counts.values()), options.faults * len(options.schemes)
     share = f"{total / planned:.0%}" if planned else "nothing planned"
     console.print(
@@ -117,6 +119,9 @@ def print_status(console: Console, folder: Path) -> dict[str, Any]:
         of_scheme = Counter({outcome: count for (name, outcome), count in counts.items() if name == scheme})
         if of_scheme:
             console.print(f"  {scheme}: {of_scheme.total():,}; {outcome_shares(of_scheme)}")
+    missing = [name for name in structures if name not in struck]
+    if missing and total >= planned > 0:
+        console.print(f"  [yellow]{unreached(missing, len(structures))}[/]")
     outcomes: dict[str, dict[str, int]] = {scheme: {} for scheme in options.schemes}
     for (scheme, outcome), count in sorted(counts.items()):
         outcomes.setdefault(scheme, {})[outcome] = count
@@ -127,6 +132,7 @@ def print_status(console: Console, folder: Path) -> dict[str, Any]:
         "seed": options.seed,
         "stored": total,
         "planned": planned,
+        "without_injection": missing,
         "outcomes": outcomes,
         "runs": facts.get("runs", []),
     }

@@ -24,12 +24,16 @@ def percent(value: float) -> str:
 
 
 def percent_interval(value: Estimate | Difference) -> str:
-    """Share and interval, in %."""
+    """Share and interval, in %; what is only bounded has no share."""
+    if value.unsampled:
+        return f"{_points(value.low)} to {percent(value.high)}"
     return f"{percent(value.value)} [{_points(value.low)}, {_points(value.high)}]"
 
 
 def number_interval(value: Estimate) -> str:
-    """A rate and its interval."""
+    """A rate and its interval; what is only bounded has no rate."""
+    if value.unsampled:
+        return f"{value.low:.3g} to {value.high:.3g}"
     return f"{value.value:.3g} [{value.low:.3g}, {value.high:.3g}]"
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 from scipy.stats import binomtest, norm
@@ -38,24 +38,40 @@ def sample_size(population: int, margin: float, confidence: float = 0.95, p: flo
 
 @dataclass(frozen=True)
 class Estimate:
-    """A probability with its interval."""
+    """A probability with its interval.
+
+    ``unsampled``: share of the population that nothing was drawn from. ``value`` counts it as 0, the interval as
+    anything from 0 to 1: such a probability is bounded, not estimated.
+    """
 
     value: float
     low: float
     high: float
     hits: int
     total: int
+    unsampled: float = 0.0
 
     @staticmethod
     def of(hits: int, total: int, confidence: float = 0.95) -> Estimate:
         """Proportion with its Wilson interval."""
         if not total:
-            return Estimate(0.0, 0.0, 1.0, hits, total)
+            return Estimate(0.0, 0.0, 1.0, hits, total, 1.0)
         return Estimate(hits / total, *wilson(hits / total, total, confidence), hits, total)
 
     def scaled(self, factor: float) -> Estimate:
         """The same in another unit."""
-        return Estimate(self.value * factor, self.low * factor, self.high * factor, self.hits, self.total)
+        return replace(self, value=self.value * factor, low=self.low * factor, high=self.high * factor)
+
+    def beside(self, unsampled: float) -> Estimate:
+        """Of a population of which this is the rest: nothing was drawn from the share ``unsampled``."""
+        rest = 1 - unsampled
+        return replace(
+            self,
+            value=rest * self.value,
+            low=rest * self.low,
+            high=rest * self.high + unsampled,
+            unsampled=unsampled + rest * self.unsampled,
+        )
 
 
 def stratified(
@@ -85,7 +101,8 @@ def stratified(
 class Difference:
     """P(first fails) - P(second fails) on the same faults, with its interval.
 
-    ``only_first``, ``only_second``: faults on which just one of them fails; ``p``: McNemar's exact p-value.
+    ``only_first``, ``only_second``: faults on which just one of them fails; ``p``: McNemar's exact p-value;
+    ``unsampled``: as of :class:`Estimate`, where the difference may be anything from -1 to 1.
     """
 
     value: float
@@ -95,6 +112,18 @@ class Difference:
     only_second: int
     total: int
     p: float
+    unsampled: float = 0.0
+
+    def beside(self, unsampled: float) -> Difference:
+        """Over a population of which this is the rest: no fault struck the share ``unsampled``."""
+        rest = 1 - unsampled
+        return replace(
+            self,
+            value=rest * self.value,
+            low=rest * self.low - unsampled,
+            high=rest * self.high + unsampled,
+            unsampled=unsampled + rest * self.unsampled,
+        )
 
     @property
     def shown(self) -> bool:
@@ -121,7 +150,7 @@ def stratified_difference(
     only_first, only_second, total = (sum(part[place] for part in parts.values()) for place in range(3))
     p = mcnemar(only_first, only_second)
     if not all(count for _, _, count in parts.values()) or not parts:
-        return Difference(0.0, -1.0, 1.0, only_first, only_second, total, p)
+        return Difference(0.0, -1.0, 1.0, only_first, only_second, total, p, 1.0)
     whole = sum(weights[name] for name in parts)
     value = centre = variance = 0.0
     for name, (first, second, count) in parts.items():

@@ -14,19 +14,24 @@ import pyarrow.parquet
 import pytest
 from rich.console import Console
 
-from fitact_hw.campaign.archive import restore
-from fitact_hw.campaign.plan import CampaignOptions, command_of, structure_bits
+from fitact_hw.campaign.archive import load_archive, restore
+from fitact_hw.campaign.plan import CampaignOptions, command_of, structure_bits, without_injection
 from fitact_hw.campaign.report.analysis import Analysis, lane_bit
 from fitact_hw.campaign.report.comparison import compare_schemes
-from fitact_hw.campaign.report.findings import all_comparisons, sections
+from fitact_hw.campaign.report.findings import all_comparisons, scope_sentences, sections
 from fitact_hw.campaign.report.places import heat_map, uneven, worst_sites
 from fitact_hw.campaign.report.publish import run_publish
-from fitact_hw.campaign.report.summary import run_report
+from fitact_hw.campaign.report.summary import csv_text, run_report
+from fitact_hw.campaign.run import unreached
 from fitact_hw.campaign.snapshot import load_campaign
 from fitact_hw.campaign.store import CampaignError, Row, Store, store_path
 from fitact_hw.config import AcceleratorConfig
 from fitact_hw.faults import Shape
+from fitact_hw.reporting.formats import percent
+from fitact_hw.reporting.statistics import stratified
 from tests.sim.machines import TINY
+
+DATA = Path(__file__).parents[2] / "docs" / "results" / "data"
 
 SCHEMES = ("unprotected", "fitact")
 STRUCTURES = ("weight_buffer", "bound_buffer", "pe_psum")
@@ -89,7 +94,90 @@ def test_probabilities_are_those_counted_by_hand(folder: Path) -> None:
     bits = {(*entry.key, entry.scheme): entry for entry in analysis.bit_positions}
     assert bits["weight_buffer", "0", "unprotected"].upsets == 5  # turns 0, 8, 16, 24 and 32
     assert bits["pe_psum", "31", "fitact"].upsets == 1
-    assert found["weight_buffer", "unprotected"].example.number == 0
+    example = found["weight_buffer", "unprotected"].example
+    assert example is not None
+    assert example.number == 0
+
+
+@pytest.fixture
+def part(folder: Path) -> Path:
+    """The campaign without an upset in the bound buffer."""
+    campaign, path = load_campaign(folder), folder.parent / "part"
+    with Store(store_path(path), create=True) as store:
+        store.claim(campaign.identity)
+        store.note(**campaign.facts)
+        store.add([row for row in campaign.rows if row.structure != "bound_buffer"])
+    return path
+
+
+def test_a_structure_without_an_injection_bounds_the_machine(part: Path) -> None:
+    """4 of 40 SDC in the weight buffer, 0 of 40 in the psums; in the bound buffer anything may happen."""
+    analysis = Analysis(load_campaign(part))
+    assert analysis.unsampled == dict.fromkeys(SCHEMES, ("bound_buffer",))
+    whole = next(entry for entry in analysis.machine if entry.scheme == "fitact")
+    bits = sum(BITS.values())
+    unknown = BITS["bound_buffer"] / bits
+    sampled = stratified(
+        {"weight_buffer": (4, 40), "pe_psum": (0, 40)},
+        {name: float(BITS[name]) for name in ("weight_buffer", "pe_psum")},
+    )
+    sdc = whole.estimates["sdc"]
+    assert sdc.low == pytest.approx((1 - unknown) * sampled.low)
+    assert sdc.high == pytest.approx((1 - unknown) * sampled.high + unknown)
+    assert whole.bits == bits
+    assert whole.fit("sdc", 500.0).high == pytest.approx(bits / 1e6 * 500 * sdc.high)
+    empty = [entry for entry in analysis.structures if entry.key == ("bound_buffer",)]
+    assert [(entry.upsets, entry.estimates["sdc"].low, entry.estimates["sdc"].high) for entry in empty] == [
+        (0, 0, 1)
+    ] * 2
+    rows, weights = load_campaign(part).rows, {name: BITS[name] for name in ("weight_buffer", "pe_psum")}
+    known = compare_schemes(rows, SCHEMES, weights, "sdc")[0].difference
+    bounded = {item.key: item for item in compare_schemes(rows, SCHEMES, BITS, "sdc")}
+    assert bounded["machine"].difference.high == pytest.approx((1 - unknown) * known.high + unknown)
+    assert bounded["machine"].difference.low == pytest.approx((1 - unknown) * known.low - unknown)
+    assert "bound_buffer" not in bounded
+    text = " ".join(scope_sentences(analysis))
+    assert f"1 of 3 structures, {percent(unknown)} of the bits, has no injection: bound buffer." in text
+
+
+def test_a_structure_without_an_injection_is_named_everywhere(part: Path, tmp_path: Path) -> None:
+    console = Console(width=160, record=True, file=(tmp_path / "out.txt").open("w"))
+    run_report(console, part, 1000.0, 0.95)
+    run_publish(console, [part], tmp_path / "results", 1000.0, 0.95)
+    sentence = "has no injection: bound buffer. Anything may happen there"
+    page, markdown = (part / "report.html").read_text(), (tmp_path / "results" / "campaigns_tiny.md").read_text()
+    for text in (" ".join(console.export_text().split()), page, markdown):
+        assert sentence in text
+    assert "| bound buffer | 0 to 100.0 % | 0 to 100.0 % |" in markdown
+    lines = [line for line in csv.DictReader((part / "report.csv").open()) if line["measure"] == "sdc"]
+    machine = next(
+        line for line in lines if (line["group"], line["scheme"], line["rival"]) == ("machine", "fitact", "")
+    )
+    assert (machine["value"], machine["fit"]) == ("", "")
+    assert 0 < float(machine["low"]) < float(machine["high"]) < 1
+    [empty] = [line for line in lines if line["key"] == "bound_buffer" and line["scheme"] == "fitact"]
+    assert (empty["upsets"], empty["value"], empty["low"], empty["high"]) == ("0", "", "0", "1")
+
+
+def test_complete_campaigns_are_estimated_not_bounded(folder: Path) -> None:
+    analysis = Analysis(load_campaign(folder))
+    assert not any(analysis.unsampled.values())
+    assert not any(estimate.unsampled for entry in analysis.machine for estimate in entry.estimates.values())
+    assert not any(item.difference.unsampled for item in all_comparisons(analysis))
+
+
+@pytest.mark.parametrize("stem", ["campaign_vgg16_16x16_int8_1x1", "campaign_resnet50_16x16_q15_16_1x1"])
+def test_published_figures_are_those_of_the_published_injections(stem: str) -> None:
+    analysis = Analysis(load_archive(DATA / f"{stem}.parquet"))
+    assert csv_text(analysis, all_comparisons(analysis), 1000.0) == (DATA / f"{stem}.csv").read_text()
+
+
+def test_too_few_injections_are_announced() -> None:
+    assert without_injection(OPTIONS) == ()
+    assert without_injection(replace(OPTIONS, faults=2)) == ("pe_psum",)
+    line = unreached(without_injection(replace(OPTIONS, faults=1)), 3)
+    assert line.startswith("2 of 3 structures get no injection (bound_buffer, pe_psum)")
+    assert line.endswith("--faults 3 or more reaches each")
 
 
 def test_comparison_is_paired_and_weighted(folder: Path) -> None:
@@ -107,11 +195,12 @@ def test_comparison_is_paired_and_weighted(folder: Path) -> None:
 def test_words_follow_the_intervals() -> None:
     rows = [row for row in make_rows() if row.structure == "weight_buffer"]
     more = [replace(row, number=row.number + 1000 * k) for k in range(20) for row in rows]
-    [machine, weight] = compare_schemes(more, SCHEMES, BITS, "sdc")
+    bits = {"weight_buffer": BITS["weight_buffer"]}
+    [machine, weight] = compare_schemes(more, SCHEMES, bits, "sdc")
     assert machine.words == weight.words == "FitAct fails less often"
     swapped = dict(zip(SCHEMES, reversed(SCHEMES), strict=True))
     other = [replace(row, scheme=swapped[row.scheme]) for row in more]
-    assert compare_schemes(other, SCHEMES, BITS, "sdc")[0].words == "unprotected fails less often"
+    assert compare_schemes(other, SCHEMES, bits, "sdc")[0].words == "unprotected fails less often"
 
 
 def test_places_in_the_array(folder: Path) -> None:
@@ -145,7 +234,8 @@ def test_every_file_of_a_report(folder: Path) -> None:
     console = Console(width=160, record=True, file=(folder / "out.txt").open("w"))
     run_report(console, folder, 700.0, 0.9)
     text = console.export_text()
-    assert "Whole machine" in text
+    assert "3 of 25 structures, by bits" in text
+    assert "Only 3 of the machine's 25 structures were asked for" in text
     assert "700 FIT/Mbit" in text
     page = (folder / "report.html").read_text()
     ElementTree.fromstring(

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from scipy.stats import binomtest
 
+from fitact_hw.reporting.formats import number_interval, percent_interval
 from fitact_hw.reporting.statistics import (
     Estimate,
     mcnemar,
@@ -103,3 +104,29 @@ def test_paired_differences_cover() -> None:
         found = stratified_difference(parts, weights)
         covered += found.low <= exact <= found.high
     assert covered >= 372
+
+
+def test_what_was_not_sampled_bounds_a_probability() -> None:
+    """A quarter of the bits without a draw: 10 of 100 elsewhere are 7.5 %, and the quarter may add nothing or 25 %."""
+    rest = Estimate.of(10, 100)
+    assert (rest.low, rest.high) == pytest.approx((0.05523, 0.17437), abs=1e-5)
+    whole = rest.beside(0.25)
+    assert (whole.value, whole.unsampled) == (pytest.approx(0.075), 0.25)
+    assert (whole.low, whole.high) == pytest.approx((0.75 * 0.05523, 0.75 * 0.17437 + 0.25), abs=1e-5)
+    assert whole.scaled(1000.0).high == pytest.approx(1000 * whole.high)
+    assert whole.scaled(1000.0).unsampled == 0.25
+    assert percent_interval(whole) == "4.14 to 38.1 %"
+    assert number_interval(whole.scaled(1000.0)) == "41.4 to 381"
+    assert percent_interval(Estimate.of(0, 0)) == "0 to 100.0 %"
+
+
+def test_what_was_not_sampled_bounds_a_difference() -> None:
+    """There one scheme may fail always and the other never, or the other way round."""
+    rest = paired_difference(26, 7, 100)
+    whole = rest.beside(0.1)
+    assert whole.value == pytest.approx(0.9 * 0.19)
+    assert (whole.low, whole.high) == pytest.approx((0.9 * rest.low - 0.1, 0.9 * rest.high + 0.1))
+    assert (whole.only_first, whole.only_second, whole.total, whole.p) == (26, 7, 100, rest.p)
+    assert rest.shown
+    assert not rest.beside(0.3).shown
+    assert " to " in percent_interval(whole)

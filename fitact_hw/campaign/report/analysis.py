@@ -9,9 +9,10 @@ from __future__ import annotations
 import re
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
+from fitact_hw.campaign.plan import structure_storages
 from fitact_hw.campaign.snapshot import Campaign
 from fitact_hw.campaign.store import Row
 from fitact_hw.config import BUFFER_NAMES, AcceleratorConfig
@@ -52,8 +53,8 @@ GROUPS = 9
 class Entry:
     """Probabilities of upsets of one ``key`` under one scheme; ``estimates``: by name of :data:`MEASURES`.
 
-    ``upsets``: injections behind it. ``bits``: storage bits of the structures that they hit.
-    ``example``: an injection that shows it, the worst outcome first.
+    ``upsets``: injections behind it. ``bits``: storage bits of the structures that they hit (of the whole machine: of
+    all). ``example``: an injection that shows it, the worst outcome first; None if there is none.
     """
 
     key: Key
@@ -61,7 +62,7 @@ class Entry:
     upsets: int
     bits: int
     estimates: Mapping[str, Estimate]
-    example: Row
+    example: Row | None
 
     def fit(self, measure: str, fit_per_mbit: float) -> Estimate:
         """Failures in 10^9 hours of non-stop inference, from the raw rate of the cells in FIT per 10^6 bits."""
@@ -144,15 +145,48 @@ class Analysis:
         ]
 
     @cached_property
+    def unsampled(self) -> dict[str, tuple[str, ...]]:
+        """Scheme -> structures of the campaign that have no injection, the largest first."""
+        struck = {(row.scheme, row.structure) for row in self.campaign.rows}
+        return {s: tuple(name for name in self.bits if (s, name) not in struck) for s in self.schemes}
+
+    @cached_property
+    def machine_structures(self) -> int:
+        """How many structures the machine has; the campaign may have been asked for some only."""
+        options = self.campaign.options
+        return len(structure_storages(replace(options, structures=()))) if options.structures else len(self.bits)
+
+    @property
+    def scope(self) -> str:
+        """What :attr:`machine` is about, in words."""
+        count, of = len(self.bits), self.machine_structures
+        return "whole machine" if count == of else f"{count} of {of} structures"
+
+    @cached_property
     def machine(self) -> list[Entry]:
-        """The whole machine (all structures of the campaign), by scheme."""
-        return self.table(lambda row: (MACHINE,))
+        """The whole machine (all structures of the campaign), by scheme; those without an injection bound it."""
+        return [self._whole(entry) for entry in self.table(lambda row: (MACHINE,))]
+
+    def _whole(self, entry: Entry) -> Entry:
+        missing = sum(self.bits[name] for name in self.unsampled[entry.scheme])
+        if not missing:
+            return entry
+        bits = sum(self.bits.values())
+        estimates = {measure: found.beside(missing / bits) for measure, found in entry.estimates.items()}
+        return replace(entry, bits=bits, estimates=estimates)
 
     @cached_property
     def structures(self) -> list[Entry]:
-        """By structure, the largest first."""
+        """By structure, the largest first; also those without an injection, whose probabilities are anything."""
         order = list(self.bits)
-        return sorted(self.table(lambda row: (row.structure,)), key=lambda entry: order.index(entry.key[0]))
+        nothing = dict.fromkeys(MEASURES, Estimate.of(0, 0, self.confidence))
+        empty = [
+            Entry((name,), scheme, 0, self.bits[name], nothing, None)
+            for scheme, names in self.unsampled.items()
+            for name in names
+        ]
+        found = [*self.table(lambda row: (row.structure,)), *empty]
+        return sorted(found, key=lambda entry: (order.index(entry.key[0]), self.schemes.index(entry.scheme)))
 
     @cached_property
     def layers(self) -> list[Entry]:

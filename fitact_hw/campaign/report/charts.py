@@ -68,12 +68,13 @@ def probabilities(analysis: Analysis, entries: Sequence[Entry], by: str) -> Any:
     for axis, measure in zip(axes, (SDC, FAILURE), strict=True):
         for place, (scheme, of_scheme) in enumerate(groups.items()):
             shift = 0.76 * ((place + 0.5) / len(groups) - 0.5)
-            heights = [keys.index(entry.key[0]) + shift for entry in of_scheme]
-            found = [entry.estimates[measure] for entry in of_scheme]
+            struck = [entry for entry in of_scheme if entry.upsets]
+            heights = [keys.index(entry.key[0]) + shift for entry in struck]
+            found = [entry.estimates[measure] for entry in struck]
             ends = [e.low for e in found], [e.high for e in found]
             dots(axis, heights, [e.value for e in found], ends, scheme_style(scheme), scheme_name(scheme))
         stripes(axis, len(keys))
-        share_axis(axis, "x", max(entry.estimates[measure].high for entry in entries))
+        share_axis(axis, "x", max(entry.estimates[measure].high for entry in entries if entry.upsets))
         axis.set_xlabel(MEASURE_NAMES[measure], fontsize=NORMAL)
     axes[0].set_yticks(range(len(keys)), names)
     axes[0].set_ylim(len(keys) - 0.5, -0.5)
@@ -92,10 +93,11 @@ def outcome_shares(analysis: Analysis, entries: Sequence[Entry], top: Mapping[st
     for axis, (scheme, of_scheme) in zip(axes, groups.items(), strict=True):
         bars = [(0.0, top[scheme]), *((keys.index(entry.key[0]) + 1.4, entry) for entry in of_scheme)]
         shares = {outcome: [entry.estimates[outcome.value].value for _, entry in bars] for outcome in Outcome}
+        axis.barh([height for height, _ in bars], 1.0, height=0.8, color=EMPTY)  # seen where no upset struck
         outcome_bars(axis, [height for height, _ in bars], shares)
         axis.set_title(scheme_name(scheme), fontsize=NORMAL)
         axis.set_xlabel("share of upsets", fontsize=SMALL)
-    axes[0].set_yticks([0, *(place + 1.4 for place in range(len(keys)))], ["whole machine", *map(spaced, keys)])
+    axes[0].set_yticks([0, *(place + 1.4 for place in range(len(keys)))], [analysis.scope, *map(spaced, keys)])
     axes[0].set_ylim(len(keys) + 0.9, -0.6)
     outcome_legend(figure)
     return figure
@@ -160,7 +162,7 @@ def differences(analysis: Analysis, comparisons: Sequence[Comparison]) -> Any:
         axis.set_title(f"{scheme_name(rival)} minus {this}", fontsize=NORMAL)
         ends = [end for item in of_rival for end in (item.difference.low, item.difference.high)]
         share_axis(axis, "x", max(ends), min(ends))
-    axes[0].set_yticks(range(len(keys)), ["whole machine", *(spaced(key) for key in keys[1:])])
+    axes[0].set_yticks(range(len(keys)), [analysis.scope, *(spaced(key) for key in keys[1:])])
     axes[0].set_ylim(len(keys) - 0.5, -0.5)
     figure.supxlabel(
         f"difference of the {measure} (right of 0: {this} fails less often; grey: no difference shown)", fontsize=NORMAL

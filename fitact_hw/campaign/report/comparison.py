@@ -75,7 +75,10 @@ def compare_schemes(
     measure: str,
     confidence: float = 0.95,
 ) -> list[Comparison]:
-    """The reference against every other scheme: in the whole machine, then in every structure, on the same faults."""
+    """The reference against every other scheme: in the whole machine, then in every structure, on the same faults.
+
+    Structures of ``bits`` without a fault that both have bound the difference in the machine.
+    """
     rows, names = list(rows), list(schemes)
     reference = reference_of(names)
     found = []
@@ -83,7 +86,10 @@ def compare_schemes(
         parts = _parts(rows, rival, reference, measure)
         weights = {name: float(bits[name]) for name in parts}
         groups = {MACHINE: parts, **{name: {name: parts[name]} for name in bits if name in parts}}
+        missing = 1 - sum(weights.values()) / sum(bits.values()) if len(parts) < len(bits) else 0.0
         for key, group in groups.items():
             difference = stratified_difference(group, weights, confidence)
+            if key == MACHINE and missing:
+                difference = difference.beside(missing)
             found.append(Comparison(key, measure, reference, rival, difference))
     return found

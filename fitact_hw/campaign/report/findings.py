@@ -22,13 +22,38 @@ SIGNIFICANT = 0.05
 """Largest p-value that counts as evidence."""
 
 
+def scope_sentences(analysis: Analysis) -> list[str]:
+    """What figures of the whole machine leave open: structures that were not asked for, or have no injection."""
+    count, of = len(analysis.bits), analysis.machine_structures
+    sentences = []
+    if count < of:
+        sentences.append(
+            f"Only {count} of the machine's {of} structures were asked for: nothing is said of the others."
+        )
+    schemes_of: dict[tuple[str, ...], list[str]] = {}
+    for scheme, names in analysis.unsampled.items():
+        if names:
+            schemes_of.setdefault(names, []).append(scheme_name(scheme))
+    for names, schemes in schemes_of.items():
+        share = sum(analysis.bits[name] for name in names) / sum(analysis.bits.values())
+        under = "" if len(schemes) == len(analysis.schemes) else f" under {listed(schemes)}"
+        have = "have" if len(names) > 1 else "has"
+        sentences.append(
+            f"{len(names)} of {count} structures, {percent(share)} of the bits, {have} no injection{under}: "
+            f"{listed([spaced(name) for name in names])}. Anything may happen there, so figures over all structures "
+            "are only bounded."
+        )
+    return sentences
+
+
 def machine_sentences(analysis: Analysis, fit_per_mbit: float) -> list[str]:
     """Probability and rate of silent data corruption of every scheme."""
-    sentences = []
+    sentences = scope_sentences(analysis)
+    chosen = "" if len(analysis.bits) == analysis.machine_structures else f" of {analysis.scope}"
     for entry in analysis.machine:
         sdc, failure = entry.estimates[SDC], entry.estimates[FAILURE]
         sentences.append(
-            f"{scheme_name(entry.scheme)}: of upsets spread evenly over the {entry.bits:,} storage bits, "
+            f"{scheme_name(entry.scheme)}: of upsets spread evenly over the {entry.bits:,} storage bits{chosen}, "
             f"{percent_interval(sdc)} end as SDC and {percent_interval(failure)} in any failure; at {fit_per_mbit:g} "
             f"FIT/Mbit that is {number_interval(entry.fit(SDC, fit_per_mbit))} FIT of SDC."
         )
@@ -45,16 +70,17 @@ def structure_sentences(analysis: Analysis, fit_per_mbit: float) -> list[str]:
     per_upset = sorted(hit, key=lambda e: -e.estimates[SDC].value)[:FEW]
     by_rate = sorted(hit, key=lambda e: -e.fit(SDC, fit_per_mbit).value)[:FEW]
     total = sum(entry.fit(SDC, fit_per_mbit).value for entry in entries)
+    known = " in structures with an injection" if analysis.unsampled[reference] else ""
     named = [f"{spaced(e.key[0])} {percent_interval(e.estimates[SDC])}" for e in per_upset]
     rates = [f"{spaced(e.key[0])} {percent(e.fit(SDC, fit_per_mbit).value / total)}" for e in by_rate]
     return [
         f"Most vulnerable per upset under {scheme_name(reference)} (SDC): {listed(named)}.",
-        f"Largest shares of its SDC rate, by bits and probability: {listed(rates)}.",
+        f"Largest shares of its SDC rate{known}, by bits and probability: {listed(rates)}.",
     ]
 
 
-def comparison_sentences(comparisons: Sequence[Comparison], confidence: float) -> list[str]:
-    """The reference against each rival: whole machine, then where structures differ."""
+def comparison_sentences(comparisons: Sequence[Comparison], scope: str, confidence: float) -> list[str]:
+    """The reference against each rival: in all structures together (``scope``), then where single ones differ."""
     sentences = []
     for rival in dict.fromkeys(item.rival for item in comparisons):
         of_rival = [item for item in comparisons if item.rival == rival]
@@ -65,7 +91,7 @@ def comparison_sentences(comparisons: Sequence[Comparison], confidence: float) -
         expected = (1 - confidence) * (len(of_rival) - 1)
         this, other = scheme_name(machine.scheme), scheme_name(rival)
         sentences.append(
-            f"{this} against {other}, {_measure(machine.measure)}, same faults: {machine.words} in the whole machine "
+            f"{this} against {other}, {_measure(machine.measure)}, same faults: {machine.words} in the {scope} "
             f"(difference {percent_interval(d)}; of {d.total:,} faults only {other} fails on {d.only_first}, only "
             f"{this} on {d.only_second}, McNemar p = {d.p:.2g}). Structures with a difference: {where}; by chance "
             f"alone about {expected:.1f} of {len(of_rival) - 1} would show one."
@@ -79,7 +105,7 @@ def _measure(name: str) -> str:
 
 def bound_sentences(analysis: Analysis, comparisons: Sequence[Comparison], fit_per_mbit: float) -> list[str]:
     """What upsets in the bound buffer do, and whether that costs what the bounds gain."""
-    entries = by_scheme(entry for entry in analysis.structures if entry.key == (BOUND_BUFFER,))
+    entries = by_scheme(entry for entry in analysis.structures if entry.key == (BOUND_BUFFER,) and entry.upsets)
     if not entries:
         return ["The campaign has no upsets in a bound buffer."]
     sentences = []
@@ -118,10 +144,12 @@ def _balance(analysis: Analysis, item: Comparison, own: Entry, fit_per_mbit: flo
     machine = next(entry for entry in analysis.machine if entry.scheme == item.scheme)
     scale = machine.bits / MBIT * fit_per_mbit
     d = item.difference
+    change = f"{-d.value * scale:+.3g} FIT [{-d.high * scale:+.3g}, {-d.low * scale:+.3g}]"
+    if d.unsampled:
+        change = f"{-d.high * scale:+.3g} to {-d.low * scale:+.3g} FIT"
     return (
         f"The bound buffer's own SDC rate is {number_interval(own.fit(SDC, fit_per_mbit))} FIT; against unprotected, "
-        f"{scheme_name(item.scheme)} changes the whole machine's by {-d.value * scale:+.3g} FIT "
-        f"[{-d.high * scale:+.3g}, {-d.low * scale:+.3g}] (bound buffer included): {item.words}."
+        f"{scheme_name(item.scheme)} changes the {analysis.scope}'s by {change} (bound buffer included): {item.words}."
     )
 
 
@@ -164,8 +192,8 @@ def sections(analysis: Analysis, comparisons: Sequence[Comparison], fit_per_mbit
     return {
         "How vulnerable the machine is": machine_sentences(analysis, fit_per_mbit)
         + structure_sentences(analysis, fit_per_mbit),
-        "Schemes on the same faults": comparison_sentences(sdc, analysis.confidence)
-        + comparison_sentences(failure, analysis.confidence),
+        "Schemes on the same faults": comparison_sentences(sdc, analysis.scope, analysis.confidence)
+        + comparison_sentences(failure, analysis.scope, analysis.confidence),
         "Upsets in the bound buffer": bound_sentences(analysis, sdc, fit_per_mbit),
         "Rows and columns of the array": array_sentences(analysis),
     }

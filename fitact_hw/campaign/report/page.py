@@ -15,7 +15,7 @@ from fitact_hw.campaign.plan import command_of
 from fitact_hw.campaign.report import charts
 from fitact_hw.campaign.report.analysis import EFFECT, SDC, Analysis, Entry
 from fitact_hw.campaign.report.comparison import Comparison, scheme_name
-from fitact_hw.campaign.report.findings import sections
+from fitact_hw.campaign.report.findings import scope_sentences, sections
 from fitact_hw.campaign.report.places import worst_sites
 from fitact_hw.campaign.store import Row
 from fitact_hw.faults import Outcome
@@ -83,7 +83,7 @@ def method_lines(analysis: Analysis, fit_per_mbit: float) -> list[tuple[str, str
         ("images", f"{options.images}, every structure equally often on each"),
         ("sampling", f"equally many upsets in each of {len(analysis.bits)} structures, uniform over (bit, cycle) "
          "within one; the same bits and moments for every scheme"),
-        ("weights", f"whole machine and layers: each structure by its bits, {sum(analysis.bits.values()):,} in all"),
+        ("weights", f"{analysis.scope} and layers: each structure by its bits, {sum(analysis.bits.values()):,} in all"),
         ("margin", f"at least {least:,} upsets for each structure and scheme: "
          f"{percent(margin_of(least, analysis.confidence))} or less at {analysis.confidence:.0%}"),
         ("intervals", f"{analysis.confidence:.0%}: Wilson within a structure, Wilson with the effective sample size "
@@ -151,6 +151,7 @@ def render(
         confidence=analysis.confidence,
         methods=[*method_lines(analysis, fit_per_mbit), *_runs(campaign.facts)],
         findings=sections(analysis, comparisons, fit_per_mbit),
+        open=scope_sentences(analysis),
         fit_per_mbit=fit_per_mbit,
         outcomes=[outcome.value for outcome in Outcome],
         machine=machine,

@@ -14,7 +14,7 @@ from fitact_hw.campaign.archive import write_archive
 from fitact_hw.campaign.report import charts
 from fitact_hw.campaign.report.analysis import SDC, Analysis
 from fitact_hw.campaign.report.comparison import Comparison
-from fitact_hw.campaign.report.findings import all_comparisons, sections
+from fitact_hw.campaign.report.findings import all_comparisons, scope_sentences, sections
 from fitact_hw.campaign.report.page import FIT_SOURCE, environment, method_lines, pivot
 from fitact_hw.campaign.report.summary import csv_text
 from fitact_hw.campaign.snapshot import Campaign, load_campaign
@@ -99,6 +99,7 @@ def _describe(campaign: Campaign, out: Path, fit_per_mbit: float, confidence: fl
     ]
     return {
         "title": campaign.title, "schemes": analysis.schemes, "machine": analysis.machine,
+        "open": scope_sentences(analysis),
         "csv": f"{stem}.csv", "archive": f"{stem}.parquet",
         "structures": pivot(analysis.structures), "methods": method_lines(analysis, fit_per_mbit),
         "findings": sections(analysis, comparisons, fit_per_mbit), "charts": pictures,

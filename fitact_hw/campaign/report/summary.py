@@ -27,7 +27,7 @@ from fitact_hw.campaign.report.analysis import (
     Analysis,
 )
 from fitact_hw.campaign.report.comparison import Comparison, scheme_name
-from fitact_hw.campaign.report.findings import all_comparisons
+from fitact_hw.campaign.report.findings import all_comparisons, scope_sentences
 from fitact_hw.campaign.report.page import FIT_SOURCE, render, replay_command
 from fitact_hw.campaign.report.places import worst_sites
 from fitact_hw.campaign.snapshot import load_campaign
@@ -64,7 +64,8 @@ def csv_text(analysis: Analysis, comparisons: Iterable[Comparison], fit_per_mbit
 
     A line with ``rival`` is a paired difference: P(rival fails) - P(scheme fails).
     ``hits``: injections that count (of a difference: faults on which only the rival fails). Rates only where they
-    have a meaning: whole machine and structures.
+    have a meaning: whole machine and structures. Where structures have no injection, ``value`` is empty and the
+    interval bounds what may happen in them.
     """
     groups = {
         MACHINE: analysis.machine, STRUCTURE: analysis.structures, LAYER: analysis.layers,
@@ -88,7 +89,9 @@ def csv_text(analysis: Analysis, comparisons: Iterable[Comparison], fit_per_mbit
 
 
 def _ends(value: Estimate | Difference) -> list[str]:
-    return [f"{number:.5g}" for number in (value.value, value.low, value.high)]
+    """Value and interval; what is only bounded has no value."""
+    found = "" if value.unsampled else f"{value.value:.5g}"
+    return [found, f"{value.low:.5g}", f"{value.high:.5g}"]
 
 
 def print_summary(console: Console, analysis: Analysis, comparisons: Sequence[Comparison], fit_per_mbit: float) -> None:
@@ -125,13 +128,15 @@ def _print_machine(
     console: Console, analysis: Analysis, comparisons: Sequence[Comparison], fit_per_mbit: float
 ) -> None:
     table = _table(
-        f"Whole machine, by bits; raw rate {fit_per_mbit:g} FIT/Mbit ({FIT_SOURCE})",
+        f"{analysis.scope.capitalize()}, by bits; raw rate {fit_per_mbit:g} FIT/Mbit ({FIT_SOURCE})",
         ("scheme",), ("SDC", "any failure", "FIT of SDC"),
     )  # fmt: skip
     for entry in analysis.machine:
         found = [percent_interval(entry.estimates[measure]) for measure in (SDC, FAILURE)]
         table.add_row(scheme_name(entry.scheme), *found, number_interval(entry.fit(SDC, fit_per_mbit)))
     console.print(table)
+    for sentence in scope_sentences(analysis):
+        console.print(f"[yellow]{sentence}[/]")
     for item in comparisons:
         if item.key == MACHINE and item.measure == SDC:
             d = item.difference
