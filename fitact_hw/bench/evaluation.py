@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.table import Table
 
 from fitact_hw.reporting.provenance import Run, of_weights
+from golden.bounds.schemes import DEFAULT
 from golden.exact.evaluator import Evaluator, default_device
 from golden.exact.fused import use_compiler
 from golden.fault_maps import draw
@@ -45,7 +46,7 @@ class Throughput:
 
 def throughput(
     model: str,
-    scheme: str = "fitact",
+    scheme: str = DEFAULT.name,
     word_bits: int = 32,
     rates: tuple[float, ...] = (),
     maps: int = 5,
@@ -59,7 +60,7 @@ def throughput(
     The time of the exact runs includes drawing the maps and the fault-free run that they share.
     """
     device = default_device()
-    network, qnet = load_model(model, "unprotected").to(device), load_qnetwork(model, scheme, word_bits)
+    network, qnet = load_model(model).to(device), load_qnetwork(model, scheme, word_bits)
     # speed does not depend on what is in the picture
     pictures = np.random.default_rng(seed).integers(0, 256, (images, 32, 32, 3), dtype=np.uint8)
     words = quantise_images(qnet, pictures)

@@ -10,11 +10,12 @@ from fitact_hw.config import AcceleratorConfig
 from fitact_hw.networks import load_images, load_networks
 from fitact_hw.reporting.provenance import Run, of_machine, of_weights
 from fitact_hw.reporting.terminal import bar, noter, terminal
+from golden.bounds.schemes import DEFAULT
 from golden.support.files import write_json
 from sim.bare.bench import bench, describe
 from sim.job import Job
 
-BENCH_MODEL, BENCH_SCHEME, BENCH_IMAGES = "alexnet", "fitact", 4
+BENCH_MODEL, BENCH_SCHEME, BENCH_IMAGES = "alexnet", DEFAULT.name, 4
 RESULT = Path("build") / "bench.json"
 
 

@@ -14,6 +14,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from fitact_hw.cli.usage import Commands, UsageError, explain
+from fitact_hw.reporting.command import NAME
 from fitact_hw.reporting.provenance import note_command, version_line
 from golden.errors import UserError
 
@@ -52,7 +53,7 @@ def application() -> typer.Typer:
     )
 
     app = typer.Typer(
-        name="fitact",
+        name=NAME,
         cls=Commands,
         help="RTL co-simulation testbed for FitAct: bounded activations in a generated systolic-array accelerator.",
         no_args_is_help=True,
@@ -102,7 +103,7 @@ def main() -> NoReturn:
     signal.signal(signal.SIGTERM, _terminate)
     note_command(sys.argv[1:])
     try:
-        code = _command()(prog_name="fitact", standalone_mode=False)
+        code = _command()(prog_name=NAME, standalone_mode=False)
     except UserError as error:
         _fail(str(error))
     except UsageError as error:

@@ -12,6 +12,7 @@ from fitact_hw.cli.panels import BENCHMARKS
 from fitact_hw.cli.resilience_commands import FILE_WIDTH, RatesOption, ThreadsOption, WordsOption, rates_of
 from fitact_hw.config import AcceleratorConfig
 from fitact_hw.reporting.terminal import terminal
+from golden.bounds.schemes import DEFAULT
 
 
 @with_machine
@@ -27,7 +28,7 @@ def bench(
 
 def resilience_bench(
     model: ModelArgument = "alexnet",
-    scheme: SchemeOption = "fitact",
+    scheme: SchemeOption = DEFAULT.name,
     word: WordsOption = "32",
     rates: RatesOption = None,
     maps: Annotated[int, typer.Option("--maps", min=1, help="fault maps per rate")] = 5,

@@ -24,6 +24,7 @@ from fitact_hw.cli.panels import CAMPAIGNS
 from fitact_hw.cli.usage import Commands
 from fitact_hw.config import AcceleratorConfig
 from fitact_hw.faults import Shape
+from golden.bounds.schemes import DEFAULT
 
 if TYPE_CHECKING:  # heavy: only when a command runs
     from fitact_hw.campaign.plan import CampaignOptions
@@ -227,7 +228,7 @@ def bench(
     rtl_runs: Annotated[int, typer.Option(min=1, help="of these, also as plain RTL runs")] = 10,
     software_runs: Annotated[int, typer.Option(min=2, help="software-only injections")] = 64,
     structures: StructuresOption = "",
-    scheme: SchemeOption = "fitact",
+    scheme: SchemeOption = DEFAULT.name,
     seed: SeedOption = 1,
 ) -> Any:
     """Injections per second: engine, plain RTL, software only; and where the engine's time goes."""

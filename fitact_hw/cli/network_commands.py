@@ -24,6 +24,7 @@ from fitact_hw.reporting.command import command_line
 from fitact_hw.reporting.network_tables import print_accuracy, print_bounds
 from fitact_hw.reporting.terminal import terminal
 from golden.bounds.granularity import SHARED
+from golden.bounds.schemes import DEFAULT
 from golden.networks.artefacts import WEIGHTS_FOLDER
 
 SourceOption = Annotated[
@@ -135,7 +136,7 @@ def post_train(
             help="schemes, e.g. proact,fitact, or all",
             callback=lambda text: text if text == ALL else known_schemes(text),
         ),
-    ] = "fitact",
+    ] = DEFAULT.name,
     weights: WeightsOption = WEIGHTS_FOLDER,
     out: Annotated[Path | None, folder_option("where the result goes [build/<model>/weights]")] = None,
     k: SlopeOption = None,

@@ -28,6 +28,7 @@ from fitact_hw.config import AcceleratorConfig
 from fitact_hw.overhead.schemes import choose
 from fitact_hw.reporting.command import command_line
 from fitact_hw.reporting.terminal import terminal, working
+from golden.bounds.schemes import UNPROTECTED
 
 LibrariesOption = Annotated[
     list[str] | None,
@@ -188,7 +189,7 @@ def overhead_power(
 
     layers = _layers(model)()
     networks = load_networks(model, machine, tuple(scheme.key for scheme in measure.COMPARED))
-    images = quantise_images(networks["unprotected"], load_images(20)[0])
+    images = quantise_images(networks[UNPROTECTED.name], load_images(20)[0])
     technologies = [load(source, cache) for source in (None, *(liberty or ()))]
     with working(Console(stderr=True), "drawing operands") as say:
         drawn = measure.draw(networks, images, machine.rows, streams, seed)

@@ -10,6 +10,7 @@ import typer
 from fitact_hw.cli import application
 from fitact_hw.cli.command import PANEL as OUTPUT
 from fitact_hw.docs_gen import DOCS, table
+from fitact_hw.reporting.command import NAME
 
 ROOT = DOCS.parent
 
@@ -29,7 +30,7 @@ _CODES = (
 
 def command_line_md() -> str:
     """Every command in its group, with arguments and options."""
-    commands = list(_commands(typer.main.get_command(application()), "fitact"))
+    commands = list(_commands(typer.main.get_command(application()), NAME))
     output = dict(record for _, _, command in commands for record in _records(command, panel=OUTPUT))
     lines = [_HEAD, "", *table(("option", "meaning"), output.items()), "", _CODES]
     heading = ""

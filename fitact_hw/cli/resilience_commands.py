@@ -27,6 +27,7 @@ from fitact_hw.cli.options import (
 )
 from fitact_hw.cli.panels import BIT_ERRORS
 from fitact_hw.reporting.terminal import terminal
+from golden.bounds.schemes import DEFAULT
 
 if TYPE_CHECKING:
     from fitact_hw.resilience.pool import Processes
@@ -125,7 +126,7 @@ def granularity(
     model: ModelArgument = "alexnet",
     source: Annotated[
         str, typer.Option(help="scheme whose neuron bounds are grouped", callback=known_scheme)
-    ] = "fitact",
+    ] = DEFAULT.name,
     learned: Annotated[
         list[Path] | None,
         given_folder_option("also bounds learned for their groups: a folder of `post-train --granularity`; repeatable"),
@@ -162,7 +163,7 @@ def granularity(
 
 def fault_map(
     model: ModelArgument = "alexnet",
-    scheme: SchemeOption = "fitact",
+    scheme: SchemeOption = DEFAULT.name,
     rate: Annotated[float, typer.Option(min=0, max=1, help="bit error rate of the study")] = 1e-6,
     number: Annotated[int, typer.Option("--map", min=0, help="number of the map: column `map` of _maps.csv")] = 0,
     word: Annotated[int, typer.Option("--word", help="word width in bits (32: Q15.16)", callback=known_word)] = 32,

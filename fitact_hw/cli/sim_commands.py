@@ -21,6 +21,7 @@ from fitact_hw.cli.options import (
 from fitact_hw.cli.panels import SIMULATE
 from fitact_hw.config import AcceleratorConfig
 from fitact_hw.faults import Shape
+from golden.bounds.schemes import DEFAULT
 
 
 def _with_results(text: str | Path) -> Path:
@@ -42,7 +43,7 @@ def sim(
         Shape, typer.Option(help="bits per upset: words along the bit line x bits along the word line")
     ] = Shape.SINGLE,
     seed: SeedOption = 1,
-    scheme: SchemeOption = "fitact",
+    scheme: SchemeOption = DEFAULT.name,
     batch: Annotated[int, typer.Option(min=1, help="images per program in the fault-free part")] = 4,
     workers: WorkersOption = 2,
     out: Annotated[Path | None, folder_option("result folder [build/<model>]")] = None,
@@ -89,7 +90,7 @@ def validate(
     model: ModelArgument = "alexnet",
     injections: Annotated[int, typer.Option(min=1, help="upsets that change a tensor in use")] = 50,
     seed: SeedOption = 1,
-    scheme: SchemeOption = "fitact",
+    scheme: SchemeOption = DEFAULT.name,
     workers: WorkersOption = 2,
 ) -> Any:
     """Upsets in RTL buffers against the same corruption of the golden model's tensors: must agree on every logit."""

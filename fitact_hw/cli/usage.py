@@ -11,6 +11,7 @@ from typer.core import TyperGroup
 
 from fitact_hw.cli.panels import PANELS
 from fitact_hw.errors import FitActError
+from fitact_hw.reporting.command import NAME
 from golden.support.choices import must_be, unknown
 
 UsageError: type[Any] = typer.BadParameter.__mro__[1]
@@ -47,7 +48,7 @@ def explain(error: Any) -> str:
     """The line about a usage error of typer."""
     context: Any = getattr(error, "ctx", None)
     parameter: Any = getattr(error, "param", None)
-    command = context.command_path if context else "fitact"
+    command = context.command_path if context else NAME
     if hasattr(error, "possibilities"):
         return unknown("option", error.option_name, _options(context), f"{command} has")
     if hasattr(error, "param_type"):

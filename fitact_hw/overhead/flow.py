@@ -18,7 +18,7 @@ from fitact_hw.overhead.html import html
 from fitact_hw.overhead.jobs import write_whole, yosys_version
 from fitact_hw.overhead.mapping import PERTURBATIONS
 from fitact_hw.overhead.metrics import Results, all_metrics
-from fitact_hw.overhead.schemes import SCHEMES, Scheme, lane_parameters, machine
+from fitact_hw.overhead.schemes import ACTIVATIONS, SCHEMES, Scheme, lane_parameters, machine
 from fitact_hw.overhead.sram import SramModel, nearest_node
 from fitact_hw.overhead.technology import Technology, TechnologyError
 from fitact_hw.overhead.traffic import BATCH, Traffic, measure
@@ -32,8 +32,8 @@ if TYPE_CHECKING:  # it needs torch
 
 OVERHEAD = "overhead.json"
 
-FULL_TOP_SCHEMES = ("unprotected", "ranger", "fitact")
-"""Machines that `--full-top` routes: Ranger and Clip-Act are the same machine when all modes are kept."""
+FULL_TOP = frozenset({scheme.bounds: scheme.key for scheme in reversed(ACTIVATIONS)}.values())
+"""Machines that `--full-top` routes: with all modes kept, schemes with the same bound hardware have the same one."""
 
 
 @dataclass(frozen=True)
@@ -173,7 +173,7 @@ def _route(
         routed = ecp5.route_lanes(options.config, list(lanes.values()), options.out, options.workers, step)
         for scheme in own:  # schemes may share a lane
             routed[scheme.key] = routed[lanes[keys[scheme]].key]
-    chosen = [s for s in options.schemes if s.key in FULL_TOP_SCHEMES]
+    chosen = [s for s in options.schemes if s.key in FULL_TOP]
     total, done = len(chosen) * options.full_top, 0
 
     def top_step(name: str) -> None:

@@ -18,14 +18,14 @@ from fitact_hw.overhead.crosscheck import table_head, table_row
 from fitact_hw.overhead.design import Block, elaborate
 from fitact_hw.overhead.mapping import PERTURBATIONS, Mapped, map_block
 from fitact_hw.overhead.metrics import SIGMAS
-from fitact_hw.overhead.schemes import BASELINE, SCHEMES, clamp_parameters
+from fitact_hw.overhead.schemes import BASELINE, SCHEMES, clamp_of, clamp_parameters
 from fitact_hw.overhead.tables import SHORT
 from fitact_hw.overhead.technology import Technology
 
 BODY = "body"
 DECODER = "4-bit decoder"
-CLAMPS = ("unprotected", "ranger", "clipact", "fitact_all")
-"""Schemes with clamps of their own; FitAct with one mode has Clip-Act's."""
+CLAMPS = tuple(scheme.key for scheme in SCHEMES if clamp_of(scheme) is scheme)
+"""Schemes with clamps of their own; the others share one of these."""
 
 
 @dataclass(frozen=True)

@@ -13,40 +13,31 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
-from fitact_hw.config import Protection
+from fitact_hw.config import BoundFormat, Granularity
 from fitact_hw.errors import FitActError
 from fitact_hw.overhead.cost import Cost
-from fitact_hw.overhead.schemes import BASELINE, SCHEMES
+from fitact_hw.overhead.schemes import BASELINE, CHEAP, ON_CHIP, SCHEMES
 from fitact_hw.overhead.tables import SHORT, split_lines
 from fitact_hw.reporting.figures import NORMAL, SMALL, dots, new_figure, place_labels
 from fitact_hw.reporting.formats import listed, scientific
 from fitact_hw.reporting.palette import GRID, NEUTRAL, SERIES, Style
+from golden.bounds.stored import LEARNED, variant_name
 
-ACCURACY_OF = {
-    "unprotected": "unprotected",
-    "ranger": "ranger",
-    "clipact": "clipact",
-    "fitact": "fitact",
-    "fitact_all": "fitact",
-    "fitact_deep": "fitact",
-    "code4": "neuron-clip-code4",
-    "patch": "patch-clip-word",
-    "patch_code4": "patch-clip-code4",
-    "channel": "channel-clip-word",
-}
+ACCURACY_OF = {scheme.key: scheme.accuracy for scheme in SCHEMES if scheme.accuracy}
 """Scheme of the accuracy files whose networks each machine runs."""
 
 MISSING = "missing: "
 """Before a scheme without an accuracy, in the CSV file."""
 
-LEARNED_OF = {"patch": "patch-clip-learned", "channel": "channel-clip-learned"}
+LEARNED_OF = {
+    scheme.key: variant_name(scheme.bounds, False, LEARNED)
+    for scheme in CHEAP
+    if scheme.bounds is not Granularity.NEURON and scheme.bound_format is BoundFormat.WORD
+}
 """Bounds that were learned for their groups (`granularity --learned`): taken instead, if the files have them."""
 
-ON_CHIP = tuple(s.key for s in SCHEMES if s.protection is not Protection.NONE or s.copies > 1)
-"""Protection against upsets on the chip: of no use against faults in external memory."""
-
 ON_CHIP_NOTE = (
-    f"Not here: {', '.join(SHORT[key] for key in ON_CHIP)}. They act on upsets on the chip, "
+    f"Not here: {', '.join(scheme.short for scheme in ON_CHIP)}. They act on upsets on the chip, "
     "and these faults are in external memory."
 )
 """Why some machines of the comparison have no point."""
@@ -132,11 +123,11 @@ def read_accuracy(paths: Sequence[Path], word_bits: int, rate: float) -> dict[st
 
 
 def evaluate(costs: Mapping[str, Cost], paths: Sequence[Path], machine: str, word_bits: int, rate: float) -> Pareto:
-    """Area and accuracy of every scheme but :data:`ON_CHIP`. Raises FitActError, see :func:`read_accuracy`."""
+    """Area and accuracy of every scheme of :data:`ACCURACY_OF`. Raises FitActError, see :func:`read_accuracy`."""
     rows = read_accuracy(paths, word_bits, rate)
     added = {key: (total, noise) for key, _, _, total, noise in split_lines(dict(costs))} | {BASELINE.key: (0.0, 0.0)}
     points, missing = [], []
-    for key in (key for key in costs if key not in ON_CHIP):
+    for key in (key for key in costs if key in ACCURACY_OF):
         scheme = LEARNED_OF[key] if LEARNED_OF.get(key) in rows else ACCURACY_OF[key]
         row = rows.get(scheme)
         if row is None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from fitact_hw.config import SHIFT_BITS, AcceleratorConfig, BoundFormat, Granularity, Protection
 from fitact_hw.errors import FitActError
 from fitact_hw.isa import ActMode
+from golden.bounds import schemes
 from golden.bounds.granularity import PATCH_SIDE
+from golden.bounds.stored import variant_name
 from golden.support.choices import unknown
 
 DEEP = 4
@@ -22,17 +24,20 @@ class Scheme:
 
     ``mode``: the one activation its lanes have beside linear; None: all modes of the generated lane, as
     simulated. ``protection`` of every buffer word; ``copies`` of each lane (3: with a voter). ``bound_format`` of the
-    bound buffer; it holds the bounds of as many pixels as the configured one, or ``DEEP`` times as many.
+    bound buffer; it holds the bounds of as many pixels as the configured one, or ``DEEP`` times as many. ``accuracy``:
+    network of the accuracy studies that it runs; empty if its protection does nothing for faults in memory.
     """
 
     key: str
     title: str
+    short: str
     bounds: Granularity
     mode: ActMode | None
     protection: Protection = Protection.NONE
     copies: int = 1
     bound_format: BoundFormat = BoundFormat.WORD
     deep: bool = False
+    accuracy: str = ""
 
     @property
     def activation(self) -> str:
@@ -40,28 +45,60 @@ class Scheme:
         return "linear, " + (self.mode.name.lower() if self.mode is not None else "ReLU, clip, saturate")
 
 
-SCHEMES = (
-    Scheme("unprotected", "unprotected ReLU", Granularity.NONE, ActMode.RELU),
-    Scheme("ranger", "Ranger (layer bound, saturates)", Granularity.LAYER, ActMode.SATURATE),
-    Scheme("clipact", "Clip-Act (layer bound, zeroes)", Granularity.LAYER, ActMode.CLIP),
-    Scheme("fitact", "FitAct (neuron bounds, zeroes)", Granularity.NEURON, ActMode.CLIP),
-    Scheme("fitact_all", "FitAct, lane with all modes", Granularity.NEURON, None),
-    Scheme("fitact_deep", "FitAct, deep bound buffer", Granularity.NEURON, ActMode.CLIP, deep=True),
-    *(
-        Scheme(key, title, bounds, ActMode.CLIP, bound_format=form)
-        for key, title, bounds, form in (
-            ("code4", "FitAct, 4-bit bounds", Granularity.NEURON, BoundFormat.CODE),
-            ("patch", "a bound for each 2x2 patch", Granularity.PATCH, BoundFormat.WORD),
-            ("patch_code4", "4-bit bound for each 2x2 patch", Granularity.PATCH, BoundFormat.CODE),
-            ("channel", "a bound for each channel", Granularity.CHANNEL, BoundFormat.WORD),
-        )
-    ),
-    Scheme("parity", "ReLU, parity on the buffers", Granularity.NONE, ActMode.RELU, Protection.PARITY),
-    Scheme("secded", "ReLU, SECDED on the buffers", Granularity.NONE, ActMode.RELU, Protection.SECDED),
-    Scheme("tmr", "ReLU, triplicated lanes", Granularity.NONE, ActMode.RELU, copies=3),
-)
+_ABOVE = {"clip": (ActMode.CLIP, "zeroes"), "saturate": (ActMode.SATURATE, "saturates")}
 
-BASELINE = SCHEMES[0]
+
+def _machine_of(scheme: schemes.Scheme) -> Scheme:
+    """The smallest machine that runs a scheme of the registry."""
+    if scheme.mode is None:
+        return Scheme(
+            scheme.name, f"{scheme.title} ReLU", scheme.title, Granularity.NONE, ActMode.RELU, accuracy=scheme.name
+        )
+    mode, above = _ABOVE[scheme.mode]
+    bounds = f"{scheme.hardware.value} bound{'s' if scheme.hardware.buffered else ''}"
+    title = f"{scheme.title} ({bounds}, {above})"
+    return Scheme(scheme.name, title, scheme.title, scheme.hardware, mode, accuracy=scheme.name)
+
+
+def _cheap(key: str, title: str, short: str, bounds: Granularity, form: BoundFormat) -> Scheme:
+    """Bounds of neurons, shared by more of them or stored as codes."""
+    accuracy = variant_name(bounds, False, form.value)
+    return Scheme(key, title, short, bounds, ActMode.CLIP, bound_format=form, accuracy=accuracy)
+
+
+ACTIVATIONS = tuple(_machine_of(scheme) for scheme in schemes.SCHEMES.values() if scheme.last is None)
+"""Those of the registry; one whose last activation differs runs on the machine of another."""
+
+BASELINE = next(scheme for scheme in ACTIVATIONS if scheme.key == schemes.UNPROTECTED.name)
+NEURON = next(scheme for scheme in ACTIVATIONS if scheme.key == schemes.FITACT.name)
+_NAME, _TITLE = NEURON.key, NEURON.short
+
+ALL_MODES = replace(
+    NEURON, key=f"{_NAME}_all", title=f"{_TITLE}, lane with all modes", short=f"{_TITLE}, all modes", mode=None
+)
+DEEP_BUFFER = replace(
+    NEURON, key=f"{_NAME}_deep", title=f"{_TITLE}, deep bound buffer", short=f"{_TITLE}, deep buffer", deep=True
+)
+CHEAP = (
+    _cheap("code4", f"{_TITLE}, 4-bit bounds", "4-bit bounds", Granularity.NEURON, BoundFormat.CODE),
+    _cheap("patch", "a bound for each 2x2 patch", "2x2 patches", Granularity.PATCH, BoundFormat.WORD),
+    _cheap("patch_code4", "4-bit bound for each 2x2 patch", "4-bit patches", Granularity.PATCH, BoundFormat.CODE),
+    _cheap("channel", "a bound for each channel", "channels", Granularity.CHANNEL, BoundFormat.WORD),
+)
+ON_CHIP = (
+    Scheme("parity", "ReLU, parity on the buffers", "parity", Granularity.NONE, ActMode.RELU, Protection.PARITY),
+    Scheme("secded", "ReLU, SECDED on the buffers", "SECDED", Granularity.NONE, ActMode.RELU, Protection.SECDED),
+    Scheme("tmr", "ReLU, triplicated lanes", "3 lanes + voter", Granularity.NONE, ActMode.RELU, copies=3),
+)
+"""Protection against upsets on the chip: of no use against faults in external memory."""
+
+SCHEMES = (*ACTIVATIONS, ALL_MODES, DEEP_BUFFER, *CHEAP, *ON_CHIP)
+
+
+def clamp_of(scheme: Scheme) -> Scheme:
+    """The first scheme with the same clamp."""
+    looks = (scheme.bounds is Granularity.NONE, scheme.mode)
+    return next(other for other in SCHEMES if (other.bounds is Granularity.NONE, other.mode) == looks)
 
 
 def choose(names: str) -> tuple[Scheme, ...]:

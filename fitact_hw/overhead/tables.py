@@ -11,32 +11,28 @@ from rich.table import Table
 
 from fitact_hw.overhead.cost import Cost, delta
 from fitact_hw.overhead.metrics import Metric, Results
-from fitact_hw.overhead.schemes import BASELINE, Scheme
-
-CHEAP = ("code4", "patch", "patch_code4", "channel")
-"""Schemes that share bounds or store them as codes."""
-
-TABLES: tuple[tuple[str, tuple[str, ...]], ...] = (
-    ("Bounded activations", ("unprotected", "ranger", "clipact", "fitact", "fitact_all")),
-    ("Cheaper bounds", ("unprotected", "fitact_deep", "fitact", *CHEAP)),
-    ("For comparison: protected buffers, triplicated lanes", ("unprotected", "parity", "secded", "tmr")),
+from fitact_hw.overhead.schemes import (
+    ACTIVATIONS,
+    ALL_MODES,
+    BASELINE,
+    CHEAP,
+    DEEP_BUFFER,
+    NEURON,
+    ON_CHIP,
+    SCHEMES,
+    Scheme,
 )
 
-SHORT = {
-    "unprotected": "unprotected",
-    "ranger": "Ranger",
-    "clipact": "Clip-Act",
-    "fitact": "FitAct",
-    "fitact_all": "FitAct, all modes",
-    "fitact_deep": "FitAct, deep buffer",
-    "code4": "4-bit bounds",
-    "patch": "2x2 patches",
-    "patch_code4": "4-bit patches",
-    "channel": "channels",
-    "parity": "parity",
-    "secded": "SECDED",
-    "tmr": "3 lanes + voter",
-}
+TABLES: tuple[tuple[str, tuple[str, ...]], ...] = tuple(
+    (title, tuple(scheme.key for scheme in compared))
+    for title, compared in (
+        ("Bounded activations", (*ACTIVATIONS, ALL_MODES)),
+        ("Cheaper bounds", (BASELINE, DEEP_BUFFER, NEURON, *CHEAP)),
+        ("For comparison: protected buffers, triplicated lanes", (BASELINE, *ON_CHIP)),
+    )
+)
+
+SHORT = {scheme.key: scheme.short for scheme in SCHEMES}
 
 
 @dataclass(frozen=True)

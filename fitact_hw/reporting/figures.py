@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from fitact_hw.faults import Outcome
+from fitact_hw.reporting.command import NAME
 from fitact_hw.reporting.palette import GRID, NEUTRAL, OUTCOMES, STRIPE, Style
 from golden.networks.artefacts import write_bytes
 
@@ -207,7 +208,7 @@ def svg_text(figure: Any) -> str:
     import matplotlib
 
     text = io.StringIO()
-    with matplotlib.rc_context({"svg.fonttype": "none", "svg.hashsalt": "fitact"}):
+    with matplotlib.rc_context({"svg.fonttype": "none", "svg.hashsalt": NAME}):
         figure.savefig(text, format="svg", metadata={"Date": None, "Creator": None})
     drawn = text.getvalue()
     return _UNUSED.sub("", drawn[drawn.index("<svg") :])

@@ -8,6 +8,8 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from golden.bounds.schemes import UNPROTECTED
+
 
 def print_bounds(console: Console, record: Mapping[str, Any]) -> None:
     """What :func:`golden.search.find.find_bounds` returned: a line for each scheme."""
@@ -23,7 +25,7 @@ def print_bounds(console: Console, record: Mapping[str, Any]) -> None:
         if not isinstance(facts, dict) or "validation_accuracy" not in facts:
             continue
         of, smooth = facts["validation_accuracy"], facts.get("smooth_accuracy", {})
-        values = (of["unprotected"], of["hard"], smooth.get("before"), smooth.get("after"))
+        values = (of[UNPROTECTED.name], of["hard"], smooth.get("before"), smooth.get("after"))
         shown = ["-" if value is None else f"{100 * value:.2f}" for value in values]
         table.add_row(scheme, *shown, str(facts["seconds"]), f"{facts['neurons_with_bound_0']:,}")
     console.print(table)

@@ -8,10 +8,11 @@ from typing import Any
 from fitact_hw.reporting.figures import NORMAL, dots, legend_below, new_figure
 from fitact_hw.reporting.formats import listed, scientific
 from fitact_hw.reporting.palette import GRID, SERIES, Style, scheme_style
-from fitact_hw.resilience.subjects import FAULTY, LEARNED
+from fitact_hw.resilience.subjects import FAULTY
 from fitact_hw.resilience.summary import Summary
 from golden.bounds.granularity import SHARED, Granularity
 from golden.bounds.schemes import titled
+from golden.bounds.stored import LEARNED
 from golden.quantisation.quantise import word_name
 
 MARKERS = dict(zip(SHARED, ("s", "^", "D", "o"), strict=True))

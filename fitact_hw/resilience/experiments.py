@@ -18,9 +18,15 @@ from fitact_hw.resilience.store import DATABASE, ResultStore
 from fitact_hw.resilience.study import run
 from fitact_hw.resilience.subjects import Settings, Subject, granularity_subjects, scheme_subjects
 from fitact_hw.resilience.summary import REFERENCE, Summary, bounds_cost, summarise
+from golden.bounds.granularity import Granularity
+from golden.bounds.schemes import DEFAULT
+from golden.bounds.stored import BoundFormat, variant_name
 from golden.networks.artefacts import write_text
 
 RESILIENCE, GRANULARITY = "resilience", "granularity"
+
+FINEST = variant_name(Granularity.NEURON, False, BoundFormat.WORD.value)
+"""What the other networks of the granularity study are compared with."""
 
 
 def run_resilience(settings: Settings, folder: Path, console: Console, processes: Processes = HERE) -> list[Summary]:
@@ -35,13 +41,13 @@ def run_granularity(
     folder: Path,
     console: Console,
     processes: Processes = HERE,
-    source: str = "fitact",
+    source: str = DEFAULT.name,
     learned: Sequence[Path] = (),
 ) -> list[Summary]:
     """Accuracy against bytes of bound storage for every granularity, form and activation; see granularity_subjects."""
     subjects = granularity_subjects(settings, source, learned)
     extra = {"source": source, "learned": list(learned)}
-    summaries = _run(settings, subjects, folder, console, processes, GRANULARITY, "neuron-clip-word", extra)
+    summaries = _run(settings, subjects, folder, console, processes, GRANULARITY, FINEST, extra)
     save_png(charts.storage(summaries, settings.model, settings.seed, source), folder / f"{GRANULARITY}.png")
     return summaries
 

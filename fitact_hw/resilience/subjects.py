@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 
 from golden.bounds.granularity import SHARED, Granularity, find_granularity
-from golden.bounds.schemes import find_scheme
-from golden.bounds.stored import BoundFormat, StoredBounds, regroup
+from golden.bounds.schemes import DEFAULT, find_scheme
+from golden.bounds.stored import LEARNED, BoundFormat, StoredBounds, regroup, variant_name
 from golden.errors import GoldenError
 from golden.networks.artefacts import WEIGHTS_FOLDER, read_manifest
 from golden.networks.registry import check_model, stored_schemes
@@ -25,9 +25,6 @@ RATES = {
     32: (1e-7, 3e-7, 1e-6, 3e-6, 1e-5, 3e-5),
 }
 """Default bit error rates by word width."""
-
-LEARNED = "learned"
-"""In the name of a network of the granularity study: its bounds were learned for their groups."""
 
 FAULTY, PROTECTED = "faulty", "protected"
 """Where the bounds lie."""
@@ -125,7 +122,7 @@ def scheme_subjects(settings: Settings) -> list[Subject]:
     return subjects
 
 
-def granularity_subjects(settings: Settings, source: str = "fitact", learned: Sequence[Path] = ()) -> list[Subject]:
+def granularity_subjects(settings: Settings, source: str = DEFAULT.name, learned: Sequence[Path] = ()) -> list[Subject]:
     """Layer, channel, patch and neuron bounds x clip and saturate x words and 4-bit codes.
 
     The bounds are maxima over groups of ``source``'s, which must be per neuron. ``learned``: folders of bounds that
@@ -133,14 +130,14 @@ def granularity_subjects(settings: Settings, source: str = "fitact", learned: Se
     for other sources, for an unknown model and for folders without such bounds.
     """
     check_model(settings.model)
-    if find_scheme(source).granularity != "neuron":
+    if find_scheme(source).granularity is not Granularity.NEURON:
         raise GoldenError(f"scheme {source} has no neuron bounds to group: choose another source")
     own = {_learned_granularity(settings.model, source, folder): folder for folder in learned}
     if len(own) < len(learned):
         raise GoldenError("two folders have bounds learned for the same groups: name one of each granularity")
     variants = [
         (
-            f"{granularity.value}-{'saturate' if saturate else 'clip'}-{form.value}",
+            variant_name(granularity, saturate, form.value),
             settings,
             granularity,
             saturate,
@@ -152,7 +149,7 @@ def granularity_subjects(settings: Settings, source: str = "fitact", learned: Se
     ]
     for granularity, folder in own.items():
         elsewhere = replace(settings, weights=str(folder))
-        variants.append((f"{granularity.value}-clip-{LEARNED}", elsewhere, granularity, False, BoundFormat.WORD))
+        variants.append((variant_name(granularity, False, LEARNED), elsewhere, granularity, False, BoundFormat.WORD))
     subjects = []
     for word_bits in settings.words:
         for name, of, granularity, saturate, form in variants:

@@ -10,8 +10,9 @@ import numpy as np
 from fitact_hw.reporting.map_statistics import Interval, mean_interval, paired_interval
 from fitact_hw.resilience.store import Row
 from fitact_hw.resilience.subjects import FAULTY, PROTECTED
+from golden.bounds.schemes import DEFAULT
 
-REFERENCE = "fitact"
+REFERENCE = DEFAULT.name
 """The scheme that the others are compared with."""
 
 

@@ -27,6 +27,7 @@ from fitact_hw.reporting.terminal import bar, noter, terminal, working
 from fitact_hw.simulate import charts, fault_free, tables
 from fitact_hw.simulate.counts import Origin, csv_text, outcome_counts
 from fitact_hw.simulate.upsets import IMAGE, ROWS, Begun, begin, cross_check, strike
+from golden.bounds.schemes import DEFAULT
 from golden.networks.artefacts import WEIGHTS_FOLDER, write_text
 from golden.networks.registry import stored_schemes
 from golden.qnetwork import QNetwork
@@ -53,7 +54,7 @@ class SimOptions:
     images: int | None = None
     faults: int = 203
     seed: int = 1
-    scheme: str = "fitact"
+    scheme: str = DEFAULT.name
     batch: int = 4
     shape: Shape = Shape.SINGLE
     workers: int = 2

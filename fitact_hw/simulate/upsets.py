@@ -27,6 +27,7 @@ from fitact_hw.injection.timeline import Timeline, moved
 from fitact_hw.injection.verdict import Times, Verdict
 from fitact_hw.reporting.command import here
 from fitact_hw.reporting.terminal import bar, details
+from golden.bounds.schemes import DEFAULT
 from golden.support.files import RowWriter
 from sim.engine.access import AccessTrace
 from sim.job import Job
@@ -34,7 +35,7 @@ from sim.simulator import Simulator
 
 ROWS = "faults.jsonl"
 
-BASE = "fitact"
+BASE = DEFAULT.name
 """The scheme whose run decides where upsets strike, if it is there: it uses every buffer."""
 
 IMAGE = 0

@@ -1,13 +1,15 @@
 """The protection schemes: which activations are bounded, how finely, and what happens above the bound.
 
-A further scheme is one more entry here and a function that finds its bounds (:mod:`golden.search.find`).
+The only place that knows their names. A further scheme is one more entry in :data:`SCHEMES`, and a function that finds
+its bounds in :data:`golden.search.find.SEARCHES`.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
+from golden.bounds.granularity import Granularity
 from golden.errors import GoldenError
 from golden.support.choices import unknown
 
@@ -17,26 +19,36 @@ if TYPE_CHECKING:  # it needs torch, and the command line lists schemes
 
 @dataclass(frozen=True)
 class Scheme:
-    """``granularity``: one bound for each of these (hybrid: neuron in the last activation, layer elsewhere);
-    ``mode``: above the bound, zero or saturation."""
+    """``granularity``: who shares a bound; ``last``: in the last activation, if it differs there; ``mode``: above the
+    bound, zero or saturation (None: there are no bounds); ``source``: the paper."""
 
     name: str
     title: str
-    granularity: Literal["none", "layer", "hybrid", "neuron"]
+    granularity: Granularity
     mode: Mode | None
     source: str
+    last: Granularity | None = None
+
+    @property
+    def hardware(self) -> Granularity:
+        """The bound hardware that it needs: that of its finest bounds."""
+        known = list(Granularity)
+        return max(self.granularity, self.last or self.granularity, key=known.index)
 
 
-SCHEMES: dict[str, Scheme] = {
-    scheme.name: scheme
-    for scheme in (
-        Scheme("unprotected", "unprotected", "none", None, "-"),
-        Scheme("ranger", "Ranger", "layer", "saturate", "Ranger, DSN 2021, arXiv 2003.13874"),
-        Scheme("clipact", "Clip-Act", "layer", "clip", "FT-ClipAct, DATE 2020, arXiv 1912.00941"),
-        Scheme("proact", "ProAct", "hybrid", "clip", "ProAct, 2024, arXiv 2406.06313"),
-        Scheme("fitact", "FitAct", "neuron", "clip", "FitAct, DATE 2022, arXiv 2112.13544"),
-    )
-}
+UNPROTECTED = Scheme("unprotected", "unprotected", Granularity.NONE, None, "-")
+RANGER = Scheme("ranger", "Ranger", Granularity.LAYER, "saturate", "Ranger, DSN 2021, arXiv 2003.13874")
+CLIPACT = Scheme("clipact", "Clip-Act", Granularity.LAYER, "clip", "FT-ClipAct, DATE 2020, arXiv 1912.00941")
+PROACT = Scheme(
+    "proact", "ProAct", Granularity.LAYER, "clip", "ProAct, 2024, arXiv 2406.06313", last=Granularity.NEURON
+)
+FITACT = Scheme("fitact", "FitAct", Granularity.NEURON, "clip", "FitAct, DATE 2022, arXiv 2112.13544")
+
+SCHEMES: dict[str, Scheme] = {scheme.name: scheme for scheme in (UNPROTECTED, RANGER, CLIPACT, PROACT, FITACT)}
+"""By name, in the order of tables and charts."""
+
+DEFAULT = FITACT
+"""What commands take if none is named, and what reports compare the others with. It uses every buffer."""
 
 
 def find_scheme(name: str) -> Scheme:
@@ -46,7 +58,12 @@ def find_scheme(name: str) -> Scheme:
     return SCHEMES[name]
 
 
+def title_of(name: str) -> str:
+    """How reports write the scheme called ``name``; an unknown one as it is."""
+    return SCHEMES[name].title if name in SCHEMES else name
+
+
 def titled(label: str) -> str:
     """``label`` with the scheme's title for its name, if it begins with one."""
     scheme, _, rest = label.partition(" ")
-    return " ".join([SCHEMES[scheme].title if scheme in SCHEMES else scheme, rest]).strip()
+    return " ".join([title_of(scheme), rest]).strip()

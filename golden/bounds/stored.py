@@ -87,6 +87,15 @@ def fitted(qnet: QNetwork, granularity: Granularity, form: BoundFormat) -> QNetw
     )
 
 
+LEARNED = "learned"
+"""Instead of a format in :func:`variant_name`: the bounds, words, were learned for their groups."""
+
+
+def variant_name(granularity: Granularity, saturate: bool, form: str) -> str:
+    """Name of a network with regrouped bounds; ``form``: value of a BoundFormat, or LEARNED."""
+    return f"{granularity.value}-{'saturate' if saturate else 'clip'}-{form}"
+
+
 def regroup(
     qnet: QNetwork, granularity: Granularity, saturate: bool, form: BoundFormat
 ) -> tuple[QNetwork, dict[str, StoredBounds]]:
@@ -105,5 +114,4 @@ def regroup(
         layers.append(replace(layer, activation=activation, bound=kept.values()))
     if not stored:
         raise GoldenError(f"{qnet.name} ({qnet.scheme}) has no bounds to regroup: choose a scheme with bounds")
-    name = f"{granularity.value}-{'saturate' if saturate else 'clip'}-{form.value}"
-    return replace(qnet, scheme=name, layers=tuple(layers)), stored
+    return replace(qnet, scheme=variant_name(granularity, saturate, form.value), layers=tuple(layers)), stored

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from golden.bounds.schemes import find_scheme
+from golden.bounds.schemes import UNPROTECTED, find_scheme
 from golden.errors import WeightsError
 from golden.frontend.activations import activation_names, apply_bounds
 from golden.networks.artefacts import (
@@ -31,7 +31,7 @@ Bounds = dict[str, Tensor]
 """Bound of each activation by its dotted name: float32 () or (channels, rows, columns) or (features,)."""
 
 
-def load_model(name: str, scheme: str = "unprotected", folder: Path = WEIGHTS_FOLDER) -> nn.Module:
+def load_model(name: str, scheme: str = UNPROTECTED.name, folder: Path = WEIGHTS_FOLDER) -> nn.Module:
     """The trained network in evaluation mode, with the bounded activations of ``scheme``.
 
     Raises GoldenError for an unknown name or scheme, WeightsError if a file is missing or damaged.

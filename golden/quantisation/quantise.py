@@ -12,6 +12,7 @@ from collections.abc import Mapping
 import numpy as np
 from torch import nn
 
+from golden.bounds.schemes import UNPROTECTED
 from golden.errors import GoldenError, WeightsError
 from golden.frontend.layers import FloatLayer
 from golden.frontend.lowering import lower
@@ -40,7 +41,7 @@ def quantise(
     model: nn.Module,
     points: BinaryPoints,
     name: str = "network",
-    scheme: str = "unprotected",
+    scheme: str = UNPROTECTED.name,
     meta: Mapping[str, str] | None = None,
 ) -> QNetwork:
     """Quantise ``model`` (with bounded activations, if any) at the given binary points. ``model`` stays as it is.

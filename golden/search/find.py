@@ -19,7 +19,7 @@ import torch
 from torch import Tensor, nn
 
 from golden.bounds.granularity import Granularity
-from golden.bounds.schemes import SCHEMES, find_scheme
+from golden.bounds.schemes import CLIPACT, FITACT, PROACT, RANGER, SCHEMES, UNPROTECTED, find_scheme
 from golden.data.cifar10 import Images
 from golden.errors import GoldenError
 from golden.frontend.activations import activation_names, apply_bounds
@@ -145,7 +145,7 @@ class Profiled:
         sizes = {name: value.numel() for name, value in self.maxima.items()}
         dead = sum(int((bound == 0).sum()) * (sizes[name] // bound.numel()) for name, bound in bounds.items())
         return {
-            "validation_accuracy": {"unprotected": round(self.clean, 4), "hard": round(hard, 4)},
+            "validation_accuracy": {UNPROTECTED.name: round(self.clean, 4), "hard": round(hard, 4)},
             "neurons_with_bound_0": dead,
         }
 
@@ -166,7 +166,7 @@ def _ranger(profiled: Profiled, _options: SearchOptions) -> tuple[Bounds, Record
 
 def _clipact(profiled: Profiled, options: SearchOptions) -> tuple[Bounds, Record]:
     images = subset(profiled.learnable, options.clipact.images, options.clipact.seed)
-    checkpoint = profiled.checkpoint("clipact", options.clipact)
+    checkpoint = profiled.checkpoint(CLIPACT.name, options.clipact)
     return search(profiled.network(), profiled.layer_maxima, images, options.clipact, checkpoint)
 
 
@@ -175,7 +175,7 @@ def _proact(profiled: Profiled, options: SearchOptions) -> tuple[Bounds, Record]
     names = list(profiled.maxima)
     start = {**profiled.layer_maxima, names[-1]: profiled.maxima[names[-1]]}
     stages = [[name] for name in reversed(names)]
-    return _post_train(profiled, start, options.proact, stages, profiled.checkpoint("proact", options.proact))
+    return _post_train(profiled, start, options.proact, stages, profiled.checkpoint(PROACT.name, options.proact))
 
 
 def _fitact(profiled: Profiled, options: SearchOptions) -> tuple[Bounds, Record]:
@@ -204,10 +204,10 @@ def _post_train(
 
 
 SEARCHES: dict[str, Callable[[Profiled, SearchOptions], tuple[Bounds, Record]]] = {
-    "ranger": _ranger,
-    "clipact": _clipact,
-    "proact": _proact,
-    "fitact": _fitact,
+    RANGER.name: _ranger,
+    CLIPACT.name: _clipact,
+    PROACT.name: _proact,
+    FITACT.name: _fitact,
 }
 
 

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from golden.bounds.schemes import UNPROTECTED, find_scheme
 from golden.data.cifar10 import Images
 from golden.errors import GoldenError, WeightsError
 from golden.exact.evaluator import FAULT_FREE, Evaluator
@@ -104,11 +105,11 @@ def measure(
     first = next(iter(test_sets.values()))
     network = load_model(model, folder=folder)
     shares = result.setdefault("share_of_activations_above_bound", {})
-    bounded = [scheme for scheme in chosen if scheme != "unprotected"]
+    bounded = [scheme for scheme in chosen if find_scheme(scheme).mode is not None]
     for scheme in track(bounded, "activations above bounds", len(bounded)):
         shares[scheme] = _share_above(network, model, scheme, first, folder)
         _store(model, result, folder)
-    facts = {kind: result[kind]["unprotected"]["float32"] for kind in test_sets}
+    facts = {kind: result[kind][UNPROTECTED.name]["float32"] for kind in test_sets}
     update_facts(f"{model}.npz", {"accuracy_percent": facts}, folder)
     return result
 

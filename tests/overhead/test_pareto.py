@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import csv
+from itertools import product
 from pathlib import Path
 
 import pytest
 
 from fitact_hw.errors import FitActError
 from fitact_hw.overhead import pareto
-from fitact_hw.overhead.pareto import ACCURACY_OF, ON_CHIP, Pareto, Point, read_accuracy
-from fitact_hw.overhead.schemes import SCHEMES
+from fitact_hw.overhead.pareto import ACCURACY_OF, LEARNED_OF, Pareto, Point, read_accuracy
+from fitact_hw.overhead.schemes import ON_CHIP, SCHEMES
 from fitact_hw.reporting.figures import save_png
+from golden.bounds import schemes
+from golden.bounds.granularity import SHARED
+from golden.bounds.stored import BoundFormat, variant_name
 
 HEADER = "scheme,word_bits,memory,rate,maps,images,bound_bytes,mean,low,high\n"
 ROWS = "ranger,32,faulty,1e-06,10,500,4,35,30,40\nranger,8,faulty,1e-06,10,500,4,80,79,81\n"
@@ -22,8 +26,12 @@ def point(key: str, area: float, accuracy: float) -> Point:
 
 
 def test_every_scheme_says_whose_accuracy_it_has() -> None:
-    assert set(ACCURACY_OF) | set(ON_CHIP) == {scheme.key for scheme in SCHEMES}
-    assert not set(ACCURACY_OF) & set(ON_CHIP)
+    on_chip = {scheme.key for scheme in ON_CHIP}
+    assert set(ACCURACY_OF) | on_chip == {scheme.key for scheme in SCHEMES}
+    assert not set(ACCURACY_OF) & on_chip
+    assert LEARNED_OF == {"patch": "patch-clip-learned", "channel": "channel-clip-learned"}
+    studied = {variant_name(*kind) for kind in product(SHARED, (False, True), [form.value for form in BoundFormat])}
+    assert set(ACCURACY_OF.values()) <= studied | set(schemes.SCHEMES)
 
 
 def test_rows_have_the_width_and_the_rate(tmp_path: Path) -> None:

@@ -9,15 +9,15 @@ from dataclasses import dataclass
 from fitact_hw.campaign.report.analysis import MACHINE, MEASURES
 from fitact_hw.campaign.store import Row
 from fitact_hw.reporting.statistics import Difference, stratified_difference
-from golden.bounds.schemes import SCHEMES
+from golden.bounds.schemes import DEFAULT, title_of
 
-REFERENCE = "fitact"
+REFERENCE = DEFAULT.name
 """The scheme that the others are compared with, if the campaign has it (else the first)."""
 
 
 def scheme_name(scheme: str) -> str:
     """How reports write a scheme."""
-    return SCHEMES[scheme].title if scheme in SCHEMES else scheme
+    return title_of(scheme)
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ from fitact_hw.campaign.report.places import uneven
 from fitact_hw.faults import Outcome
 from fitact_hw.injection.bound_flips import LOWERED, RAISED
 from fitact_hw.reporting.formats import listed, number_interval, percent, percent_interval, spaced
+from golden.bounds.schemes import UNPROTECTED
 
 BOUND_BUFFER = "bound_buffer"
 
@@ -134,7 +135,7 @@ def bound_sentences(analysis: Analysis, comparisons: Sequence[Comparison], fit_p
     reference = reference_of(analysis.schemes)
     own = entries.get(reference, [None])[0]
     for item in comparisons:
-        if item.key == MACHINE and item.rival == "unprotected" and item.measure == SDC and own is not None:
+        if item.key == MACHINE and item.rival == UNPROTECTED.name and item.measure == SDC and own is not None:
             sentences.append(_balance(analysis, item, own, fit_per_mbit))
     return sentences
 

@@ -24,7 +24,7 @@ from fitact_hw.overhead.mapping import PERTURBATIONS, map_job
 from fitact_hw.overhead.power.cell_power import BlockEnergy, CellPower
 from fitact_hw.overhead.power.streams import Operands, Streams
 from fitact_hw.overhead.power.toggles import Netlist
-from fitact_hw.overhead.schemes import BASELINE, SCHEMES
+from fitact_hw.overhead.schemes import ACTIVATIONS, BASELINE, clamp_of
 from fitact_hw.overhead.sram import SramModel
 from fitact_hw.overhead.technology import Technology
 from fitact_hw.overhead.traffic import Traffic, measure
@@ -34,13 +34,10 @@ from golden.qnetwork import QNetwork
 if TYPE_CHECKING:  # it needs torch
     from golden.frontend.lowering import FloatLayer
 
-COMPARED = tuple(scheme for scheme in SCHEMES if scheme.key in ("unprotected", "ranger", "clipact", "fitact"))
+COMPARED = ACTIVATIONS
 
 CYCLES = 64
 """Pixels of one stream."""
-
-_CLAMP_OF = {"fitact": "clipact"}
-"""FitAct's lane with one mode has the clamp of Clip-Act; only its bounds change from pixel to pixel."""
 
 _CACHE_FORMAT = 1
 
@@ -124,8 +121,8 @@ def evaluate(
         body, clamp = [], []
         for of_body, of_clamp in drawn.lanes[scheme.key]:
             body.append(run(blocks[BODY], of_body, {}))
-            key = _CLAMP_OF.get(scheme.key, scheme.key)
-            clamp.append(run(blocks[key], of_clamp, {"activate": 1}))
+            # with bounds of neurons the clamp is the same, only its bounds change from pixel to pixel
+            clamp.append(run(blocks[clamp_of(scheme).key], of_clamp, {"activate": 1}))
         traffic = measure(drawn.network, layers, scheme, config)
         machine = build(config, scheme, model, folder)
         schemes[scheme.key] = SchemeEnergy(
