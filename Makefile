@@ -101,7 +101,7 @@ rtl: $(READY)  ## generate the Verilog (default machine: rtl/generated; others: 
 	@$(FITACT) rtl $(call pass,rtl)
 
 lint: $(READY)  ## ruff, mypy and Verilator lint
-	@$(VENV)/bin/ruff check . && $(VENV)/bin/ruff format --check . && $(VENV)/bin/mypy golden fitact_hw sim tests
+	@$(VENV)/bin/ruff check . && $(VENV)/bin/ruff format --check . && $(VENV)/bin/mypy golden fitact_hw sim tests examples
 	@$(FITACT) lint
 
 test: lint  ## everything: lint, types, unit, cocotb and end-to-end tests; a process per core

@@ -1,6 +1,6 @@
 // Control of all lanes: turns the delayed token of a pixel into buffer accesses and lane controls.
 //
-// The token arrives one cycle before the pixel's partial sums (A0-1, see docs/design.md):
+// The token arrives one cycle before the pixel's partial sums (A0-1, see docs/reference/machine.md):
 //   A0-1  accumulator read            A1  accumulator write, bound read     A3  activation mode
 //   A0    accumulate mode, bias read  A2  bound source                      A4  output write, retire
 // `bound_select` 1 takes the bound from the bound buffer, 0 takes `layer_bound`. A bound word holds 2^BOUND_PACK_W

@@ -1,6 +1,6 @@
 // Lane below one array column: accumulate, add bias, shift and round, clamp with the bound register.
 //
-// Fully pipelined, one pixel a cycle, nothing stalls. Cycles as in docs/design.md:
+// Fully pipelined, one pixel a cycle, nothing stalls. Cycles as in docs/reference/machine.md:
 //   A0  sum     = psum << lshift, added to / maximum with / instead of the accumulator word
 //   A1  biased  = sum + bias (wraps)
 //   A2  rounded = floor((biased + 2^(shift-1)) / 2^shift), kept wide; the bound register loads

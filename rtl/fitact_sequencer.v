@@ -7,7 +7,7 @@
 // streams, the loader already loads the first tile of the GEMM that waits at `instr_*`. That GEMM is
 // accepted (`instr_ready`, `gemm_start`) when its first tile begins.
 //
-// Cycle u (t-1 in docs/design.md): `act_rd_*`, `wgt_rd_*` from registers. Cycle u+1 (t): the token, the load
+// Cycle u (t-1 in docs/reference/machine.md): `act_rd_*`, `wgt_rd_*` from registers. Cycle u+1 (t): the token, the load
 // strobe or the swap that belongs to it, also from registers.
 //
 // Addresses have 17 bits: every base is itself an address that is used, and a step has at most 16 bits, so

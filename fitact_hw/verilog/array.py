@@ -15,7 +15,7 @@ def array(config: AcceleratorConfig) -> Module:
 
         Activations travel east, partial sums south. Row r is skewed by r cycles and column c's result is
         deskewed, so that all COLS sums of a pixel stand at `psum_out` ROWS + COLS - 1 cycles after its
-        activation word stood at `act_in`. Weights: see docs/design.md, "Weights".
+        activation word stood at `act_in`. Weights: see docs/reference/machine.md, "Weights".
         """,
     )
     m.parameter("ROWS", config.rows)

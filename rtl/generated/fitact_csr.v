@@ -1,4 +1,4 @@
-// Control and status registers on AXI4-Lite. Made from fitact_hw/csr.rdl; see docs/registers.md.
+// Control and status registers on AXI4-Lite. Made from fitact_hw/csr.rdl; see docs/reference/registers.md.
 //
 // Write address and write data may come in any order and are kept until both are there; responses wait
 // for as long as the master likes. An address without a register is answered with SLVERR. Writes to
