@@ -114,6 +114,9 @@ def read_accuracy(paths: Sequence[Path], word_bits: int, rate: float) -> dict[st
         fitting = [row for row in lines if int(row["word_bits"]) == word_bits and row["memory"] == MEMORY]
         rates |= {float(row["rate"]) for row in fitting}
         rows |= {row["scheme"]: {**row, "source": path.name} for row in fitting if float(row["rate"]) == rate}
+    single = [f"{row['scheme']} of {row['source']}" for row in rows.values() if not row["low"]]
+    if single:
+        raise FitActError(f"--pareto: {single[0]} has one fault map and no interval: repeat it with --maps 10 or more")
     if not rates:
         raise FitActError(f"--pareto: no accuracies of {word_bits}-bit words in these files; set --word")
     if not rows:

@@ -73,7 +73,7 @@ def dots(
     axis: Any,
     places: Sequence[float],
     values: Sequence[float],
-    ends: tuple[Sequence[float], Sequence[float]],
+    ends: tuple[Sequence[float | None], Sequence[float | None]],
     style: Style,
     label: str,
     *,
@@ -81,10 +81,13 @@ def dots(
     hollow: bool = False,
     size: float = 4,
 ) -> None:
-    """Values with intervals (lower ends, upper ends); ``upright``: values run up, places to the right."""
+    """Values with intervals (lower ends, upper ends; None: it has no interval).
+
+    ``upright``: values run up, places to the right.
+    """
     spread = [
-        [max(0.0, value - low) for value, low in zip(values, ends[0], strict=True)],
-        [max(0.0, high - value) for value, high in zip(values, ends[1], strict=True)],
+        [0.0 if low is None else max(0.0, value - low) for value, low in zip(values, ends[0], strict=True)],
+        [0.0 if high is None else max(0.0, high - value) for value, high in zip(values, ends[1], strict=True)],
     ]
     x, y = (places, values) if upright else (values, places)
     axis.errorbar(

@@ -10,30 +10,43 @@ from scipy import stats
 
 from golden.errors import GoldenError
 
+ENOUGH_MAPS = 10
+"""With fewer there is no verdict: the bootstrap knows only the maps that were drawn, its intervals are too narrow."""
+
 RESAMPLES = 9999
 CONFIDENCE = 0.95
 
 
 @dataclass(frozen=True)
 class Interval:
-    """A mean with its bootstrap interval; both ends equal the mean where fewer than two maps exist."""
+    """A mean with its bootstrap interval; one map has none."""
 
     mean: float
-    low: float
-    high: float
+    low: float | None
+    high: float | None
     count: int
+
+
+def too_few(maps: int) -> str:
+    """Why ``maps`` give no verdict; empty if they do."""
+    if maps >= ENOUGH_MAPS:
+        return ""
+    return f"{maps} {'map' if maps == 1 else 'maps'}: too few for a verdict"
 
 
 def mean_interval(values: np.ndarray, seed: int = 0) -> Interval:
     """Mean of one value per map and its 95 % bias-corrected (BCa) bootstrap interval over maps.
 
-    Where BCa is undefined (all resamples equal) it is the percentile interval. Raises GoldenError if empty.
+    Where BCa is undefined (all resamples equal) it is the percentile interval; of equal values both ends are the mean.
+    Raises GoldenError if empty.
     """
     values = np.asarray(values, np.float64)
     if values.ndim != 1 or not len(values):
         raise GoldenError("statistics need at least one fault map")
     mean = float(values.mean())
-    if len(values) < 2 or np.ptp(values) == 0:
+    if len(values) < 2:
+        return Interval(mean, None, None, len(values))
+    if np.ptp(values) == 0:
         return Interval(mean, mean, mean, len(values))
     low, high = _bootstrap(values, "BCa", seed)
     if not (np.isfinite(low) and np.isfinite(high)):

@@ -9,9 +9,10 @@ from typing import Any
 
 from fitact_hw.reporting.command import command_line
 from fitact_hw.reporting.formats import scientific
+from fitact_hw.reporting.map_statistics import too_few
 from fitact_hw.resilience.subjects import Settings
-from fitact_hw.resilience.summary import BoundsCost, Summary
-from fitact_hw.resilience.tables import signed, with_interval
+from fitact_hw.resilience.summary import BETTER, NOT_SHOWN, WORSE, BoundsCost, Summary
+from fitact_hw.resilience.tables import accuracy_cell, signed_interval
 from golden.bounds.schemes import titled
 from golden.networks.artefacts import write_text
 from golden.quantisation.quantise import word_name
@@ -27,9 +28,6 @@ _OPTIONS = {
     "weights": "weights",
 }
 """Options of the command by field of :class:`Settings`."""
-
-_ENOUGH_MAPS = 10
-"""With fewer, the page warns of its intervals."""
 
 
 def command(settings: Settings, experiment: str, extra: Mapping[str, Any] | None = None) -> str:
@@ -70,7 +68,7 @@ def write_page(
         lines += ["", f"## {word_name(word_bits)}", "", "Top-1 accuracy in %:", ""]
         cells = {(s.label, s.rate): accuracy_cell(s) for s in part}
         lines += _table(cells)
-        gains = {(s.label, s.rate): _signed(s.difference, s.difference_low, s.difference_high) for s in part}
+        gains = {(s.label, s.rate): signed_interval(s.difference, s.difference_low, s.difference_high) for s in part}
         gains = {key: text for key, text in gains.items() if text}
         if gains:
             lines += [
@@ -81,29 +79,19 @@ def write_page(
                 "",
                 *_words(part, reference),
             ]
-        lost = {(c.scheme, c.rate): _signed(c.lost, c.low, c.high) for c in costs if c.word_bits == word_bits}
+        lost = {(c.scheme, c.rate): signed_interval(c.lost, c.low, c.high) for c in costs if c.word_bits == word_bits}
         if lost:
             lines += ["", "Points lost because the bounds are hit too:", "", *_table(lost)]
     write_text(path, "\n".join(lines) + "\n")
 
 
 def _few(maps: int) -> str:
-    if maps >= _ENOUGH_MAPS:
+    if not too_few(maps):
         return ""
-    return "; **of so few maps they are too narrow** (the bootstrap knows only the maps that were drawn)"
-
-
-def accuracy_cell(summary: Summary) -> str:
-    """Mean and, if there are several maps, interval."""
-    if summary.maps == 1:
-        return f"{summary.mean:.1f}"
-    return f"{summary.mean:.1f} ({summary.low:.1f}-{summary.high:.1f})"
-
-
-def _signed(mean: float | None, low: float | None, high: float | None) -> str:
-    if mean is None or low is None or high is None:
-        return ""
-    return signed(mean) if low == mean == high else with_interval(mean, low, high)
+    if maps == 1:
+        return f"; **{too_few(maps)}, and no interval**: it needs several"
+    narrow = f"**{too_few(maps)}, and intervals of so few are too narrow**"
+    return f"; {narrow} (the bootstrap knows only the maps that were drawn)"
 
 
 def _rate(rate: float) -> str:
@@ -119,19 +107,14 @@ def _table(cells: Mapping[tuple[str, float], str]) -> list[str]:
 
 
 def _words(part: Sequence[Summary], reference: str) -> list[str]:
-    """Where the reference wins, loses, and where no difference is shown (the interval contains 0)."""
+    """Where the reference wins, loses, where no difference is shown (the interval contains 0), where maps are few."""
     lines = []
     for label in dict.fromkeys(s.label for s in part if s.difference is not None):
-        found: dict[str, list[str]] = {"better": [], "worse": [], "no difference shown": []}
+        found: dict[str, list[str]] = {BETTER: [], WORSE: [], NOT_SHOWN: []}
         for s in part:
-            if s.label != label or s.rate == 0 or s.difference is None or s.difference_low is None:
-                continue
-            if s.maps < 2:  # no interval, so no verdict
-                continue
-            assert s.difference_high is not None
-            verdict = "better" if s.difference_low > 0 else "worse" if s.difference_high < 0 else "no difference shown"
-            points = "" if verdict == "no difference shown" else f" by {abs(s.difference):.1f}"
-            found[verdict].append(f"{_rate(s.rate)}{points}")
+            if s.label == label and s.verdict and s.difference is not None:
+                points = f" by {abs(s.difference):.1f}" if s.verdict in (BETTER, WORSE) else ""
+                found.setdefault(s.verdict, []).append(f"{_rate(s.rate)}{points}")
         said = "; ".join(f"{verdict} at {', '.join(where)}" for verdict, where in found.items() if where)
         if said:
             lines.append(f"* {titled(reference)} against {titled(label)}: {said}.")

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from fitact_hw.reporting.map_statistics import Interval, mean_interval, paired_interval
+from fitact_hw.reporting.map_statistics import Interval, mean_interval, paired_interval, too_few
 from fitact_hw.resilience.store import Row
 from fitact_hw.resilience.subjects import FAULTY, PROTECTED
 from golden.bounds.schemes import DEFAULT
@@ -15,11 +15,16 @@ from golden.bounds.schemes import DEFAULT
 REFERENCE = DEFAULT.name
 """The scheme that the others are compared with."""
 
+BETTER, WORSE, NOT_SHOWN = "better", "worse", "no difference shown"
+
 
 @dataclass(frozen=True)
 class Summary:
     """Accuracy over maps of one network at one rate, in per cent; and the paired difference of the reference
-    minus this one (None for the reference itself, or where it was not run)."""
+    minus this one (None for the reference itself, or where it was not run), over ``pairs`` maps that both have.
+
+    One map has no interval. Without faults nothing is drawn: the only evaluation is exact, and its ends are its mean.
+    """
 
     scheme: str
     word_bits: int
@@ -29,16 +34,33 @@ class Summary:
     images: int
     bound_bytes: int
     mean: float
-    low: float
-    high: float
+    low: float | None
+    high: float | None
     difference: float | None
     difference_low: float | None
     difference_high: float | None
+    pairs: int
 
     @property
     def label(self) -> str:
         """Scheme, and where its bounds are if that is not the faulty memory."""
         return self.scheme if self.memory == FAULTY else f"{self.scheme} ({self.memory} bounds)"
+
+    @property
+    def verdict(self) -> str:
+        """What the reference is, in words: empty where there is nothing to compare or no fault."""
+        if self.difference is None or self.rate == 0:
+            return ""
+        if too_few(self.pairs):
+            return too_few(self.pairs)
+        assert self.difference_low is not None
+        assert self.difference_high is not None
+        return BETTER if self.difference_low > 0 else WORSE if self.difference_high < 0 else NOT_SHOWN
+
+    @property
+    def note(self) -> str:
+        """What the figures leave open; empty if nothing."""
+        return too_few(self.maps if self.difference is None else self.pairs) if self.rate > 0 else ""
 
 
 def summarise(rows: Sequence[Row], reference: str = REFERENCE) -> list[Summary]:
@@ -55,7 +77,7 @@ def summarise(rows: Sequence[Row], reference: str = REFERENCE) -> list[Summary]:
     for (scheme, word_bits, memory, rate), by_map in groups.items():
         first = next(iter(by_map.values()))
         values = {index: 100 * row.accuracy for index, row in sorted(by_map.items())}
-        whole = mean_interval(np.array(list(values.values())))
+        whole = _exact(rate, mean_interval(np.array(list(values.values()))))
         rival = groups.get((reference, word_bits, memory, rate), {})
         if not rival and first.bound_bytes == 0:
             rival = groups.get((reference, word_bits, PROTECTED, rate), {})
@@ -63,13 +85,20 @@ def summarise(rows: Sequence[Row], reference: str = REFERENCE) -> list[Summary]:
         gain: Interval | None = None
         if scheme != reference and common:
             ours = np.array([100 * rival[index].accuracy for index in common])
-            gain = paired_interval(ours, np.array([values[index] for index in common]))
-        ends = (None, None, None) if gain is None else (gain.mean, gain.low, gain.high)
-        spread = (whole.mean, whole.low, whole.high)
+            gain = _exact(rate, paired_interval(ours, np.array([values[index] for index in common])))
         summaries.append(
-            Summary(scheme, word_bits, memory, rate, len(values), first.images, first.bound_bytes, *spread, *ends)
-        )
+            Summary(
+                scheme, word_bits, memory, rate, len(values), first.images, first.bound_bytes,
+                whole.mean, whole.low, whole.high,
+                None if gain is None else gain.mean, None if gain is None else gain.low,
+                None if gain is None else gain.high, 0 if gain is None else gain.count,
+            )
+        )  # fmt: skip
     return summaries
+
+
+def _exact(rate: float, found: Interval) -> Interval:
+    return replace(found, low=found.mean, high=found.mean) if rate == 0 else found
 
 
 @dataclass(frozen=True)
@@ -82,8 +111,13 @@ class BoundsCost:
     rate: float
     maps: int
     lost: float
-    low: float
-    high: float
+    low: float | None
+    high: float | None
+
+    @property
+    def note(self) -> str:
+        """What the figure leaves open; empty if nothing."""
+        return too_few(self.maps)
 
 
 def bounds_cost(rows: Sequence[Row]) -> list[BoundsCost]:

@@ -47,6 +47,7 @@ def test_rows_have_the_width_and_the_rate(tmp_path: Path) -> None:
         (HEADER + ROWS, 16, 1e-6, "no accuracies of 16-bit words"),
         (HEADER + ROWS, 32, 1e-5, "not among the rates.*1e-06"),
         ("a,b\n1,2\n", 32, 1e-6, "not a CSV file of"),
+        (HEADER + "ranger,32,faulty,1e-06,1,500,4,35,,\n", 32, 1e-6, "ranger of accuracy.csv has one fault map"),
         (None, 32, 1e-6, "cannot be read"),
     ],
 )

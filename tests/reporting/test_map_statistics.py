@@ -5,8 +5,15 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from fitact_hw.reporting.map_statistics import mean_interval, paired_interval
+from fitact_hw.reporting.map_statistics import Interval, mean_interval, paired_interval, too_few
 from golden.errors import GoldenError
+
+
+def ends(interval: Interval) -> tuple[float, float]:
+    """Of an interval that is there."""
+    assert interval.low is not None
+    assert interval.high is not None
+    return interval.low, interval.high
 
 
 def test_interval_of_normal_values_is_that_of_theory() -> None:
@@ -24,8 +31,8 @@ def test_interval_covers_the_true_mean_as_often_as_it_says() -> None:
     rng = np.random.default_rng(1)
     hits = 0
     for _ in range(60):
-        interval = mean_interval(100 * rng.beta(5, 2, 20))
-        hits += interval.low <= 100 * 5 / 7 <= interval.high
+        low, high = ends(mean_interval(100 * rng.beta(5, 2, 20)))
+        hits += low <= 100 * 5 / 7 <= high
     assert hits >= 50
 
 
@@ -33,9 +40,9 @@ def test_pairing_removes_what_maps_have_in_common() -> None:
     rng = np.random.default_rng(2)
     maps = rng.normal(60, 15, 20)
     ours, rival = maps + rng.normal(5, 1, 20), maps
-    paired = paired_interval(ours, rival)
-    assert 3 < paired.low < 5 < paired.high < 7
-    assert mean_interval(ours).low < mean_interval(rival).high  # unpaired intervals overlap
+    low, high = ends(paired_interval(ours, rival))
+    assert 3 < low < 5 < high < 7
+    assert ends(mean_interval(ours))[0] < ends(mean_interval(rival))[1]  # unpaired intervals overlap
 
 
 def test_same_seed_same_interval_and_no_spread_without_variation() -> None:
@@ -44,7 +51,16 @@ def test_same_seed_same_interval_and_no_spread_without_variation() -> None:
     constant = mean_interval(np.full(20, 10.0))
     assert (constant.mean, constant.low, constant.high) == (10.0, 10.0, 10.0)
     one = mean_interval(np.array([3.0]))
-    assert (one.low, one.high, one.count) == (3.0, 3.0, 1)
+    assert (one.low, one.high, one.count) == (None, None, 1)  # one map says nothing of the others
+
+
+def test_ten_maps_are_enough() -> None:
+    assert [too_few(maps) for maps in (1, 2, 9)] == [
+        "1 map: too few for a verdict",
+        "2 maps: too few for a verdict",
+        "9 maps: too few for a verdict",
+    ]
+    assert not too_few(10)
 
 
 def test_needs_the_same_maps_and_at_least_one() -> None:

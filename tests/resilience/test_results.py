@@ -53,6 +53,8 @@ def test_summaries_pair_the_maps_that_both_have() -> None:
 def test_cost_of_faulty_bounds_is_paired() -> None:
     (cost,) = summary.bounds_cost(ROWS)
     assert (cost.scheme, cost.rate, cost.maps, cost.lost) == ("fitact", 1e-6, 4, 1.0)
+    assert cost.low is not None
+    assert cost.high is not None
     assert 0 <= cost.low <= 1 <= cost.high <= 2
 
 
@@ -93,16 +95,23 @@ def test_charts_and_tables_show_every_scheme(tmp_path: Path) -> None:
         assert part in text
 
 
-def test_page_says_how_to_repeat_it_and_who_wins(tmp_path: Path) -> None:
+def rows_of_maps(times: int) -> list[Row]:
+    """Three maps of two schemes at two rates, each repeated: at the lower rate FitAct is 20 points better."""
     accuracies = {("fitact", 1e-6): (80, 70, 90), ("fitact", 3e-5): (30, 40, 50)}
     accuracies |= {("ranger", 1e-6): (60, 50, 70), ("ranger", 3e-5): (40, 30, 50)}
-    rows = [row(*key, index, correct) for key, values in accuracies.items() for index, correct in enumerate(values)]
+    return [
+        row(*key, index, correct) for key, found in accuracies.items() for index, correct in enumerate(times * found)
+    ]
+
+
+def test_page_says_how_to_repeat_it_and_who_wins(tmp_path: Path) -> None:
+    rows = rows_of_maps(4)
     rows += [row("fitact", 0.0, 0, 91), row("ranger", 0.0, 0, 90)]
-    settings = Settings("vgg16", schemes=("ranger", "fitact"), rates=(1e-6, 3e-5), maps=3)
+    settings = Settings("vgg16", schemes=("ranger", "fitact"), rates=(1e-6, 3e-5), maps=12)
     path = tmp_path / "resilience.md"
     markdown.write_page(settings, summary.summarise(rows), [], "fitact", path)
     text = path.read_text()
-    assert "`fitact resilience vgg16 --schemes ranger,fitact --rates 1e-06,3e-05 --maps 3 --seed 1`" in text
+    assert "`fitact resilience vgg16 --schemes ranger,fitact --rates 1e-06,3e-05 --maps 12 --seed 1`" in text
     assert "| bit error rate | none | 1e-6 | 3e-5 |" in text
     assert "| FitAct | 91.0 | 80.0 (" in text
     assert "* FitAct against Ranger: better at 1e-6 by 20.0; no difference shown at 3e-5." in text
@@ -119,14 +128,60 @@ def test_page_tells_close_rates_apart(tmp_path: Path) -> None:
     assert "| bit error rate | 1.5e-6 | 2e-6 | 1e-4 |" in (tmp_path / "resilience.md").read_text()
 
 
-def test_one_map_gives_no_verdict_and_few_maps_a_warning(tmp_path: Path) -> None:
-    rows = [row("fitact", 1e-6, 0, 80), row("ranger", 1e-6, 0, 70)]
-    markdown.write_page(Settings("vgg16", maps=1), summary.summarise(rows), [], "fitact", tmp_path / "resilience.md")
-    text = (tmp_path / "resilience.md").read_text()
-    assert "better" not in text
-    assert "too narrow" in text
-    markdown.write_page(Settings("vgg16"), summary.summarise(rows), [], "fitact", tmp_path / "resilience.md")
-    assert "too narrow" not in (tmp_path / "resilience.md").read_text()
+def told(rows: list[Row], maps: int, folder: Path) -> tuple[str, str, list[dict[str, str]]]:
+    """What page, terminal and CSV file say of some maps."""
+    summaries = summary.summarise(rows)
+    markdown.write_page(Settings("vgg16", maps=maps), summaries, [], "fitact", folder / "resilience.md")
+    console = Console(record=True, width=200, file=(folder / "log").open("w"))
+    tables.print_summaries(console, summaries)
+    tables.write_tables(rows, summaries, folder, "out")
+    return (folder / "resilience.md").read_text(), console.export_text(), tables.read_csv(folder / "out.csv")
+
+
+def test_fewer_than_ten_maps_give_no_verdict(tmp_path: Path) -> None:
+    page, terminal, lines = told(rows_of_maps(3), 9, tmp_path)
+    assert "* FitAct against Ranger: 9 maps: too few for a verdict at 1e-6, 3e-5." in page
+    assert "better" not in page
+    assert "9 maps: too few for a verdict, and intervals of so few are too narrow" in page
+    assert (
+        "9 maps: too few for a verdict, and intervals of so few are too narrow: ask for --maps 10 or more" in terminal
+    )
+    assert {line["note"] for line in lines} == {"9 maps: too few for a verdict"}
+    page, terminal, lines = told(rows_of_maps(4), 12, tmp_path)
+    assert "better at 1e-6 by 20.0" in page
+    assert "too" not in page + terminal
+    assert "note" not in lines[0]
+
+
+def test_one_map_has_no_interval(tmp_path: Path) -> None:
+    rows = [row("fitact", 1e-6, 0, 80), row("ranger", 1e-6, 0, 70), row("fitact", 0.0, 0, 90)]
+    page, terminal, lines = told(rows, 1, tmp_path)
+    assert "| FitAct | 90.0 | 80.0 |" in page
+    assert "1 map: too few for a verdict, and no interval" in page
+    assert "1 map: too few for a verdict, and one map has no interval" in terminal
+    assert "(" not in next(text for text in terminal.splitlines() if "Ranger" in text)
+    found = {(line["scheme"], line["rate"]): line for line in lines}
+    assert (found["ranger", "1e-06"]["low"], found["ranger", "1e-06"]["difference_low"]) == ("", "")
+    assert found["ranger", "1e-06"]["difference"] == "10"
+    assert (found["fitact", "0"]["low"], found["fitact", "0"]["note"]) == ("90", "")  # no fault: nothing was drawn
+    save_png(charts.accuracy(summary.summarise(rows), "vgg16", 1), tmp_path / "one.png")
+
+
+def test_a_verdict_counts_the_maps_that_both_have() -> None:
+    rows = [row("fitact", 1e-6, i, 80 + i % 3) for i in range(20)] + [row("ranger", 1e-6, i, 60) for i in range(9)]
+    ranger = summary.summarise(rows)[1]
+    assert (ranger.scheme, ranger.verdict) == ("ranger", "9 maps: too few for a verdict")
+    more = [*rows, row("ranger", 1e-6, 9, 60)]
+    assert summary.summarise(more)[1].verdict == summary.BETTER
+
+
+@pytest.mark.parametrize("stem", ["resilience_alexnet", "protected_resnet50", "granularity_vgg16"])
+def test_published_summaries_are_those_of_the_published_maps(stem: str, tmp_path: Path) -> None:
+    data = ROOT / "docs" / "results" / "data"
+    rows = tables.read_maps(data / f"{stem}_maps.csv")
+    reference = "neuron-clip-word" if stem.startswith("granularity") else summary.REFERENCE
+    tables.write_tables(rows, summary.summarise(rows, reference), tmp_path, "out")
+    assert (tmp_path / "out.csv").read_text() == (data / f"{stem}.csv").read_text()
 
 
 def test_every_bit_of_a_rate_is_kept(tmp_path: Path) -> None:
@@ -159,7 +214,7 @@ def test_results_of_a_real_study_can_be_summarised(tmp_path: Path) -> None:
     rows = tiny_study.run(tmp_path)
     summaries = summary.summarise(rows)
     assert len(summaries) == 4 * 3
-    assert all(s.low <= s.mean <= s.high for s in summaries)
+    assert all(s.low is not None and s.high is not None and s.low <= s.mean <= s.high for s in summaries)
 
 
 def app() -> typer.Typer:
