@@ -106,6 +106,14 @@ def test_one_line_that_says_what_to_do(fitact: Fitact, here: Path, command: str)
     assert everything(here) == before
 
 
+def test_an_unknown_structure_names_those_of_the_machine(fitact: Fitact, here: Path) -> None:
+    done = fitact("sites", "--rows", "4", "--cols", "4", "--structure", "weight_bufer")
+    assert done.code == 2
+    assert done.err.startswith(
+        "error: unknown structure 'weight_bufer' (did you mean weight_buffer?): this machine has accumulator_buffer, "
+    )
+
+
 def test_nothing_heavy_is_imported_for_an_error_or_help(here: Path) -> None:
     """By what is in `sys.modules` after all of them in one process, for time depends on the machine."""
     program = f"""

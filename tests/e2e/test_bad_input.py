@@ -1,4 +1,6 @@
-"""Bad input: one clear line, exit code 2, nothing half-written is later taken for whole."""
+"""Bad input that is found while a command works: one clear line, exit code 2, nothing half-written is later taken for
+whole. What is found on the command line: tests/cli.
+"""
 
 from __future__ import annotations
 
@@ -16,25 +18,6 @@ from golden.support.files import locked, read_json, read_rows, write_json
 from tests.e2e.conftest import FITACT, ROOT, Run, error_line
 
 
-@pytest.mark.parametrize(
-    ("arguments", "says"),
-    [
-        (["sim", "lenet"], "alexnet"),
-        (["sim", "alexnet", "--rows", "1", "--cols", "1"], "2 to 32 rows"),
-        (["sim", "alexnet", "--rows", "8"], "square"),
-        (["sim", "alexnet", "--word", "12"], "8, 16 or 32"),
-        (["sim", "alexnet", "--scheme", "none"], "fitact"),
-        (["sim", "alexnet", "--config", "no/such/file.toml"], "no/such/file.toml"),
-        (["replay", "--fault", "x", "--results", "no/such/folder"], "make sim"),
-        (["sites", "--rows", "4", "--cols", "4", "--structure", "cache"], "weight_buffer"),
-    ],
-)
-def test_one_line_that_says_what_to_do(fitact: Run, arguments: list[str], says: str) -> None:
-    done = fitact(*arguments)
-    assert done.returncode == 2
-    assert says in error_line(done)
-
-
 def test_buffers_too_small_name_the_layer_and_the_fix(fitact: Run, tmp_path: Path) -> None:
     machine = tmp_path / "machine.toml"
     machine.write_text("weight_words = 40\n")
@@ -43,14 +26,6 @@ def test_buffers_too_small_name_the_layer_and_the_fix(fitact: Run, tmp_path: Pat
     line = error_line(done)
     assert "weight_words" in line
     assert "conv" in line
-
-
-def test_malformed_machine_file(fitact: Run, tmp_path: Path) -> None:
-    machine = tmp_path / "machine.toml"
-    machine.write_text("rows = = 3\n")
-    done = fitact("sim", "alexnet", "--config", str(machine))
-    assert done.returncode == 2
-    assert "TOML" in error_line(done)
 
 
 def test_more_images_than_there_are(fitact: Run) -> None:
