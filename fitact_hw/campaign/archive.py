@@ -10,7 +10,7 @@ from typing import Any
 
 from fitact_hw.campaign.snapshot import Campaign, options_from
 from fitact_hw.campaign.store import ROWS, CampaignError, Row, Store, store_path
-from golden.networks.artefacts import write_bytes
+from golden.support.files import write_bytes
 
 METADATA = b"fitact_campaign"
 """Key of the file's metadata: JSON with ``schema`` (of the rows), ``identity`` and ``facts`` of the store."""

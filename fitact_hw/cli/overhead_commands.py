@@ -29,6 +29,7 @@ from fitact_hw.overhead.schemes import choose
 from fitact_hw.reporting.command import command_line
 from fitact_hw.reporting.terminal import terminal, working
 from golden.bounds.schemes import UNPROTECTED
+from golden.support.files import write_text
 
 LibrariesOption = Annotated[
     list[str] | None,
@@ -212,11 +213,9 @@ def overhead_power(
 
 def _publish(page: str, out: Path | None) -> None:
     """Print a page, and write it whole where that is asked for."""
-    from fitact_hw.overhead.jobs import write_whole
-
     terminal().print(page, markup=False, soft_wrap=True)
     if out is not None:
-        write_whole(out, page)
+        write_text(out, page)
 
 
 def _file_names(paths: Sequence[str | Path] | None) -> list[str]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,8 +14,9 @@ import numpy as np
 from fitact_hw.injection.memory_map import MemoryMap
 from fitact_hw.injection.observed import Reach
 from fitact_hw.program import Program
-from golden.networks.artefacts import UNREADABLE
 from golden.qnetwork import QNetwork
+from golden.support.arrays import UNREADABLE
+from golden.support.files import replacing
 from sim.engine.access import AccessTrace
 from sim.engine.layout import REQUEST_DTYPE
 from sim.engine.library import Library
@@ -114,15 +114,10 @@ def write_trace(path: Path, trace: Trace) -> None:
     accesses = trace.accesses
     arrays = {f"keys{n}": np.diff(keys, prepend=np.uint64(0)) for n, keys in enumerate(accesses.keys)}
     arrays |= {"tokens": trace.tokens, "requests": trace.requests, "writes": trace.writes}
-    part = path.with_name(f"{path.name}.{os.getpid()}.part")
     with contextlib.suppress(OSError):
         path.parent.mkdir(exist_ok=True)
-        try:
-            with part.open("wb") as stream:
-                np.savez_compressed(stream, allow_pickle=False, **arrays, cycles=np.int64(accesses.cycles))
-            part.replace(path)
-        finally:
-            part.unlink(missing_ok=True)
+        with replacing(path) as stream:
+            np.savez_compressed(stream, allow_pickle=False, **arrays, cycles=np.int64(accesses.cycles))
         kept = sorted(path.parent.glob("*.npz"), key=lambda item: item.stat().st_mtime)
         for old in kept[:-MOST_TRACES]:
             old.unlink(missing_ok=True)

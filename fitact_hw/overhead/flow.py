@@ -15,7 +15,7 @@ from fitact_hw.overhead import charts, ecp5, energy, pareto, tables, technology
 from fitact_hw.overhead.cost import Cost, evaluate
 from fitact_hw.overhead.energy import Energy
 from fitact_hw.overhead.html import html
-from fitact_hw.overhead.jobs import write_whole, yosys_version
+from fitact_hw.overhead.jobs import yosys_version
 from fitact_hw.overhead.mapping import PERTURBATIONS
 from fitact_hw.overhead.metrics import Results, all_metrics
 from fitact_hw.overhead.schemes import ACTIVATIONS, SCHEMES, Scheme, lane_parameters, machine
@@ -25,6 +25,7 @@ from fitact_hw.overhead.traffic import BATCH, Traffic, measure
 from fitact_hw.reporting.figures import save_png
 from fitact_hw.reporting.provenance import Run, of_machine, summary
 from fitact_hw.reporting.terminal import noter
+from golden.support.files import write_text
 from golden.support.progress import progress
 
 if TYPE_CHECKING:  # it needs torch
@@ -89,16 +90,16 @@ def run_overhead(options: Options, networks: Networks, console: Console) -> Resu
     tables.print_report(console, header, metrics, results)
     folder = options.out / options.config.fingerprint
     record = {**tables.to_json(header, metrics, results), "provenance": run}
-    write_whole(folder / OVERHEAD, json.dumps(record) + "\n")
+    write_text(folder / OVERHEAD, json.dumps(record) + "\n")
     page = tables.markdown(header, metrics, results, options.command)
     pictures = {"Area added, area by part, lanes, energy": folder / "overhead.png"}
     if options.accuracies:
         pictures["Accuracy against area"] = folder / "pareto.png"
         page += "\n" + "\n".join(_pareto(options, costs, tech, folder)) + "\n"
         noter(console)(f"wrote pareto.csv and pareto.png to {folder}")
-    write_whole(folder / "overhead.md", page + "\n")
+    write_text(folder / "overhead.md", page + "\n")
     save_png(charts.comparison(record), folder / "overhead.png")
-    write_whole(folder / "overhead.html", html(f"{page}\n## Run\n\n{summary(run)}\n", pictures))
+    write_text(folder / "overhead.html", html(f"{page}\n## Run\n\n{summary(run)}\n", pictures))
     noter(console)(f"wrote overhead.html, overhead.md, {OVERHEAD} and overhead.png to {folder}")
     return results
 

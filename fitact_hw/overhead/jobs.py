@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from fitact_hw.errors import FitActError
+from golden.support.files import write_text
 
 JOB_LIMIT_S = 900
 """A single Yosys job that takes longer than this is given up."""
@@ -32,14 +33,6 @@ def digest(*parts: object) -> str:
     """Short hash of anything JSON can write."""
     text = json.dumps([str(part) if isinstance(part, Path) else part for part in parts], sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:24]
-
-
-def write_whole(path: Path, text: str) -> None:
-    """Write a file that is never seen half-written."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f"{path.name}.{os.getpid()}.part")
-    part.write_text(text, encoding="utf-8")
-    part.replace(path)
 
 
 def run_job(job: dict[str, Any], files: dict[str, str] | None = None) -> dict[str, Any]:
@@ -100,5 +93,5 @@ def cached(folder: Path, key: str, make: Callable[[], dict[str, Any]]) -> dict[s
         except json.JSONDecodeError:
             path.unlink()  # a damaged entry is made again
     result = make()
-    write_whole(path, json.dumps(result))
+    write_text(path, json.dumps(result))
     return result

@@ -14,6 +14,7 @@ from pathlib import Path
 from fitact_hw.errors import FitActError
 from fitact_hw.overhead import compact
 from fitact_hw.overhead.liberty import LibertyError, Library
+from golden.support.files import write_bytes
 
 NAND2_TABLE = "1110"
 BUFFER_TABLE = "01"
@@ -184,10 +185,7 @@ def _plain(path: Path, folder: Path) -> Path:
             raise TechnologyError(
                 f"LIBERTY={path}: not an xz file, or cut off; unpack it or download it again"
             ) from None
-        target.parent.mkdir(parents=True, exist_ok=True)
-        part = target.with_suffix(f".{os.getpid()}.part")
-        part.write_bytes(text)
-        part.replace(target)
+        write_bytes(target, text)
     return target.resolve()
 
 

@@ -14,7 +14,7 @@ import numpy as np
 from fitact_hw.faults import Outcome
 from fitact_hw.reporting.command import NAME
 from fitact_hw.reporting.palette import GRID, NEUTRAL, OUTCOMES, STRIPE, Style
-from golden.networks.artefacts import write_bytes
+from golden.support.files import write_bytes
 
 SMALL, NORMAL, LARGE = 7.5, 8.5, 10
 """Font sizes, points."""

@@ -17,6 +17,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from fitact_hw.reporting.command import NAME
 from golden.networks.artefacts import WEIGHTS_FOLDER, read_manifest
 
 if TYPE_CHECKING:
@@ -131,7 +132,7 @@ def note_command(words: Sequence[str]) -> None:
 
 def typed_command() -> str:
     """The command line of this process, quoted."""
-    return shlex.join(["fitact", *_typed])
+    return shlex.join([NAME, *_typed])
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,7 @@ from fitact_hw.resilience.summary import REFERENCE, Summary, bounds_cost, summar
 from golden.bounds.granularity import Granularity
 from golden.bounds.schemes import DEFAULT
 from golden.bounds.stored import BoundFormat, variant_name
-from golden.networks.artefacts import write_text
+from golden.support.files import write_text
 
 RESILIENCE, GRANULARITY = "resilience", "granularity"
 

@@ -14,8 +14,8 @@ from fitact_hw.resilience.subjects import Settings
 from fitact_hw.resilience.summary import BETTER, NOT_SHOWN, WORSE, BoundsCost, Summary
 from fitact_hw.resilience.tables import accuracy_cell, signed_interval
 from golden.bounds.schemes import titled
-from golden.networks.artefacts import write_text
 from golden.quantisation.quantise import word_name
+from golden.support.files import write_text
 
 _OPTIONS = {
     "schemes": "schemes",

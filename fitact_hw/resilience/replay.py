@@ -15,8 +15,8 @@ from fitact_hw.resilience.subjects import FAULTY, Settings, scheme_subjects
 from fitact_hw.resilience.tables import csv_text
 from fitact_hw.resilience.work import CLEAN, Group, Worker
 from golden.fault_maps import FaultMap, Kind, Memory, corrupt, draw, stored_bounds
-from golden.networks.artefacts import write_text
 from golden.qnetwork import QNetwork
+from golden.support.files import write_text
 from golden.support.progress import progress
 
 _SHOWN = 20

@@ -16,7 +16,7 @@ from fitact_hw.resilience.store import COLUMNS, Row
 from fitact_hw.resilience.summary import REFERENCE, BoundsCost, Summary, bounds_cost
 from golden.bounds.schemes import titled
 from golden.errors import GoldenError
-from golden.networks.artefacts import write_bytes, write_text
+from golden.support.files import write_bytes, write_text
 
 
 def signed(points: float) -> str:

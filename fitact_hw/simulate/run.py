@@ -28,10 +28,10 @@ from fitact_hw.simulate import charts, fault_free, tables
 from fitact_hw.simulate.counts import Origin, csv_text, outcome_counts
 from fitact_hw.simulate.upsets import IMAGE, ROWS, Begun, begin, cross_check, strike
 from golden.bounds.schemes import DEFAULT
-from golden.networks.artefacts import WEIGHTS_FOLDER, write_text
+from golden.networks.artefacts import WEIGHTS_FOLDER
 from golden.networks.registry import stored_schemes
 from golden.qnetwork import QNetwork
-from golden.support.files import locked, write_json
+from golden.support.files import locked, write_json, write_text
 from sim.engine.build import build_library
 from sim.job import Job, RunResult, Status, WaveWindow
 from sim.simulator import Simulator

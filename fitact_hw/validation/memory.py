@@ -25,9 +25,8 @@ from fitact_hw.reporting.provenance import Run, fingerprint, of_machine, of_weig
 from fitact_hw.reporting.terminal import bar, noter, terminal, working
 from fitact_hw.resilience import tables
 from golden.fault_maps import FaultMap, Flips, Memory, corrupt, draw
-from golden.networks.artefacts import write_text
 from golden.qnetwork import QNetwork
-from golden.support.files import write_json
+from golden.support.files import write_json, write_text
 from sim.job import Job
 from sim.simulator import Simulator
 

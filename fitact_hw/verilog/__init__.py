@@ -7,7 +7,6 @@ modules, :func:`write` puts them into a folder, :func:`leaf_cells` returns the c
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from functools import lru_cache
 from pathlib import Path
@@ -26,6 +25,7 @@ from fitact_hw.verilog.lanes import lanes
 from fitact_hw.verilog.layout import text
 from fitact_hw.verilog.module import Module
 from fitact_hw.verilog.top import TOP, top
+from golden.support.files import write_text
 
 __all__ = [
     "RTL",
@@ -132,9 +132,7 @@ def _written(sources: Mapping[str, str], folder: Path) -> list[Path]:
     for name, source in sources.items():
         path = folder / name
         if not path.exists() or path.read_text() != source:
-            part = path.with_suffix(f".{os.getpid()}.part")
-            part.write_text(source)
-            part.replace(path)
+            write_text(path, source)
     return [folder / name for name in sources]
 
 

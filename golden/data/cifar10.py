@@ -26,6 +26,7 @@ import numpy as np
 from PIL import Image
 
 from golden.errors import DataError
+from golden.support.files import replacing
 
 CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
 ARCHIVE_NAME = "cifar-10-python.tar.gz"
@@ -91,19 +92,15 @@ class Cifar10(Images):
 
 def download_archive(archive: Path, url: str = ARCHIVE_URL, md5: str = ARCHIVE_MD5) -> None:
     """Fetch the official archive; it appears under its name only when its checksum is right."""
-    archive.parent.mkdir(parents=True, exist_ok=True)
-    partial = archive.with_name(f"{archive.name}.{os.getpid()}.part")
     try:
-        with urllib.request.urlopen(url, timeout=30) as reply, partial.open("wb") as file:
+        with urllib.request.urlopen(url, timeout=30) as reply, replacing(archive) as file:
             while block := reply.read(1 << 20):
                 file.write(block)
-        if _md5(partial) != md5:
-            raise DataError(f"{url} arrived damaged (md5 is not {md5}): try again")
-        partial.replace(archive)
+            file.flush()
+            if _md5(Path(file.name)) != md5:
+                raise DataError(f"{url} arrived damaged (md5 is not {md5}): try again")
     except (urllib.error.URLError, OSError) as error:
         raise DataError(f"cannot download {url}: {getattr(error, 'reason', error)}") from error
-    finally:
-        partial.unlink(missing_ok=True)
 
 
 def read_jpeg_pack(path: str | Path, train: bool) -> Images:

@@ -2,28 +2,22 @@
 
 from __future__ import annotations
 
-import contextlib
-import fcntl
 import hashlib
 import io
 import json
-import os
-import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
-from zipfile import BadZipFile
 
 import numpy as np
 
 from golden.errors import WeightsError
+from golden.support.arrays import UNREADABLE
+from golden.support.files import write_bytes, writing
 
 WEIGHTS_FOLDER = Path(__file__).resolve().parents[1] / "weights"
 MANIFEST = "manifest.json"
-
-UNREADABLE = (OSError, KeyError, ValueError, EOFError, BadZipFile, zlib.error)
-"""What reading a missing or damaged npz file raises: its parts share no base class."""
 
 
 def read_manifest(folder: Path = WEIGHTS_FOLDER) -> dict[str, dict[str, Any]]:
@@ -56,33 +50,22 @@ def read_artefact(name: str, folder: Path = WEIGHTS_FOLDER) -> bytes:
 def write_artefact(name: str, data: bytes, facts: Mapping[str, Any], folder: Path = WEIGHTS_FOLDER) -> None:
     """Write a file and its manifest entry; a reader in between sees an error, never a mixture."""
     folder.mkdir(parents=True, exist_ok=True)
-    with _locked(folder):
+    with writing(folder):
         manifest = read_manifest(folder)
         today = datetime.now(UTC).date().isoformat()
         manifest[name] = {"date": today, **facts, "sha256": hashlib.sha256(data).hexdigest()}
-        _replace(folder / name, data)
-        _replace(folder / MANIFEST, (json.dumps(manifest, indent=1, sort_keys=True) + "\n").encode())
+        write_bytes(folder / name, data)
+        write_bytes(folder / MANIFEST, (json.dumps(manifest, indent=1, sort_keys=True) + "\n").encode())
 
 
 def update_facts(name: str, facts: Mapping[str, Any], folder: Path = WEIGHTS_FOLDER) -> None:
     """Add facts to the manifest entry of an existing file."""
-    with _locked(folder):
+    with writing(folder):
         manifest = read_manifest(folder)
         if name not in manifest:
             raise WeightsError(f"{name} is not in {folder / MANIFEST}")
         manifest[name].update(facts)
-        _replace(folder / MANIFEST, (json.dumps(manifest, indent=1, sort_keys=True) + "\n").encode())
-
-
-def write_text(path: Path, text: str) -> None:
-    """Write a text file whole or not at all."""
-    write_bytes(path, text.encode())
-
-
-def write_bytes(path: Path, data: bytes) -> None:
-    """Write a file, and its folder if need be, whole or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    _replace(path, data)
+        write_bytes(folder / MANIFEST, (json.dumps(manifest, indent=1, sort_keys=True) + "\n").encode())
 
 
 def read_arrays(name: str, folder: Path = WEIGHTS_FOLDER) -> dict[str, np.ndarray]:
@@ -94,35 +77,8 @@ def read_arrays(name: str, folder: Path = WEIGHTS_FOLDER) -> dict[str, np.ndarra
         raise WeightsError(f"{folder / name} is not a readable npz file ({error})") from error
 
 
-def pack_arrays(arrays: Mapping[str, np.ndarray]) -> bytes:
-    """A compressed npz file in memory."""
-    buffer = io.BytesIO()
-    np.savez_compressed(buffer, **arrays)  # type: ignore[arg-type]
-    return buffer.getvalue()
-
-
 def half_up(values: np.ndarray) -> np.ndarray:
     """Non-negative values to float16, rounding up, so that a stored bound is never below the exact one."""
     half = values.astype(np.float16)
     low = half.astype(np.float64) < values.astype(np.float64)
     return np.where(low, np.nextafter(half, np.float16(np.inf)), half)
-
-
-def _replace(path: Path, data: bytes) -> None:
-    partial = path.with_name(f"{path.name}.{os.getpid()}.part")
-    try:
-        partial.write_bytes(data)
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
-
-
-@contextlib.contextmanager
-def _locked(folder: Path) -> Iterator[None]:
-    """One writer at a time; the kernel drops the lock when the process dies."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(descriptor)

@@ -14,18 +14,11 @@ from torch import Tensor, nn
 from golden.bounds.schemes import UNPROTECTED, find_scheme
 from golden.errors import WeightsError
 from golden.frontend.activations import activation_names, apply_bounds
-from golden.networks.artefacts import (
-    WEIGHTS_FOLDER,
-    half_up,
-    pack_arrays,
-    read_arrays,
-    read_artefact,
-    read_manifest,
-    write_artefact,
-)
+from golden.networks.artefacts import WEIGHTS_FOLDER, half_up, read_arrays, read_artefact, read_manifest, write_artefact
 from golden.networks.models import build_model
 from golden.qnetwork import QNetwork
 from golden.quantisation.quantise import BinaryPoints, check_word, quantise
+from golden.support.arrays import pack_arrays
 
 Bounds = dict[str, Tensor]
 """Bound of each activation by its dotted name: float32 () or (channels, rows, columns) or (features,)."""

@@ -23,13 +23,15 @@ from golden.bounds.schemes import CLIPACT, FITACT, PROACT, RANGER, SCHEMES, UNPR
 from golden.data.cifar10 import Images
 from golden.errors import GoldenError
 from golden.frontend.activations import activation_names, apply_bounds
-from golden.networks.artefacts import UNREADABLE, WEIGHTS_FOLDER, pack_arrays, read_manifest, write_bytes
+from golden.networks.artefacts import WEIGHTS_FOLDER, read_manifest
 from golden.networks.evaluate import accuracy
 from golden.networks.zoo import Bounds, copy_network, load_model, save_bounds
 from golden.search.clipact import ClipActSearch, search
 from golden.search.grouping import groups_of, shared_maxima
 from golden.search.post_training import PostTraining, post_train
 from golden.search.profile import layer_bounds, profile, subset
+from golden.support.arrays import UNREADABLE, pack_arrays
+from golden.support.files import write_bytes
 
 Record = dict[str, Any]
 

@@ -11,7 +11,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from golden.networks.artefacts import UNREADABLE, pack_arrays, write_bytes
+from golden.support.arrays import UNREADABLE, pack_arrays
+from golden.support.files import write_bytes
 
 History = list[dict[str, Any]]
 _FACTS = "facts"

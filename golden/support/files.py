@@ -8,22 +8,48 @@ import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from golden.errors import StoreError
 
 LOCK = ".lock"
 
 
+@contextmanager
+def replacing(path: Path, *, durable: bool = False) -> Iterator[BinaryIO]:
+    """A stream that becomes ``path`` at the end of the block, in a folder made if need be.
+
+    The file is the old one or the whole new one, whatever ends the process; an exception in the block leaves the old
+    one. ``durable``: the content is on the disk before the old one goes. Raises OSError.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(f"{path.name}.{os.getpid()}.part")
+    try:
+        with part.open("wb") as stream:
+            yield stream
+            if durable:
+                stream.flush()
+                os.fsync(stream.fileno())
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def write_bytes(path: Path, data: bytes) -> None:
+    """Write a file whole or not at all, see :func:`replacing`."""
+    with replacing(path) as stream:
+        stream.write(data)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a text file whole or not at all."""
+    write_bytes(path, text.encode())
+
+
 def write_json(path: Path, value: Any) -> None:
-    """Write JSON so that the file is either the old or the new one, never a part."""
-    temporary = path.with_name(path.name + ".tmp")
-    with temporary.open("w", encoding="utf-8") as stream:
-        json.dump(value, stream, indent=1)
-        stream.write("\n")
-        stream.flush()
-        os.fsync(stream.fileno())
-    temporary.replace(path)
+    """Write JSON whole or not at all, and on the disk."""
+    with replacing(path, durable=True) as stream:
+        stream.write((json.dumps(value, indent=1) + "\n").encode())
 
 
 def read_json(path: Path) -> Any:
@@ -58,6 +84,20 @@ def locked(folder: Path) -> Iterator[Path]:
         yield folder
 
 
+@contextmanager
+def writing(folder: Path) -> Iterator[None]:
+    """Hold ``folder`` while several of its files change together; waits for another writer.
+
+    The kernel drops the lock when the process dies. Independent of :func:`locked`; leaves no file. Raises OSError.
+    """
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
+
+
 class RowWriter:
     """Appends JSON rows to a file, after ``rows``; each row is on disk before the next is computed.
 
@@ -65,11 +105,8 @@ class RowWriter:
     """
 
     def __init__(self, path: Path, rows: Sequence[dict[str, Any]] = ()) -> None:
-        temporary = path.with_name(path.name + ".tmp")
-        self._stream = temporary.open("w", encoding="utf-8")
-        for row in rows:
-            self.append(row)
-        temporary.replace(path)
+        write_text(path, "".join(json.dumps(row) + "\n" for row in rows))
+        self._stream = path.open("a", encoding="utf-8")
 
     def append(self, row: dict[str, Any]) -> None:
         """Write one row."""

@@ -17,12 +17,13 @@ from golden.bounds.schemes import UNPROTECTED, find_scheme
 from golden.data.cifar10 import Images
 from golden.errors import GoldenError, WeightsError
 from golden.exact.evaluator import FAULT_FREE, Evaluator
-from golden.networks.artefacts import WEIGHTS_FOLDER, update_facts, write_text
+from golden.networks.artefacts import WEIGHTS_FOLDER, update_facts
 from golden.networks.evaluate import accuracy
 from golden.networks.registry import stored_schemes
 from golden.networks.zoo import load_bounds, load_model, load_qnetwork, save_points, save_weights
 from golden.quantisation.quantise import calibrate, quantise_images, word_name
 from golden.search.profile import statistics, subset
+from golden.support.files import write_text
 from golden.support.progress import track
 from golden.support.threads import use_threads
 from golden.training.train import LOG, load_checkpoint, load_trained

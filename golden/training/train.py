@@ -29,6 +29,7 @@ from golden.data.cifar10 import Images
 from golden.errors import GoldenError, WeightsError
 from golden.networks.evaluate import accuracy
 from golden.networks.models import CifarNetwork, build_model
+from golden.support.files import replacing
 from golden.support.precision import mixed_precision
 from golden.support.threads import use_threads
 from golden.training.optim import Muon, split_parameters
@@ -289,9 +290,8 @@ def _average(tensors: list[Tensor], count: int) -> None:
 def save_run(folder: Path, state: dict[str, Any]) -> Path:
     """Write the checkpoint and the log in it; the checkpoint is whole or absent, whenever the process dies."""
     log = state["log"]
-    partial = folder / f"{CHECKPOINT}.{os.getpid()}.part"
-    torch.save(state, partial)
-    partial.replace(folder / CHECKPOINT)
+    with replacing(folder / CHECKPOINT) as stream:
+        torch.save(state, stream)
     with (folder / LOG).open("w", newline="") as file:
         writer = csv.DictWriter(file, list(log[0]))
         writer.writeheader()

@@ -20,7 +20,7 @@ from fitact_hw.campaign.report.summary import csv_text
 from fitact_hw.campaign.snapshot import Campaign, load_campaign
 from fitact_hw.campaign.store import CampaignError
 from fitact_hw.reporting.figures import save_png
-from golden.networks.artefacts import write_text
+from golden.support.files import write_text
 
 DATA = "data"
 """Folder of the tables beside the pages."""

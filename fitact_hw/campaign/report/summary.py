@@ -34,7 +34,7 @@ from fitact_hw.campaign.snapshot import load_campaign
 from fitact_hw.reporting.formats import number_interval, percent_interval
 from fitact_hw.reporting.statistics import Difference, Estimate
 from fitact_hw.reporting.terminal import noter
-from golden.networks.artefacts import write_text
+from golden.support.files import write_text
 
 PAGE, PARQUET, CSV = "report.html", "report.parquet", "report.csv"
 
