@@ -44,6 +44,17 @@ class Placement:
         raw = memory[self.address : self.address + self.size_bytes].view(dtype)
         return raw.reshape(self.tiles, self.images, rows, cols, -1)
 
+    def read_words(self, memory: np.ndarray) -> np.ndarray:
+        """The tensor's words (words, side) as they lie in a uint8 memory image, of the type of a lane."""
+        return self._view(memory)[..., : self.config.side].reshape(-1, self.config.side)
+
+    def as_words(self, values: np.ndarray) -> np.ndarray:
+        """A tensor (images, channels, rows, columns) of any type as words (words, side); padding lanes are 0."""
+        side, (channels, rows, cols) = self.config.side, self.shape
+        padded = np.zeros((self.images, self.tiles * side, rows * cols), values.dtype)
+        padded[:, :channels] = values.reshape(self.images, channels, -1)
+        return padded.reshape(self.images, self.tiles, side, -1).transpose(1, 0, 3, 2).reshape(-1, side)
+
     def read(self, memory: np.ndarray) -> np.ndarray:
         """The tensor as int64 (images, channels, rows, columns) from a uint8 memory image."""
         words = self._view(memory)[..., : self.config.side].astype(np.int64)
@@ -52,13 +63,9 @@ class Placement:
 
     def write(self, memory: np.ndarray, values: np.ndarray) -> None:
         """Store int64 (images, channels, rows, columns) into a uint8 memory image; padding lanes become 0."""
-        channels, rows, cols = self.shape
-        side = self.config.side
-        padded = np.zeros((self.images, rows, cols, self.tiles * side), np.int64)
-        padded[..., :channels] = values.transpose(0, 2, 3, 1)
         view = self._view(memory)
         view[...] = 0
-        view[..., :side] = padded.reshape(self.images, rows, cols, self.tiles, side).transpose(3, 0, 1, 2, 4)
+        view[..., : self.config.side] = self.as_words(values).reshape(*view.shape[:-1], self.config.side)
 
 
 @dataclass(frozen=True)

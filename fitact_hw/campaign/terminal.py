@@ -92,7 +92,8 @@ def print_times(console: Console, times: Times, injections: int) -> None:
         return
     parts = {
         "access traces": times.trace, "fault-free runs": times.states,
-        "faulty RTL": times.faulty - times.judge, "memory differences": times.judge, "golden model": times.golden,
+        "faulty RTL": times.faulty - times.judge, "memory differences": times.judge,
+        "functional simulation": times.functional, "golden model": times.golden,
     }  # fmt: skip
     total = sum(parts.values())
     shares = ", ".join(f"{name} {seconds / total:.0%}" for name, seconds in parts.items()) if total else "-"

@@ -23,6 +23,10 @@ BUFFERS = ("activation", "weight", "bias", "bound", "accumulator", "output")
 """Names of the on-chip buffers; LOAD's `buffer` field counts through the first four."""
 
 
+NO_ADDRESS = -1
+"""In place of a memory address: padding."""
+
+
 class SimulationError(FitActError):
     """A program that does what the machine cannot do."""
 
@@ -55,6 +59,15 @@ def load_words(instruction: Instruction) -> int:
     field = instruction
     width = field["pad_left"] + field["cols"] + field["pad_right"]
     return width * (field["pad_top"] + field["rows"] + field["pad_bottom"]) * field["planes"]
+
+
+def load_sources(instruction: Instruction, size: int) -> tuple[np.ndarray, np.ndarray]:
+    """Buffer word and byte address in memory (NO_ADDRESS: a zero) of everything that a LOAD of words of ``size`` bytes
+    writes, in order: int64 (words,) each."""
+    base, count = instruction["buffer_base"], load_words(instruction)
+    addresses = np.full(count, NO_ADDRESS, np.int64)
+    addresses[load_rows(instruction)[0] - base] = dma_addresses(instruction, size)
+    return np.arange(base, base + count), addresses
 
 
 def row_addresses(instruction: Instruction) -> np.ndarray:

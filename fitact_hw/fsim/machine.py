@@ -6,7 +6,7 @@ from collections import deque
 
 import numpy as np
 
-from fitact_hw.config import AcceleratorConfig, BoundFormat
+from fitact_hw.config import SHIFT_BITS, AcceleratorConfig, BoundFormat
 from fitact_hw.fsim.access import (
     BUFFERS,
     LOAD,
@@ -32,8 +32,28 @@ from golden.bounds.code import BASE_BITS, CODE_BITS, decode
 TOKEN_LIMIT = 255
 """Largest value of an 8-bit token counter."""
 
+SHIFT_LIMIT = (1 << SHIFT_BITS) - 1
+"""Largest right shift of the epilogue."""
+
 DEFAULT_PRIORITY = (0, 1, 2)
 """Order in which units are asked for their next instruction: load first."""
+
+
+def bias_lanes(words: np.ndarray, config: AcceleratorConfig) -> tuple[np.ndarray, np.ndarray]:
+    """Biases and shifts, int64 (words, side) each, of words as they lie in memory: uint8 (words, bias_word_bytes)."""
+    lanes = words.reshape(len(words), -1, config.bias_lane_bytes).view(np.uint64)[:, : config.side]
+    above = lanes[..., 1] if config.acc_bits == 64 else lanes[..., 0] >> np.uint64(config.acc_bits)
+    return wrap(lanes[..., 0].view(np.int64), config.acc_bits), (above & np.uint64(SHIFT_LIMIT)).astype(np.int64)
+
+
+def decoded_bounds(lanes: np.ndarray, part: np.ndarray, layer_bound: int, config: AcceleratorConfig) -> np.ndarray:
+    """Bounds int64 (words, lanes) in ``lanes`` of the bound buffer; of coded ones number ``part`` (words,) of each
+    lane, with the base in an instruction's ``layer_bound``."""
+    if config.bound_format is BoundFormat.WORD:
+        return lanes
+    codes = lanes >> (CODE_BITS * part)[:, None] & (1 << CODE_BITS) - 1
+    base = int(wrap(np.array(layer_bound & (1 << BASE_BITS) - 1), BASE_BITS))
+    return np.minimum(decode(codes, base), (1 << (config.word_bits - 1)) - 1)
 
 
 class Machine:
@@ -98,10 +118,7 @@ class Machine:
             lanes = data.view(LANE_DTYPES[config.word_bits])[:, : config.side]
             self.buffers[buffer][words] = lanes
             return
-        lanes = data.reshape(len(data), -1, config.bias_lane_bytes).view(np.uint64)[:, : config.side]
-        self.buffers[buffer][words] = wrap(lanes[..., 0].view(np.int64), config.acc_bits)
-        above = lanes[..., 1] if config.acc_bits == 64 else lanes[..., 0] >> np.uint64(config.acc_bits)
-        self.shifts[words] = (above & np.uint64(63)).astype(np.int64)
+        self.buffers[buffer][words], self.shifts[words] = bias_lanes(data, config)
 
     def _store(self, instruction: Instruction) -> None:
         config = self.config
@@ -160,12 +177,7 @@ class Machine:
         if not instruction["neuron_bounds"]:
             return wrap(word, config.word_bits)
         words, part = np.divmod(bound_places(instruction, config.bounds), config.bounds_per_lane)
-        lanes = self._read("bound", words)
-        if config.bound_format is BoundFormat.WORD:
-            return lanes
-        codes = lanes >> (CODE_BITS * part)[:, None] & (1 << CODE_BITS) - 1
-        base = int(wrap(word & (1 << BASE_BITS) - 1, BASE_BITS)[0, 0])
-        return np.minimum(decode(codes, base), (1 << (config.word_bits - 1)) - 1)
+        return decoded_bounds(self._read("bound", words), part, instruction["layer_bound"], config)
 
 
 class TokenModel:

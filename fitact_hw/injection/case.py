@@ -8,9 +8,14 @@ from functools import cached_property
 import numpy as np
 
 from fitact_hw.compiler import with_images
+from fitact_hw.errors import FitActError
 from fitact_hw.program import Program
 from golden import reference
 from golden.qnetwork import QNetwork
+
+
+class EngineError(FitActError):
+    """Machine, program and golden model do not fit together: a defect, or a program of another network."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,12 +1,14 @@
-"""Exact outcomes of upsets through the native engine, simulating only what can matter.
+"""Exact outcomes of upsets, simulating only what can matter.
 
 1. An upset in a buffer word that is overwritten or never read again is masked: no simulation. So is a surplus token
    that is never asked for.
 2. Fault collapsing: upsets of one bit between the same two accesses are the same, simulated once, at the cycle of the
    read.
-3. The machine runs from there until its state is that of the fault-free run again; what then differs is in memory, or
-   in registers that only the host reads.
-4. The golden model computes the rest of the network from the layer outputs that differ.
+3. What an unprotected buffer word that is read changes in its layer's output is computed without RTL
+   (:mod:`fitact_hw.injection.functional`). A random share of these upsets goes through RTL all the same.
+4. For all others the native engine runs the machine until its state is that of the fault-free run again; what then
+   differs is in memory, or in registers that only the host reads.
+5. The golden model computes the rest of the network from the layer outputs that differ.
 A run that does not come back (control flow, errors, hangs) is simulated to its end, as a plain RTL run would be; a
 machine in which nothing changes any more is taken to the watchdog's last cycle at once.
 """
@@ -15,6 +17,7 @@ from __future__ import annotations
 
 import hashlib
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -22,17 +25,18 @@ import numpy as np
 
 from fitact_hw.config import AcceleratorConfig
 from fitact_hw.csr import StatusWord
-from fitact_hw.errors import FitActError
 from fitact_hw.faults import HANG_FACTOR, FaultEvent, Outcome, Upset, classify, hang_limits
-from fitact_hw.injection.case import Case
+from fitact_hw.injection.case import Case, EngineError
+from fitact_hw.injection.collapse import Start, collapse
 from fitact_hw.injection.facts import PLACE_DTYPE, Facts, Trace, read_trace, trace_path, write_trace
-from fitact_hw.injection.finish import finish
+from fitact_hw.injection.functional.judge import FunctionalImage
+from fitact_hw.injection.functional.order import Unsuitable
 from fitact_hw.injection.memory_map import Handover
 from fitact_hw.injection.observed import Observed, observe
+from fitact_hw.injection.tail import FaultyRun, Tail
 from fitact_hw.injection.verdict import Mechanism, Times, Verdict
 from fitact_hw.program import Program
 from fitact_hw.registers import ErrorCode
-from golden import reference
 from golden.qnetwork import INPUT
 from sim.build import Note
 from sim.engine.access import AccessTrace
@@ -42,17 +46,8 @@ from sim.job import NO_LIMIT_CYCLES, MemoryModel, Status
 CHECKPOINT_BYTES = 96 << 20
 """Checkpoints that are kept at a time; more upsets cost another fault-free run."""
 
-
-class EngineError(FitActError):
-    """The engine and the golden model do not fit together: a defect, or a program of another network."""
-
-
-@dataclass(frozen=True)
-class _Start:
-    """A simulation that stands for one or several equivalent events."""
-
-    cycle: int
-    flips: tuple[tuple[str, int, int], ...]
+AUDIT_SHARE = 0.01
+"""Of the upsets that are judged without RTL, so many (chosen by their hash) are judged in RTL as well."""
 
 
 @dataclass(frozen=True)
@@ -66,25 +61,39 @@ class _Recording:
 
 
 class Engine:
-    """The native engine of one configuration; one per process. Building raises SimulationError."""
+    """The native engine of one configuration; one per process. Building raises SimulationError.
+
+    ``prune``: False simulates every upset in RTL from its own cycle; ``functional``: False judges all that is read in
+    RTL; ``audit``: share of the upsets judged without RTL
+    that RTL judges too, 1 for all; a difference raises EngineError.
+    """
 
     def __init__(
-        self, config: AcceleratorConfig, *, model: MemoryModel | None = None, prune: bool = True, note: Note = print
+        self,
+        config: AcceleratorConfig,
+        *,
+        model: MemoryModel | None = None,
+        prune: bool = True,
+        functional: bool = True,
+        audit: float = AUDIT_SHARE,
+        note: Note = print,
     ) -> None:
-        self.config = config
+        self.config, self._audit, self._note = config, audit, note
         self.library = load_library(config, note)
         self.times = Times()
         self._model = model or MemoryModel()
-        self._prune = prune
+        self._prune, self._use_functional = prune, prune and functional
         self._facts: dict[str, Facts] = {}
         self._recording: _Recording | None = None
+        self._image: tuple[str, FunctionalImage] | None = None
+        self._tail: Tail | None = None
 
     def facts(self, case: Case) -> Facts:
         """The access trace of the program of ``case`` (one fault-free run, then kept in this process and on disk)."""
         program = case.program
         key = program.fingerprint
         if key not in self._facts:
-            self._facts.clear()  # one at a time: those of a large network are large
+            self.forget()  # one at a time: those of a large network are large
             began = time.perf_counter()
             path = trace_path(self.library, program, self._model)
             trace = read_trace(path, self.library)
@@ -98,6 +107,7 @@ class Engine:
     def forget(self) -> None:
         """Let go of what :meth:`facts` keeps in this process: network, program and trace."""
         self._facts.clear()
+        self._image = self._tail = None
 
     def _trace(self, case: Case) -> Trace:
         library = self.library
@@ -132,24 +142,27 @@ class Engine:
             for upset in event.upsets:
                 self.library.check(upset)
         facts = self.facts(case)
-        starts, dead = self._starts(facts, events)
-        verdicts: list[Verdict | None] = [None] * len(events)
-        handovers = []
-        for part in self._parts(starts):
-            clean, kept = self._recorded(facts, case, part)
-            handovers += self._simulate(facts, case.trace, clean, part, kept, starts, verdicts, progress)
-        for index in dead:
-            verdicts[index] = clean
+        starts, dead = collapse(facts, events, self._prune)
+        functional, rtl = self._divided(facts, starts)
+        found = self._judge(facts, case, functional)
+        done = Counter({"events": len(dead)})
+
+        def count(start: Start) -> None:
+            done["events"] += len(starts[start])
+            progress(done["events"])
+
+        simulated = self._in_rtl(facts, case, rtl, count)
+        for start in found.keys() & simulated.keys():
+            _compare(events[starts[start][0]], found[start], simulated[start])
+        found |= {start: verdict for start, verdict in simulated.items() if start not in found}
+        clean = _masked(facts, case.logits)
+        verdicts: dict[int, Verdict] = dict.fromkeys(dead, clean)
         self.times.mechanisms.update({Mechanism.DEAD.value: len(dead)})
-        began = time.perf_counter()
-        results = finish(case.network, case.trace, [handover for _, handover, _ in handovers])
-        self.times.golden += time.perf_counter() - began
-        for (start, _, found), logits in zip(handovers, results, strict=True):
-            outcome = classify(True, ErrorCode.NONE, logits, clean.logits, found.detected)
-            self._assign(verdicts, starts[start], replace(found, outcome=outcome, logits=logits))
+        for start, verdict in found.items():
+            self._assign(verdicts, starts[start], verdict)
         self.times.note_memory()
         progress(len(events))
-        return [verdict for verdict in verdicts if verdict is not None]
+        return [verdicts[index] for index in range(len(events))]
 
     def prepare(self, case: Case, events: Sequence[FaultEvent]) -> None:
         """Make the fault-free run that :meth:`run` needs for ``events``, or for any of them, ahead of it.
@@ -157,29 +170,20 @@ class Engine:
         Processes that are forked then share it. Does nothing for more events than one run can serve.
         """
         facts = self.facts(case)
-        parts = self._parts(self._starts(facts, events)[0])
+        functional, rtl = self._divided(facts, collapse(facts, events, self._prune)[0])
+        if functional:
+            self._functional(facts, case)
+        parts = self._parts(rtl)
         if len(parts) == 1:
             self._recorded(facts, case, parts[0])
 
-    def _starts(self, facts: Facts, events: Sequence[FaultEvent]) -> tuple[dict[_Start, list[int]], list[int]]:
-        """What must be simulated and for which events, and the events that need no simulation."""
-        starts: dict[_Start, list[int]] = {}
-        dead = []
-        for index, event in enumerate(events):
-            start = self._start(facts, event)
-            if start is None:
-                dead.append(index)
-            else:
-                starts.setdefault(start, []).append(index)
-        return starts, dead
-
-    def _parts(self, starts: Iterable[_Start]) -> list[list[_Start]]:
+    def _parts(self, starts: Iterable[Start]) -> list[list[Start]]:
         """``starts`` in the order of time, in parts for which one fault-free run can keep checkpoints; one at least."""
         order = sorted(starts, key=lambda item: item.cycle)
         size = max(1, CHECKPOINT_BYTES // self.library.state_bytes)
         return [order[begin : begin + size] for begin in range(0, max(1, len(order)), size)]
 
-    def _recorded(self, facts: Facts, case: Case, part: Sequence[_Start]) -> tuple[Verdict, Sequence[int]]:
+    def _recorded(self, facts: Facts, case: Case, part: Sequence[Start]) -> tuple[Verdict, Sequence[int]]:
         """The verdict of a masked upset, and the cycles of the checkpoints: from the run at hand, if it has these."""
         wanted = {start.cycle for start in part}
         program, image = facts.program.fingerprint, hashlib.sha256(np.ascontiguousarray(case.memory).data).digest()
@@ -203,65 +207,91 @@ class Engine:
         if not np.array_equal(logits, case.logits) or INPUT not in case.trace:
             raise EngineError("fault-free RTL and golden logits differ: pass the trace of the same network and image")
         self.times.states += time.perf_counter() - began
-        return Verdict(Outcome.MASKED, Status.DONE, 0, facts.cycles, logits, "", Mechanism.DEAD, 0)
+        return _masked(facts, logits)
 
-    def _start(self, facts: Facts, event: FaultEvent) -> _Start | None:
-        """When the event first matters and which bits it flips then; None if it never does."""
-        if event.cycle >= facts.cycles:
-            return None
-        if any(upset.cycle != event.cycle for upset in event.upsets):
-            raise EngineError(f"{event.id}: the upsets of one event must strike in the same cycle")
-        masks: dict[tuple[str, int], int] = {}
-        cycles = []
-        for upset in event.upsets:
-            cycle: int | None = upset.cycle
-            mask = upset.mask
-            if self._prune and upset.site in facts.accesses.names:
-                cycle = facts.accesses.next_read(upset.site, upset.word, upset.cycle)
-            elif self._prune and upset.site in facts.tokens.names:
-                cycle, mask = facts.tokens.moved(upset.site, upset.mask, upset.cycle) or (None, 0)
-            if cycle is not None:
-                masks[upset.site, upset.word] = masks.get((upset.site, upset.word), 0) ^ mask
-                cycles.append(cycle)
-        flips = tuple(sorted((site, word, mask) for (site, word), mask in masks.items() if mask))
-        return _Start(min(cycles), flips) if flips else None
+    def _divided(self, facts: Facts, starts: Iterable[Start]) -> tuple[list[Start], list[Start]]:
+        """What is judged without RTL and what in RTL; some in both."""
+        if not self._use_functional:
+            return [], list(starts)
+        program = facts.functional
+        if isinstance(program, Unsuitable):
+            self._note(f"upsets of buffers go through RTL: {program}")
+            return [], list(starts)
+        functional, rtl = [], []
+        for start in starts:
+            treated = program.treats(start.cycle, start.flips)
+            if treated:
+                functional.append(start)
+            if not treated or start.lot < self._audit:
+                rtl.append(start)
+        return functional, rtl
 
-    def _simulate(
-        self,
-        facts: Facts,
-        trace: reference.LayerTrace,
-        clean: Verdict,
-        part: Sequence[_Start],
-        checkpoints: Sequence[int],
-        starts: dict[_Start, list[int]],
-        verdicts: list[Verdict | None],
-        progress: Callable[[int], None],
-    ) -> list[tuple[_Start, Handover, Verdict]]:
-        """The simulations ``part``, in the order of their cycles, from ``checkpoints`` in these cycles.
+    def _functional(self, facts: Facts, case: Case) -> FunctionalImage:
+        """The image of ``case``, for upsets that are judged without RTL: checked, then kept."""
+        assert not isinstance(facts.functional, Unsuitable)
+        name = hashlib.sha256(facts.program.fingerprint.encode() + np.ascontiguousarray(case.image).data).hexdigest()
+        if self._image is None or self._image[0] != name:
+            self._image = name, facts.functional.image(case)
+        return self._image[1]
 
-        Returns what the golden model must finish.
-        """
-        handovers = []
+    def _judge(self, facts: Facts, case: Case, starts: Sequence[Start]) -> dict[Start, Verdict]:
+        """Verdicts of upsets without RTL."""
+        if not starts:
+            return {}
+        began = time.perf_counter()
+        image = self._functional(facts, case)
+        runs = [FaultyRun(image.judge(start.cycle, start.flips)) for start in starts]
+        self.times.functional += time.perf_counter() - began
+        clean = replace(_masked(facts, case.logits), mechanism=Mechanism.FUNCTIONAL)
+        logits = self._finish(case, runs)
+        outcomes = (classify(True, ErrorCode.NONE, found, clean.logits) for found in logits)
+        return {
+            start: replace(clean, outcome=outcome, logits=found)
+            for start, outcome, found in zip(starts, outcomes, logits, strict=True)
+        }
+
+    def _finish(self, case: Case, runs: Sequence[FaultyRun]) -> list[np.ndarray]:
+        """Logits int64 (1, classes) of runs that differ in layer outputs."""
+        began = time.perf_counter()
+        if self._tail is None or self._tail.network is not case.network:
+            self._tail = Tail(case.network)
+        logits = self._tail.logits(case.trace, runs)
+        self.times.golden += time.perf_counter() - began
+        return logits
+
+    def _in_rtl(
+        self, facts: Facts, case: Case, starts: Sequence[Start], progress: Callable[[Start], None]
+    ) -> dict[Start, Verdict]:
+        """Verdicts of upsets by RTL; ``progress`` gets each."""
+        found: dict[Start, Verdict] = {}
+        handovers: dict[Start, Handover] = {}
+        for part in self._parts(starts) if starts else ():
+            clean, kept = self._recorded(facts, case, part)
+            checkpoints = {cycle: number for number, cycle in enumerate(kept)}
+            for start in part:
+                began = time.perf_counter()
+                found[start], handover = self._simulate(facts, clean, start, checkpoints[start.cycle])
+                if handover is not None:
+                    handovers[start] = handover
+                self.times.faulty += time.perf_counter() - began
+                progress(start)
+        logits = self._finish(case, [handover.run for handover in handovers.values()])
+        for start, one in zip(handovers, logits, strict=True):
+            outcome = classify(True, ErrorCode.NONE, one, case.logits, found[start].detected)
+            found[start] = replace(found[start], outcome=outcome, logits=one)
+        return found
+
+    def _simulate(self, facts: Facts, clean: Verdict, start: Start, checkpoint: int) -> tuple[Verdict, Handover | None]:
+        """One simulation from the checkpoint with this number, and what the golden model must finish."""
         library = self.library
-        kept = {cycle: number for number, cycle in enumerate(checkpoints)}
-        for start in part:
-            began = time.perf_counter()
-            library.fork(kept[start.cycle])
-            for site, word, mask in start.flips:
-                library.flip(Upset(site, word, mask, start.cycle))
-            found, handover = self._run_faulty(facts, trace, clean, start.cycle)
-            library.back()
-            if handover is None:
-                self._assign(verdicts, starts[start], found)
-            else:
-                handovers.append((start, handover, found))
-            self.times.faulty += time.perf_counter() - began
-            progress(sum(verdict is not None for verdict in verdicts))
-        return handovers
+        library.fork(checkpoint)
+        for site, word, mask in start.flips:
+            library.flip(Upset(site, word, mask, start.cycle))
+        found = self._run_faulty(facts, clean, start.cycle)
+        library.back()
+        return found
 
-    def _run_faulty(
-        self, facts: Facts, trace: reference.LayerTrace, clean: Verdict, start: int
-    ) -> tuple[Verdict, Handover | None]:
+    def _run_faulty(self, facts: Facts, clean: Verdict, start: int) -> tuple[Verdict, Handover | None]:
         """Run the forked machine until its fate is known, but for what the golden model computes from a handover."""
         library = self.library
         limit = hang_limits(facts.cycles)[1]
@@ -271,7 +301,7 @@ class Engine:
             if end in (End.INTERRUPT, End.LIMIT):
                 return self._ended(facts, clean, end, spent), None
             began = time.perf_counter()
-            found = self._reconverged(facts, trace, end)
+            found = self._reconverged(facts, end)
             self.times.judge += time.perf_counter() - began
             if found is None:
                 continue
@@ -279,18 +309,18 @@ class Engine:
             self.times.faulty_cycles += spent
             verdict = replace(
                 clean, violation=library.violation, simulated_cycles=spent, **vars(observed),
-                mechanism=Mechanism.GOLDEN if handover.outputs else Mechanism.RECONVERGED,
+                mechanism=Mechanism.GOLDEN if handover.run.changes else Mechanism.RECONVERGED,
                 outcome=classify(True, ErrorCode.NONE, clean.logits, clean.logits, observed.detected),
             )  # fmt: skip
-            return verdict, handover if handover.outputs else None
+            return verdict, handover if handover.run.changes else None
 
-    def _reconverged(self, facts: Facts, trace: reference.LayerTrace, end: End) -> tuple[Observed, Handover] | None:
+    def _reconverged(self, facts: Facts, end: End) -> tuple[Observed, Handover] | None:
         """The faulty run has the state of the fault-free one: what is left of it, or None if it must go on."""
         library = self.library
         observed = observe(library, facts.reach, facts.cycles)
         if observed is None:
             return None
-        handover = facts.memory.handover(library.cycle, library.diff(), trace)
+        handover = facts.memory.handover(library.cycle, library.diff())
         if handover is None:
             return None
         reconverged = end is End.RECONVERGED and not handover.held
@@ -329,8 +359,24 @@ class Engine:
         memory[placement.address :] = self.library.memory(placement.address, placement.size_bytes)
         return placement.read(memory).reshape(1, -1)
 
-    def _assign(self, verdicts: list[Verdict | None], indices: list[int], found: Verdict) -> None:
+    def _assign(self, verdicts: dict[int, Verdict], indices: list[int], found: Verdict) -> None:
         """Give ``found`` to its event and to those that are equivalent to it."""
         for place, index in enumerate(indices):
             verdicts[index] = replace(found, collapsed=True, simulated_cycles=0) if place else found
         self.times.mechanisms.update({found.mechanism.value: len(indices)})
+
+
+def _masked(facts: Facts, logits: np.ndarray) -> Verdict:
+    """The verdict of an upset that nothing comes of."""
+    return Verdict(Outcome.MASKED, Status.DONE, 0, facts.cycles, logits, "", Mechanism.DEAD, 0)
+
+
+def _compare(event: FaultEvent, functional: Verdict, rtl: Verdict) -> None:
+    """Raises EngineError if RTL judges an upset otherwise."""
+    names = ("outcome", "status", "code", "cycles", "violation", "detected", "corrected_words", "detected_words")
+    wrong = [name for name in names if getattr(functional, name) != getattr(rtl, name)]
+    if not np.array_equal(functional.logits, rtl.logits):
+        wrong.append("logits")
+    if wrong:
+        found = ", ".join(wrong)
+        raise EngineError(f"{event.id}: functional simulation and RTL differ in {found}: this is a defect, report it")

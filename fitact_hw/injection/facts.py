@@ -7,10 +7,13 @@ import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 
+from fitact_hw.injection.functional.judge import FunctionalProgram
+from fitact_hw.injection.functional.order import Unsuitable
 from fitact_hw.injection.memory_map import MemoryMap
 from fitact_hw.injection.observed import Reach
 from fitact_hw.program import Program
@@ -70,6 +73,16 @@ class Facts:
     boundary: np.ndarray
     live: np.ndarray
     cycles: int
+
+    @cached_property
+    def functional(self) -> FunctionalProgram | Unsuitable:
+        """What judges upsets of buffers without RTL, or why there is nothing of that kind."""
+        try:
+            if not self.memory.settled:
+                raise Unsuitable("a layer reads words before they are final")
+            return FunctionalProgram(self.program, self.accesses)
+        except Unsuitable as error:
+            return error
 
     @staticmethod
     def of(network: QNetwork, program: Program, trace: Trace, counters: Sequence[str]) -> Facts:

@@ -9,10 +9,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from fitact_hw.fsim.access import dma_addresses, load_rows, load_words
+from fitact_hw.fsim.access import load_sources
+from fitact_hw.injection.tail import Change, FaultyRun
 from fitact_hw.isa import Buffer, Opcode
 from fitact_hw.program import LANE_DTYPES, Placement, Program
-from golden import reference
 from golden.qnetwork import INPUT, QNetwork
 from sim.engine.access import SORTED, AccessTrace
 from sim.engine.layout import BLOCK_BYTES
@@ -29,10 +29,8 @@ def load_stream(program: Program, buffer: Buffer = Buffer.ACTIVATION) -> tuple[n
     for instruction in program.instructions:
         if instruction.opcode is not Opcode.LOAD or instruction["buffer"] != int(buffer):
             continue
-        base, count = instruction["buffer_base"], load_words(instruction)
-        source = np.full(count, -1, np.int64)
-        source[load_rows(instruction)[0] - base] = dma_addresses(instruction, program.config.word_bytes)
-        words.append(np.arange(base, base + count))
+        written, source = load_sources(instruction, program.config.word_bytes)
+        words.append(written)
         addresses.append(source)
     return np.concatenate(words), np.concatenate(addresses)
 
@@ -95,16 +93,13 @@ def consumers(network: QNetwork) -> dict[str, tuple[str, ...]]:
 
 @dataclass(frozen=True, eq=False)
 class Handover:
-    """A faulty run that differs from the fault-free one in layer outputs only.
+    """A faulty run that differs from the fault-free one in layer outputs only, as the remaining layers read them.
 
-    ``outputs``: layer name -> int64 (1, C, H, W) as the remaining layers read it; empty if nothing that differs is read
-    any more. ``fixed``: layers whose outputs are complete, so that they are not computed again.
     ``held``: words of the activation buffer that must hold faulty data: (bit in the live sets, fault-free content,
     faulty content).
     """
 
-    outputs: dict[str, np.ndarray]
-    fixed: frozenset[str]
+    run: FaultyRun
     held: tuple[tuple[int, bytes, bytes], ...] = ()
 
 
@@ -157,14 +152,14 @@ class MemoryMap:
         """Whether nothing reads layer ``name`` after ``cycle`` any more (the logits are read by the host)."""
         return name != self.order[-1] and all(self.ends[reader] <= cycle for reader in self.consumers[name])
 
-    def handover(self, cycle: int, difference: MemoryDifference, trace: reference.LayerTrace) -> Handover | None:
+    def handover(self, cycle: int, difference: MemoryDifference) -> Handover | None:
         """What the golden model must continue with; None if only the RTL can tell.
 
-        ``difference`` in ``cycle``, with the machine's registers equal to the fault-free ones; ``trace``: fault-free
-        golden outputs. The golden model takes over when every differing word is an element of a layer's output that is
-        final, and that the array has not used yet or nothing will use again; layers behind the first differing one
-        must be complete where they differ. A word that lies in the activation buffer already, unused, is listed in
-        :attr:`Handover.held`: the caller must check that the live buffer words differ exactly there.
+        ``difference`` in ``cycle``, with the machine's registers equal to the fault-free ones. The golden model takes
+        over when every differing word is an element of a layer's output that is final, and that the array has not used
+        yet or nothing will use again; layers behind the first differing one must be complete where they differ. A word
+        that lies in the activation buffer already, unused, is listed in :attr:`Handover.held`: the caller must check
+        that the live buffer words differ exactly there.
         """
         changed: dict[str, list[_Word]] = {}
         for block, content, written in zip(
@@ -188,8 +183,19 @@ class MemoryMap:
                 if copies is None:
                     return None
                 held += copies
-        outputs = {name: self._overlaid(name, changed[name], trace[name]) for name in read_again}
-        return Handover(outputs, frozenset(name for name in self.order if self.ends[name] <= cycle), tuple(held))
+        changes = [change for name in read_again if (change := self._change(name, changed[name])) is not None]
+        fixed = frozenset(name for name in self.order if self.ends[name] <= cycle)
+        return Handover(FaultyRun(changes, fixed), tuple(held))
+
+    @property
+    def settled(self) -> bool:
+        """Whether no word of a layer's output is read before it is written for the last time."""
+        places = [self.program.tensors[name] for name in self.order]
+        spans = [(item.address // self.word_bytes, item.size_bytes // self.word_bytes) for item in places]
+        return all(
+            (self.first_read[first : first + count] > self.last_write[first : first + count]).all()
+            for first, count in spans
+        )
 
     def _copies(self, word: _Word, cycle: int) -> list[tuple[int, bytes, bytes]] | None:
         """Copies of a differing memory word in the activation buffer; None if it is not final or was used."""
@@ -205,18 +211,19 @@ class MemoryMap:
         before, after = (word.content[k, : self.loaded.bytes].tobytes() for k in (0, 1))
         return [(bit, before, after) for bit in bits]
 
-    def _overlaid(self, name: str, words: list[_Word], fault_free: np.ndarray) -> np.ndarray:
+    def _change(self, name: str, words: list[_Word]) -> Change | None:
+        """Elements of a layer's output that differ; None if there are none."""
         placement = self.program.tensors[name]
         channels, rows, cols = placement.shape
         config = self.program.config
-        output = fault_free.copy()
+        index, values = [], []
         for item in words:
-            part = item.content
             number = (item.address - placement.address) // self.word_bytes
-            tile, image, row, col = np.unravel_index(number, (placement.tiles, placement.images, rows, cols))
-            expected, found = (part[k].view(LANE_DTYPES[config.word_bits])[: config.side] for k in (0, 1))
+            tile, _, row, col = np.unravel_index(number, (placement.tiles, placement.images, rows, cols))
+            expected, found = (item.content[k].view(LANE_DTYPES[config.word_bits])[: config.side] for k in (0, 1))
             for lane in np.flatnonzero(expected != found):
                 channel = int(tile) * config.side + int(lane)
                 if channel < channels:  # padding lanes meet zero weights only
-                    output[image, channel, row, col] = found[lane]
-        return output
+                    index.append((channel * rows + int(row)) * cols + int(col))
+                    values.append(int(found[lane]))
+        return Change(name, np.array(index), np.array(values)) if index else None

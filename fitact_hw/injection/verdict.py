@@ -21,6 +21,8 @@ class Mechanism(str, Enum):
 
     DEAD = "dead"
     """The upset is never read: nothing was simulated."""
+    FUNCTIONAL = "functional"
+    """What the reads of the word change was computed without RTL, then the golden model."""
     RECONVERGED = "reconverged"
     """RTL until nothing that matters differed any more."""
     GOLDEN = "golden"
@@ -60,6 +62,7 @@ class Times:
     states: float = 0.0
     faulty: float = 0.0
     judge: float = 0.0
+    functional: float = 0.0
     golden: float = 0.0
     faulty_cycles: int = 0
     peak_bytes: int = 0
@@ -76,7 +79,7 @@ class Times:
 
     def merge(self, other: Times) -> None:
         """Add the figures of another process."""
-        for name in ("trace", "states", "faulty", "judge", "golden", "faulty_cycles"):
+        for name in ("trace", "states", "faulty", "judge", "functional", "golden", "faulty_cycles"):
             setattr(self, name, getattr(self, name) + getattr(other, name))
         self.peak_bytes = max(self.peak_bytes, other.peak_bytes)
         self.mechanisms.update(other.mechanisms)

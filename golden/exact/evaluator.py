@@ -18,7 +18,7 @@ from golden.exact.layers import Convolution
 from golden.exact.patch import Patch, patch_between, patch_of
 from golden.exact.words import Channels, CleanLayer, Pool, Words
 from golden.fault_maps import FaultMap
-from golden.qnetwork import INPUT, QNetwork, last_uses
+from golden.qnetwork import INPUT, QLayer, QNetwork, last_uses
 
 FAULT_FREE: Patch = {}
 """The patch of a network without faults."""
@@ -37,6 +37,11 @@ def default_device() -> torch.device:
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
+def engine_of(layer: QLayer, qnet: QNetwork, device: torch.device) -> Convolution | Pool:
+    """What computes a layer of ``qnet``."""
+    return Convolution(layer, qnet, device) if layer.kind == "conv" else Pool(layer, qnet, device)
+
+
 class Evaluator:
     """Evaluates corrupted versions of ``qnet``. ``memory_bytes`` limits the kept results of a chunk."""
 
@@ -44,12 +49,7 @@ class Evaluator:
         self.qnet = qnet
         self.device = default_device() if device is None else device
         on_cpu = self.device.type == "cpu"
-        self._layers: dict[str, Convolution | Pool] = {
-            layer.name: Convolution(layer, qnet, self.device)
-            if layer.kind == "conv"
-            else Pool(layer, qnet, self.device)
-            for layer in qnet.layers
-        }
+        self._layers = {layer.name: engine_of(layer, qnet, self.device) for layer in qnet.layers}
         budget = memory_bytes or (DEFAULT_MEMORY_BYTES if on_cpu else GPU_MEMORY_BYTES)
         elements = sum((1 + (layer.kind == "conv")) * int(np.prod(layer.out_shape)) for layer in qnet.layers)
         image_bytes = elements * word_type(qnet.word_bits).itemsize

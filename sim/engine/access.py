@@ -22,6 +22,9 @@ SORTED = Key("sorted_key", word=24, cycle=39, is_write=1)
 ACCESSES_AT_A_TIME = 1 << 18
 """A long run has tens of millions, and what is computed of them needs several times their memory."""
 
+_FIRST_READS = 64
+"""Accesses looked at first when the reads after an upset are counted; biases are read thousands of times."""
+
 
 @dataclass(frozen=True, eq=False)
 class AccessTrace:
@@ -63,6 +66,26 @@ class AccessTrace:
         if SORTED.get(key, "word") != word or SORTED.get(key, "is_write"):
             return None
         return int(SORTED.get(key, "cycle"))
+
+    def reads(self, path: str, word: int, cycle: int) -> np.ndarray:
+        """Cycles, int64 ascending, of all reads that see an upset of this word in ``cycle``: up to the next write.
+
+        Raises KeyError if ``path`` is no traced buffer.
+        """
+        try:
+            keys = self.keys[self.names.index(path)].view(np.int64)
+        except ValueError:
+            raise KeyError(path) from None
+        first = last = int(np.searchsorted(keys, SORTED.pack(word=word, cycle=cycle, is_write=0)))
+        step = _FIRST_READS
+        while last < len(keys):
+            some = keys[last : last + step]
+            others = np.flatnonzero((SORTED.get(some, "word") != word) | (SORTED.get(some, "is_write") == 1))
+            if len(others):
+                last += int(others[0])
+                break
+            last, step = last + len(some), 2 * step
+        return np.asarray(SORTED.get(keys[first:last], "cycle"))
 
     def live_cycles(self, buffer: int) -> np.ndarray:
         """int64 (depth,): in how many cycles an upset of each word of buffer number ``buffer`` would be read."""

@@ -10,9 +10,8 @@ import pytest
 
 from fitact_hw.faults import FaultError, FaultEvent, Outcome, Shape, Upset
 from fitact_hw.injection.engine import Engine, EngineError
-from fitact_hw.injection.finish import finish
-from fitact_hw.injection.memory_map import Handover
 from fitact_hw.injection.plain_run import compare
+from fitact_hw.injection.tail import Change, FaultyRun, Tail
 from fitact_hw.injection.verdict import Mechanism
 from fitact_hw.sites import list_sites
 from golden import reference
@@ -165,17 +164,19 @@ def test_frozen_machine_goes_to_its_watchdog_at_once(engine: Engine, simulator: 
     assert sum(verdict.outcome is Outcome.HANG for verdict in verdicts) >= 4
 
 
-def test_buffer_upsets_equal_plain_rtl(engine: Engine, simulator: Simulator) -> None:
-    """Those that end in the golden model, picked from many: all of them must be the RTL's."""
-    case = make_case("neuron", residual=True)
+@pytest.mark.parametrize(("functional", "mechanism"), [(True, Mechanism.FUNCTIONAL), (False, Mechanism.GOLDEN)])
+def test_buffer_upsets_equal_plain_rtl(simulator: Simulator, functional: bool, mechanism: Mechanism) -> None:
+    """Without RTL and with it, those that change the logits, picked from many: all of them must be the RTL's."""
+    case, engine = make_case("neuron", residual=True), Engine(TINY, functional=functional)
     cycles = engine.facts(case).cycles
     drawn = [event for event in draw(2400, cycles, seed=8) if event.structure.endswith("_buffer")]
     first = engine.run(case, drawn)
-    events = [event for event, verdict in zip(drawn, first, strict=True) if verdict.mechanism is Mechanism.GOLDEN][:24]
+    changed = [not np.array_equal(verdict.logits, case.logits) for verdict in first]
+    events = [event for event, differs in zip(drawn, changed, strict=True) if differs][:24]
     verdicts, differences = compare(engine, simulator, case, events)
     assert not differences, "\n".join(map(str, differences))
     assert len(events) == 24
-    assert {verdict.mechanism for verdict in verdicts} == {Mechanism.GOLDEN}
+    assert {verdict.mechanism for verdict in verdicts} == {mechanism}
 
 
 def test_no_simulation_for_dead_and_equivalent_upsets(engine: Engine) -> None:
@@ -248,10 +249,11 @@ def test_finish_is_the_golden_model() -> None:
         output = case.trace[layer.name].copy()
         place = tuple(int(rng.integers(size)) for size in output.shape)
         output[place] ^= 1 << int(rng.integers(7))
-        runs.append(Handover({layer.name: output}, frozenset()))
+        change = Change(layer.name, np.array([np.ravel_multi_index(place, output.shape)]), output[place].reshape(1))
+        runs.append(FaultyRun([change]))
         after = reference.run_from(case.network, {**case.trace, layer.name: output}, layer.name)
         expected.append(after[case.network.layers[-1].name].reshape(1, -1))
-    found = finish(case.network, case.trace, runs)
+    found = Tail(case.network).logits(case.trace, runs)
     assert all(np.array_equal(one, other) for one, other in zip(found, expected, strict=True))
     fault_free = case.trace[case.network.layers[-1].name].reshape(1, -1)
     assert 0 < sum(not np.array_equal(one, fault_free) for one in found) < len(found)
@@ -264,5 +266,10 @@ def test_refuses_what_does_not_fit(engine: Engine) -> None:
     *layers, last = case.network.layers
     assert last.bias is not None
     other = replace(case.network, layers=(*layers, replace(last, bias=last.bias + (1 << 12))))
+    of_another = replace(case, network=other)
+    register = FaultEvent("x", Shape.SINGLE, (Upset("u_array.g_row[0].g_col[0].u_pe.psum_q", 0, 1, 500),))
     with pytest.raises(EngineError, match="logits differ"):
-        engine.run(replace(case, network=other), [])
+        engine.run(of_another, [register])
+    buffers = [event for event in draw(400, 2000, seed=8) if event.structure == "weight_buffer"]
+    with pytest.raises(EngineError, match="differ in layer conv3"):
+        engine.run(of_another, buffers)
