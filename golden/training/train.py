@@ -20,7 +20,6 @@ import torch
 import torch.distributed as dist
 import torch.multiprocessing as mp
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -30,7 +29,9 @@ from golden.errors import GoldenError, WeightsError
 from golden.networks.evaluate import accuracy
 from golden.networks.models import CifarNetwork, build_model
 from golden.support.files import replacing
+from golden.support.output import output
 from golden.support.precision import mixed_precision
+from golden.support.progress import progress
 from golden.support.threads import use_threads
 from golden.training.optim import Muon, split_parameters
 
@@ -74,11 +75,11 @@ class Recipe:
             return self.low_resolution
         return self.middle_resolution if epoch < round(self.middle_fraction * self.epochs) else 32
 
-    def rate(self, progress: float) -> float:
-        """Factor on the learning rates at ``progress`` (0..1): short warm-up, then linear to zero."""
-        if progress < self.warmup_fraction:
-            return progress / self.warmup_fraction
-        return (1 - progress) / (1 - self.warmup_fraction)
+    def rate(self, done: float) -> float:
+        """Factor on the learning rates at ``done`` (0..1): short warm-up, then linear to zero."""
+        if done < self.warmup_fraction:
+            return done / self.warmup_fraction
+        return (1 - done) / (1 - self.warmup_fraction)
 
 
 RECIPES = {
@@ -130,7 +131,8 @@ def train(recipe: Recipe, data: Images, folder: str | Path, processes: int | Non
     labels = torch.as_tensor(data.labels).share_memory_()
     load_checkpoint(folder / CHECKPOINT, recipe)
     rendezvous = folder / f"rendezvous.{os.getpid()}"
-    arguments = (count, recipe, images, labels, data.part(len(data) - recipe.validation), folder, rendezvous)
+    validation, quiet = data.part(len(data) - recipe.validation), output().quiet
+    arguments = (count, recipe, images, labels, validation, folder, rendezvous, quiet)
     try:
         if count == 1:
             _worker(0, *arguments)
@@ -179,6 +181,7 @@ def _worker(
     validation: Images,
     folder: Path,
     rendezvous: Path,
+    quiet: bool,
 ) -> None:
     cuda = torch.cuda.is_available()
     device = torch.device("cuda" if cuda else "cpu")
@@ -202,10 +205,10 @@ def _worker(
     usable = len(labels) - recipe.validation
     augmenter = Augmenter(images[:usable], labels[:usable], recipe.shift, recipe.seed)
     steps = usable // recipe.batch
-    console = Console(stderr=True, quiet=rank != 0)
-    columns = (TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=console, disable=rank != 0 or not console.is_terminal) as progress:
-        bar = progress.add_task("train", total=recipe.epochs * steps, completed=len(log) * steps)
+    silent = quiet or rank != 0
+    console = Console(stderr=True, quiet=silent)
+    with progress(console, "steps", disable=silent) as shown:
+        bar = shown.add_task("train", total=recipe.epochs * steps, completed=len(log) * steps)
         for epoch in range(len(log), recipe.epochs):
             started = time.time()
             model.train()
@@ -219,7 +222,7 @@ def _worker(
                 whole = order[step * recipe.batch : (step + 1) * recipe.batch]
                 pixels, truth = augmenter.batch(whole[rank::count], epoch)
                 totals += _step(model, optimisers, pixels.to(device), truth.to(device), side, recipe, count)
-                progress.update(bar, advance=1, description=f"epoch {epoch + 1}/{recipe.epochs}")
+                shown.update(bar, advance=1, description=f"epoch {epoch + 1}/{recipe.epochs}")
             _average(list(model.buffers()), count)
             if rank == 0:
                 log.append(
