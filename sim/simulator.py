@@ -17,7 +17,8 @@ from typing import Any
 import numpy as np
 
 from fitact_hw.config import AcceleratorConfig
-from sim.build import Build, Note, build, in_use, log_tail, run_environment
+from sim.build import Build, build, in_use, run_environment
+from sim.cache import Note, log_tail
 from sim.errors import SimulationError
 from sim.job import TRACE_DTYPE, Job, RunResult, Status
 from sim.jobfile import job_file, wave_path

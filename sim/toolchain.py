@@ -7,13 +7,16 @@ import importlib.metadata
 import importlib.util
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+from fitact_hw.interrupts import end_with_parent, held_back
 from sim.errors import SimulationError
 
 FIXES = {
@@ -55,7 +58,11 @@ class Toolchain:
     ar: str
     perl: str
     versions: tuple[tuple[str, str], ...]
-    fst: bool
+
+    @functools.cached_property
+    def fst(self) -> bool:
+        """Whether FST waves can be built: they need the headers of liblz4."""
+        return _has_lz4(self.cxx)
 
     def environment(self) -> dict[str, str]:
         """Variables under which Verilator, the makefiles it writes and cocotb work (a full environment).
@@ -79,10 +86,6 @@ class Toolchain:
                 f"CXX={self.cxx}",
                 f"LINK={self.cxx}",
                 f"AR={self.ar}",
-                "OPT_FAST=-O3",
-                # The table of public signals is one function of thousands of statements, run once: -O1 takes a minute.
-                "OPT_SLOW=-O0",
-                "OPT_GLOBAL=-O3",
             ]
         )
         return env
@@ -133,10 +136,8 @@ def _has_lz4(cxx: str) -> bool:
     return done.returncode == 0
 
 
-def doctor() -> list[Tool]:
-    """Every tool with the version found (None: missing) and what to do about it."""
-    compiler = _compiler()
-    root = _verilator_root()
+def _needed(compiler: tuple[str, str] | None, root: Path | None) -> list[Tool]:
+    """The tools without which nothing can be built."""
     tools = [
         Tool("verilator", _package_version("verilator") if root else None, FIXES["verilator"]),
         Tool("cocotb", _package_version("cocotb"), FIXES["cocotb"]),
@@ -146,6 +147,13 @@ def doctor() -> list[Tool]:
         path = shutil.which(name)
         line = _first_line([path, "-e", "print $^V"] if name == "perl" else [path, "--version"]) if path else None
         tools.append(Tool(name, line, FIXES[name]))
+    return tools
+
+
+def doctor() -> list[Tool]:
+    """Every tool with the version found (None: missing) and what to do about it."""
+    compiler = _compiler()
+    tools = _needed(compiler, _verilator_root())
     lz4 = "found" if compiler and _has_lz4(compiler[0]) else None
     tools.append(Tool("liblz4", lz4, FST_FIX))
     return tools
@@ -154,11 +162,11 @@ def doctor() -> list[Tool]:
 @functools.cache
 def find_toolchain() -> Toolchain:
     """All tools, or SimulationError that names the first missing one and the fix."""
-    tools = doctor()
-    for tool in tools:
-        if tool.version is None and not tool.optional:
-            raise SimulationError(f"{tool.name} not found: {tool.fix}")
     compiler, root = _compiler(), _verilator_root()
+    tools = _needed(compiler, root)
+    for tool in tools:
+        if tool.version is None:
+            raise SimulationError(f"{tool.name} not found: {tool.fix}")
     assert compiler is not None
     assert root is not None
     versions = tuple((tool.name, str(tool.version)) for tool in tools)
@@ -168,5 +176,25 @@ def find_toolchain() -> Toolchain:
         ar=str(shutil.which("ar")),
         perl=str(shutil.which("perl")),
         versions=versions,
-        fst=tools[-1].version is not None,
     )
+
+
+def _end_with_parent() -> None:
+    """In a child: SIGTERM when we die, so that no compiler goes on in a folder that nobody holds."""
+    end_with_parent(signal.SIGTERM)
+
+
+def run_tool(command: Sequence[str], cwd: Any, env: Mapping[str, str], stdout: Any) -> int:
+    """Run a build tool, its messages to ``stdout``; its exit status. It ends when we are interrupted or die."""
+    process = None
+    try:
+        with held_back():  # Python runs its own hooks after the fork and drops what is raised in them
+            process = subprocess.Popen(
+                command, cwd=cwd, env=env, stdout=stdout, stderr=subprocess.STDOUT, preexec_fn=_end_with_parent
+            )
+        return process.wait()
+    except BaseException:
+        if process:
+            process.terminate()  # make ends its compilers
+            process.wait()
+        raise

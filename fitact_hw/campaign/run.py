@@ -34,7 +34,7 @@ from fitact_hw.injection.engine import Engine
 from fitact_hw.injection.timeline import Timeline, moved
 from fitact_hw.injection.verdict import Times
 from fitact_hw.reporting.provenance import Run, of_machine, of_weights, versions
-from sim.build import Note
+from sim.cache import Note
 from sim.engine.build import source_fingerprint
 
 ATTEMPTS = 5

@@ -7,16 +7,19 @@ import functools
 import os
 import signal
 import sys
+from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
 import typer
 from rich.console import Console
 from rich.markup import escape
 
+from fitact_hw.cli.options import folder_option
 from fitact_hw.cli.usage import Commands, UsageError, explain
 from fitact_hw.reporting.command import NAME
 from fitact_hw.reporting.provenance import note_command, version_line
 from golden.errors import UserError
+from golden.support.folders import BUILD
 
 EXIT_ERROR = 2
 """Exit code of every expected failure."""
@@ -65,8 +68,15 @@ def application() -> typer.Typer:
         version: Annotated[
             bool, typer.Option("--version", callback=_print_version, is_eager=True, help="show the version and stop")
         ] = False,
+        build: Annotated[
+            Path | None,
+            folder_option(
+                "where builds, caches and downloads are kept [FITACT_BUILD; build/ of the checkout, or ~/.cache]"
+            ),
+        ] = None,
     ) -> None:
-        pass
+        if build:
+            os.environ[BUILD] = str(build.resolve())
 
     for module in (
         sim_commands,

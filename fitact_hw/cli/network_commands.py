@@ -30,7 +30,7 @@ from golden.networks.artefacts import WEIGHTS_FOLDER
 SourceOption = Annotated[
     str | None, typer.Option("--cifar10", help="CIFAR-10 packs: files or a folder [FITACT_CIFAR10]")
 ]
-RootOption = Annotated[Path, typer.Option(help="folder of the official CIFAR-10 archive")]
+RootOption = Annotated[Path | None, typer.Option(help="folder of the CIFAR-10 archive [data, in the build root]")]
 WeightsOption = Annotated[Path, given_folder_option("folder of weights, bounds, binary points and manifest")]
 DownloadOption = Annotated[bool, typer.Option(help="fetch CIFAR-10 if FITACT_CIFAR10 names none")]
 ProcessesOption = Annotated[int | None, typer.Option(min=1, help="CPU processes [one per core]")]
@@ -46,8 +46,6 @@ BoundRateOption = Annotated[float | None, typer.Option(help="Adam's rate, as a f
 StageEpochsOption = Annotated[int | None, typer.Option(min=1, help="epochs of post-training, per stage")]
 EpochImagesOption = Annotated[int | None, typer.Option(min=1, help="training images per epoch of post-training")]
 
-DATA = Path("build/data")
-PROFILES = Path("build/profiles")
 ALL = "all"
 GRANULARITIES = tuple(granularity.value for granularity in SHARED)
 
@@ -75,7 +73,7 @@ def train(
     processes: ProcessesOption = None,
     only: Annotated[bool, typer.Option("--only", help="stop after training, for `average` and `export`")] = False,
     cifar10: SourceOption = None,
-    root: RootOption = DATA,
+    root: RootOption = None,
     download: DownloadOption = True,
 ) -> Any:
     """Train a network, learn the bounds of every scheme, measure all of it. Resumes where it was stopped.
@@ -115,7 +113,7 @@ def export(
     folder: Annotated[Path | None, given_folder_option("folder of the training run [build/<model>/train]")] = None,
     weights: Annotated[Path, folder_option("where weights, binary points and manifest go")] = WEIGHTS_FOLDER,
     cifar10: SourceOption = None,
-    root: RootOption = DATA,
+    root: RootOption = None,
 ) -> Any:
     """Store a finished training run's weights and log, and calibrate the binary points."""
     from golden.data.cifar10 import load_images
@@ -156,9 +154,12 @@ def post_train(
         ),
     ] = "neuron",
     seed: SeedOption = 1,
-    cache: Annotated[Path, folder_option("folder that keeps profiles and what searches have found")] = PROFILES,
+    cache: Annotated[
+        Path | None,
+        folder_option("folder of profiles and unfinished searches [in the build root]"),
+    ] = None,
     cifar10: SourceOption = None,
-    root: RootOption = DATA,
+    root: RootOption = None,
     download: DownloadOption = False,
 ) -> Any:
     """Learn the bounds of schemes anew from the stored weights: accuracy before and after, dead neurons, time.
@@ -167,14 +168,14 @@ def post_train(
     """
     from golden.bounds.granularity import find_granularity
     from golden.data.cifar10 import load_images
-    from golden.search.find import find_bounds, options_for
+    from golden.search.find import find_bounds, options_for, profiles_folder
 
     schemes = [] if scheme == ALL else list(names(scheme))
     changes = {"k": k, "zeta": zeta, "delta": delta, "lr": lr, "epochs": epochs, "images": images}
     options = replace(options_for(model, seed, factor, **changes), granularity=find_granularity(granularity))
     target = out or Path("build") / model / ("weights" if granularity == "neuron" else f"weights-{granularity}")
     training = load_images(True, cifar10, root, download)
-    record = find_bounds(model, training, options, schemes, weights, target, cache)
+    record = find_bounds(model, training, options, schemes, weights, target, cache or profiles_folder())
     console = terminal()
     print_bounds(console, record)
     console.print(f"bounds, options and history are in {target} ({model}_bounds.npz, manifest.json)", soft_wrap=True)
@@ -193,7 +194,7 @@ def accuracy(
         ),
     ] = "",
     cifar10: SourceOption = None,
-    root: RootOption = DATA,
+    root: RootOption = None,
 ) -> Any:
     """Measure every scheme in float and at 8, 16 and 32 bits on the test images."""
     from golden.data.cifar10 import JPEG_PACK, find_packs, load_images, load_lossless

@@ -36,7 +36,6 @@ LibrariesOption = Annotated[
     typer.Option("--liberty", help="library beside the compact one: .lib, .lib.xz or a folder; may be repeated"),
 ]
 PageOption = Annotated[Path | None, file_option("Markdown file to write [only print]")]
-CacheOption = Annotated[Path, folder_option("folder of the cache")]
 
 
 def _known(text: str) -> str:
@@ -90,7 +89,7 @@ def overhead(
         ),
     ] = None,
     ber: Annotated[float, typer.Option("--ber", min=0.0, help="bit error rate of the Pareto chart")] = 1e-5,
-    out: Annotated[Path, folder_option("folder of results and cache")] = Path("build/overhead"),
+    out: Annotated[Path, folder_option("folder of results")] = Path("build/overhead"),
 ) -> Any:
     """Area, timing, FPGA resources, memory, latency and energy of every protection scheme, before layout."""
     console = terminal()
@@ -150,18 +149,18 @@ def overhead_lanes(
     config: ConfigOption = None,
     liberty: LibrariesOption = None,
     out: PageOption = None,
-    cache: CacheOption = Path("build/overhead"),
 ) -> Any:
     """One lane of every scheme in several technologies: area of the clamps, longest paths."""
     machine = AcceleratorConfig.load(config, word_bits=word)
     from rich.console import Console
 
+    from fitact_hw.overhead.jobs import cache_folder
     from fitact_hw.overhead.lane_check import markdown, measure
     from fitact_hw.overhead.technology import load
 
-    technologies = [load(source, cache) for source in (None, *(liberty or ()))]
+    technologies = [load(source, cache_folder()) for source in (None, *(liberty or ()))]
     with working(Console(stderr=True), "mapping") as say:
-        libraries = measure(machine, technologies, cache, say)
+        libraries = measure(machine, technologies, cache_folder(), say)
     command = command_line("overhead-lanes", options={"liberty": _file_names(liberty), "word": word})
     _publish(markdown(machine, libraries, command), out)
     return {"machine": machine.fingerprint} | {found.technology.name: found.blocks for found in libraries}
@@ -176,12 +175,12 @@ def overhead_power(
     seed: SeedOption = 1,
     node: Annotated[int | None, typer.Option("--node", help="nm of the SRAM model [each library's]")] = None,
     out: PageOption = None,
-    cache: CacheOption = Path("build/overhead"),
 ) -> Any:
     """Energy of array and lanes from switching activity: mapped gates, simulated with a network's operands."""
     from rich.console import Console
 
     from fitact_hw.networks import load_images, load_networks
+    from fitact_hw.overhead.jobs import cache_folder
     from fitact_hw.overhead.power import measure
     from fitact_hw.overhead.power.report import markdown
     from fitact_hw.overhead.sram import SramModel, nearest_node
@@ -191,13 +190,13 @@ def overhead_power(
     layers = _layers(model)()
     networks = load_networks(model, machine, tuple(scheme.key for scheme in measure.COMPARED))
     images = quantise_images(networks[UNPROTECTED.name], load_images(20)[0])
-    technologies = [load(source, cache) for source in (None, *(liberty or ()))]
+    technologies = [load(source, cache_folder()) for source in (None, *(liberty or ()))]
     with working(Console(stderr=True), "drawing operands") as say:
         drawn = measure.draw(networks, images, machine.rows, streams, seed)
         results = []
         for technology in technologies:
             sram = SramModel(node or nearest_node(technology.node_nm))
-            results.append(measure.evaluate(machine, drawn, layers, technology, sram, cache, say))
+            results.append(measure.evaluate(machine, drawn, layers, technology, sram, cache_folder(), say))
     options = {
         "liberty": _file_names(liberty),
         "rows": machine.rows,

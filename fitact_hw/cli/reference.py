@@ -21,6 +21,11 @@ _HEAD = """# Command line
 Made from the commands by `fitact docs`. With make, options are variables: `make sim MODEL=vgg16 WORD=32` is
 `fitact sim vgg16 --word 32`; `make help` lists the targets.
 
+What is built or fetched and can be had again goes to one folder, whatever the working directory: `build/` of the
+checkout, for an installed package `fitact` in the user's cache folder (`~/.cache/fitact` on Linux); the variable
+`FITACT_BUILD` or `fitact --build FOLDER <command>` names another. Results go to `build/<name>` in the working
+directory, or where `--out` says.
+
 Every command has `--help`. Commands with a result also take:"""
 
 _CODES = (

@@ -38,7 +38,7 @@ from fitact_hw.injection.verdict import Mechanism, Times, Verdict
 from fitact_hw.program import Program
 from fitact_hw.registers import ErrorCode
 from golden.qnetwork import INPUT
-from sim.build import Note
+from sim.cache import Note
 from sim.engine.access import AccessTrace
 from sim.engine.library import End, load_library
 from sim.job import NO_LIMIT_CYCLES, MemoryModel, Status

@@ -7,11 +7,11 @@ kept for the record and for other libraries.
 from __future__ import annotations
 
 import sys
-from pathlib import Path
 
 import numpy as np
 
 from fitact_hw.overhead.compact import COEFFICIENTS
+from fitact_hw.overhead.jobs import cache_folder
 from fitact_hw.overhead.liberty import Group
 from fitact_hw.overhead.power.cell_power import CellPower
 from fitact_hw.overhead.technology import Technology, load
@@ -96,7 +96,7 @@ def row(technology: Technology, prefix: str, name: str) -> str:
 
 def main() -> None:
     """Rewrite the coefficient table from a real library."""
-    technology = load(sys.argv[1], Path("build/overhead"))
+    technology = load(sys.argv[1], cache_folder())
     COEFFICIENTS.write_text(_HEADER + "\n".join(row(technology, "sg13g2_", name) for name in CELLS) + "\n")
     print(f"wrote {COEFFICIENTS.name}; now run python -m fitact_hw.overhead.compact")
 

@@ -15,7 +15,7 @@ from fitact_hw.overhead import charts, ecp5, energy, pareto, tables, technology
 from fitact_hw.overhead.cost import Cost, evaluate
 from fitact_hw.overhead.energy import Energy
 from fitact_hw.overhead.html import html
-from fitact_hw.overhead.jobs import yosys_version
+from fitact_hw.overhead.jobs import cache_folder, yosys_version
 from fitact_hw.overhead.mapping import PERTURBATIONS
 from fitact_hw.overhead.metrics import Results, all_metrics
 from fitact_hw.overhead.schemes import ACTIVATIONS, SCHEMES, Scheme, lane_parameters, machine
@@ -75,13 +75,13 @@ def run_overhead(options: Options, networks: Networks, console: Console) -> Resu
         raise TechnologyError(f"{ecp5.PACKAGE} is not installed: run `make setup`, or say --no-fpga")
     with progress(console, transient=True) as shown:
         steps = shown.add_task("reading the library", total=None)
-        tech = technology.load(options.liberty, options.out)
+        tech = technology.load(options.liberty, cache_folder())
         model = SramModel(options.node_nm or nearest_node(tech.node_nm), options.port_factor)
 
         def show(name: str, done: int, total: int) -> None:
             shown.update(steps, description=name, completed=done, total=total)
 
-        costs = evaluate(options.config, tech, model, options.out, options.workers, show, options.schemes)
+        costs = evaluate(options.config, tech, model, cache_folder(), options.workers, show, options.schemes)
         routed, tops = _route(options, show)
         traffic, energies = _traffic(options, networks, costs, model, show)
     run = began.record(**of_machine(options.config), library=tech.digest)
@@ -171,7 +171,7 @@ def _route(
 
     routed: dict[str, ecp5.Routed] = {}
     if options.fpga:
-        routed = ecp5.route_lanes(options.config, list(lanes.values()), options.out, options.workers, step)
+        routed = ecp5.route_lanes(options.config, list(lanes.values()), cache_folder(), options.workers, step)
         for scheme in own:  # schemes may share a lane
             routed[scheme.key] = routed[lanes[keys[scheme]].key]
     chosen = [s for s in options.schemes if s.key in FULL_TOP]
@@ -185,7 +185,7 @@ def _route(
     if not options.full_top:
         return routed, {}
     show("routing whole machines", 0, total)
-    tops = ecp5.route_tops(options.config, chosen, options.out, options.full_top, options.workers, top_step)
+    tops = ecp5.route_tops(options.config, chosen, cache_folder(), options.full_top, options.workers, top_step)
     return routed, tops
 
 

@@ -15,6 +15,7 @@ from typing import Any
 
 from fitact_hw.errors import FitActError
 from golden.support.files import write_text
+from golden.support.folders import build_root
 
 JOB_LIMIT_S = 900
 """A single Yosys job that takes longer than this is given up."""
@@ -27,6 +28,11 @@ class SynthesisError(FitActError):
 def yosys_version() -> str:
     """Version of pyosys, for cache keys and headers."""
     return version("pyosys")
+
+
+def cache_folder() -> Path:
+    """Where results of synthesis are kept: see :mod:`golden.support.folders`."""
+    return build_root() / "overhead"
 
 
 def digest(*parts: object) -> str:

@@ -27,7 +27,7 @@ worker finishes many maps, which share one fault-free run."""
 def evaluation_images(count: int, console: Console) -> tuple[Images, str]:
     """The first ``count`` CIFAR-10 test images, or (with a note) the 20 samples if there is no data set."""
     try:
-        images = load_images(False) if find_packs() else load_images(False, None, "build/data")
+        images = load_images(False)
     except GoldenError as error:
         if find_packs():
             raise

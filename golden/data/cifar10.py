@@ -27,6 +27,7 @@ from PIL import Image
 
 from golden.errors import DataError
 from golden.support.files import replacing
+from golden.support.folders import build_root
 
 CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
 ARCHIVE_NAME = "cifar-10-python.tar.gz"
@@ -150,14 +151,15 @@ def find_packs(source: str | None = None) -> dict[str, Path]:
     return packs
 
 
-def load_images(
-    train: bool, source: str | None = None, root: str | Path = "build/data", download: bool = False
-) -> Images:
-    """The full training or test set: from the JPEG pack if one is named, else the official archive."""
+def load_images(train: bool, source: str | None = None, root: Path | None = None, download: bool = False) -> Images:
+    """The full training or test set: from the JPEG pack if one is named, else the official archive in ``root``.
+
+    ``root`` None: `data` in the build root.
+    """
     packs = find_packs(source)
     if JPEG_PACK in packs:
         return read_jpeg_pack(packs[JPEG_PACK], train)
-    return Cifar10(root, train, download)
+    return Cifar10(root or build_root() / "data", train, download)
 
 
 def load_lossless(train: bool, source: str | None = None) -> Images | None:

@@ -14,6 +14,8 @@ from typing import Generic, ParamSpec, TypeVar
 import torch
 from torch import Tensor
 
+from golden.support.folders import keep_compiled_code
+
 P = ParamSpec("P")
 R = TypeVar("R")
 
@@ -31,6 +33,7 @@ def use_compiler(on: bool) -> None:
     """Whether this process compiles from now on. Without a working compiler it goes back to ``False`` by itself."""
     _Compiler.on = False
     if on:
+        keep_compiled_code()
         try:  # importing takes a second, and makes torch's cache folder
             from torch._dynamo import config as dynamo
             from torch._inductor import config as inductor

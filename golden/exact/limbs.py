@@ -1,7 +1,7 @@
 """Layers on wide words by the CPU's matrix unit (Intel AMX), in limbs of 8 bits: see limbs.cpp.
 
 Their products are several times as fast as in float64, and exact modulo 2**64. Built by torch's C++ toolchain when
-first needed (some seconds; later processes find it in torch's cache); without the unit, a compiler or a place for the
+first needed (some seconds; later processes find it in the build root); without the unit, a compiler or a place for the
 cache, :func:`library` is None.
 """
 
@@ -16,6 +16,8 @@ from typing import ClassVar, NamedTuple
 
 import torch
 from torch import Tensor
+
+from golden.support.folders import keep_compiled_code
 
 LIMBS = 3
 """Balanced base-256 digits of a fault-free weight: each from -128 to 127."""
@@ -152,6 +154,7 @@ def library() -> ctypes.CDLL | None:
     """The compiled limbs.cpp, if this CPU has the unit and it computes as it should."""
     if not torch.cpu.get_capabilities().get("amx_int8"):
         return None
+    keep_compiled_code()
     try:
         from torch._inductor.codecache import CppCodeCache
 

@@ -32,6 +32,7 @@ from golden.search.post_training import PostTraining, post_train
 from golden.search.profile import layer_bounds, profile, subset
 from golden.support.arrays import UNREADABLE, pack_arrays
 from golden.support.files import write_bytes
+from golden.support.folders import build_root
 
 Record = dict[str, Any]
 
@@ -88,6 +89,11 @@ def options_for(model: str, seed: int = 1, factor: float | None = None, **post_t
         replace(options.fitact, seed=seed, **changes),
         factor,
     )
+
+
+def profiles_folder() -> Path:
+    """Where profiles and unfinished searches are kept: see :mod:`golden.support.folders`."""
+    return build_root() / "profiles"
 
 
 class Profiled:

@@ -11,10 +11,12 @@ from pathlib import Path
 from typing import Any
 
 from fitact_hw.config import AcceleratorConfig
-from sim.build import TB, Build, Note, Sources, build, in_use, log_tail, machine_files, run_environment
+from sim.build import Build, build, in_use, machine_files, main_program, run_environment
+from sim.cache import Note, log_tail
 from sim.errors import SimulationError
 from sim.job import Job, Status
 from sim.simulator import Progress, Simulator
+from sim.verilate import Sources
 
 HERE = Path(__file__).resolve().parent
 BARE_CYCLES = 300_000
@@ -33,7 +35,7 @@ def bare_sources(config: AcceleratorConfig) -> Sources:
     ]
     files["sites.vlt"] = "\n".join(control) + "\n"
     files["bare_tb.sv"] = (HERE / "bare_tb.sv").read_text()
-    files["main.cpp"] = (TB / "main.cpp").read_text()
+    files["main.cpp"] = main_program()
     return Sources("bare_tb", files, {"SIDE": config.side, "DATA_W": config.word_bits, "ACC_W": config.acc_bits})
 
 

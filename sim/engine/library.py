@@ -16,7 +16,7 @@ from fitact_hw.config import AcceleratorConfig
 from fitact_hw.faults import FaultError, Upset
 from fitact_hw.sites import FaultSite, list_sites
 from fitact_hw.verilog.program import TOKENS
-from sim.build import Note
+from sim.cache import Note
 from sim.engine.build import build_library
 from sim.engine.layout import BLOCK_BYTES, REQUEST_DTYPE, WRITE_DTYPE, End, Record, Role
 from sim.errors import SimulationError

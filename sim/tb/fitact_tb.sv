@@ -1,16 +1,15 @@
-// Test top: clock, reset, the machine, an AXI4 memory (memory.cpp) and the log of traced events.
-// Python drives rst_n and s_axil_* and sleeps otherwise; it talks to the memory through ctypes.
+// Test top: the machine, an AXI4 memory (memory.cpp) and the log of traced events.
+// C++ drives the clock (main.cpp under cocotb, or engine.cpp). Python drives rst_n and s_axil_* and sleeps otherwise;
+// it talks to the memory through ctypes.
 `default_nettype none
 `timescale 1ns / 1ns
 
 module fitact_tb #(
     parameter int BUS_BITS   = 128,
     parameter int CSR_ADDR_W = 12
-)
-`ifdef FITACT_NATIVE
-    (input bit clk)  // driven by sim/engine/engine.cpp
-`endif
-;
+) (
+    input bit clk
+);
     import "DPI-C" function void fitact_memory_cycle(
         input int bus_bytes,
         input bit ar_valid, input int unsigned ar_addr, input int unsigned ar_id, input int unsigned ar_len,
@@ -27,13 +26,7 @@ module fitact_tb #(
     );
     import "DPI-C" function void fitact_trace(input int unsigned events, input longint unsigned cycle);
 
-    localparam int HALF_PERIOD = 5;
-
-    // A rising edge every 2 * HALF_PERIOD, the first at HALF_PERIOD: Python computes edges from the time.
-`ifndef FITACT_NATIVE
-    bit clk = 1'b0;
-    always #HALF_PERIOD clk = ~clk;
-`endif
+    localparam int HALF_PERIOD = 5;  // as in main.cpp and machine.h
 
     // Driven by Python.
     bit        rst_n          /*verilator public_flat_rw*/;

@@ -1,4 +1,4 @@
-// Simulator process: Verilator's model, cocotb through VPI, and waves that can be switched on for a few cycles.
+// Simulator process: Verilator's model, its clock, cocotb through VPI, and waves that can be switched on for a few cycles.
 //
 // cocotb's own main always dumps from time 0 and walks every callback list at every time step. This one opens a wave
 // file when Python asks for it (fitact_waves_open) and keeps the loop short while Python sleeps.
@@ -29,6 +29,21 @@ std::unique_ptr<Vtop> g_top;
 #if VM_TRACE
 std::unique_ptr<Waves> g_waves;
 bool g_dumping = false;
+#endif
+
+// When something happens without Python, after the present time.
+#ifdef FITACT_CLOCK
+constexpr uint64_t HALF_PERIOD = 5;  // as in fitact_tb.sv; rising edges at odd multiples: Python computes them from the time
+
+uint64_t next_event(uint64_t time) { return time - time % HALF_PERIOD + HALF_PERIOD; }
+
+void arrive(uint64_t time) {
+    if (time % HALF_PERIOD == 0) g_top->clk = (time / HALF_PERIOD) & 1;
+}
+#else  // a design with delays
+uint64_t next_event(uint64_t) { return g_top->eventsPending() ? g_top->nextTimeSlot() : UINT64_MAX; }
+
+void arrive(uint64_t) {}
 #endif
 
 bool settle() {
@@ -110,9 +125,10 @@ int main(int argc, char** argv) {
         if (g_dumping) g_waves->dump(context->time());
 #endif
         const uint64_t deadline = VerilatedVpi::cbNextDeadline();
-        const uint64_t next = std::min(deadline, g_top->eventsPending() ? g_top->nextTimeSlot() : UINT64_MAX);
+        const uint64_t next = std::min(deadline, next_event(context->time()));
         if (next == UINT64_MAX) break;
         context->time(next);
+        arrive(next);
         awake = next == deadline || VerilatedVpi::hasCbs(cbNextSimTime);
         if (VerilatedVpi::hasCbs(cbNextSimTime)) {
             VerilatedVpi::callCbs(cbNextSimTime);

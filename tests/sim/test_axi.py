@@ -10,14 +10,15 @@ import pytest
 from cocotb_tools.check_results import get_results
 
 from fitact_hw.fsim import run
-from sim.build import TB, Sources, build, in_use, machine_files, run_environment
+from sim.build import build, in_use, machine_files, main_program, run_environment
+from sim.verilate import Sources
 from tests.sim.machines import TINY, program
 
 
 @pytest.mark.parametrize("pause", ["0", "1"])
 def test_program_between_cocotbext_axi_models(tmp_path: Path, pause: str) -> None:
     compiled, memory = program()
-    sources = Sources("fitact_top", machine_files(TINY) | {"main.cpp": (TB / "main.cpp").read_text()})
+    sources = Sources("fitact_top", machine_files(TINY) | {"main.cpp": main_program()})
     built = build(TINY, sources=sources, variant="axi")
     memory.tofile(tmp_path / "image.bin")
     extra = {

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from sim.build import ROOT, Build
+from sim.build import SIM, Build
 from sim.errors import SimulationError
 from sim.job import Job
 from sim.simulator import Simulator
@@ -81,7 +81,7 @@ def test_interrupt_leaves_nothing_running(simulator: Simulator, number: int) -> 
     runs = simulator.build().folder.parent / "runs"
     before = set(runs.glob("*")) if runs.exists() else set()
     child = subprocess.Popen(
-        [sys.executable, "-c", INTERRUPTED], cwd=ROOT, stderr=subprocess.PIPE, env=dict(os.environ)
+        [sys.executable, "-c", INTERRUPTED], cwd=SIM.parent, stderr=subprocess.PIPE, env=dict(os.environ)
     )
     deadline = time.monotonic() + 60
     while len(_simulators(runs, child.pid)) < 3 and time.monotonic() < deadline:  # the first process and two runs
@@ -101,14 +101,16 @@ def test_interrupt_leaves_nothing_running(simulator: Simulator, number: int) -> 
 DURING_FORK = """
 import os, signal
 os.register_at_fork(after_in_parent=lambda: os.kill(os.getpid(), signal.SIGINT))
-from sim.build import run_tool
+from sim.toolchain import run_tool
 run_tool(["sleep", "60"], ".", os.environ, None)
 """
 
 
 def test_ctrl_c_during_the_fork_of_a_build_tool_is_not_lost() -> None:
     """Python drops what is raised in hooks after a fork, where a signal that came meanwhile is handled."""
-    done = subprocess.run([sys.executable, "-c", DURING_FORK], cwd=ROOT, capture_output=True, text=True, timeout=50)
+    done = subprocess.run(
+        [sys.executable, "-c", DURING_FORK], cwd=SIM.parent, capture_output=True, text=True, timeout=50
+    )
     assert done.returncode == -signal.SIGINT
     assert "KeyboardInterrupt" in done.stderr
 
