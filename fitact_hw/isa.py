@@ -15,6 +15,12 @@ from fitact_hw.errors import CompileError
 
 INSTRUCTION_BYTES = 64
 
+TOKEN_COUNT_BITS = 8
+"""Width of a counter of tokens between two units (bits)."""
+
+MOST_TOKENS = (1 << TOKEN_COUNT_BITS) - 1
+"""What it can hold."""
+
 
 class Opcode(IntEnum):
     """Operation, and with it the queue that executes it."""
@@ -166,6 +172,11 @@ def offsets(opcode: Opcode) -> dict[str, int]:
         result[item.name] = position
         position += item.bits
     return result
+
+
+def largest(opcode: Opcode, name: str) -> int:
+    """The largest value of a field. Raises KeyError if ``opcode`` has no such field."""
+    return (1 << {item.name: item.bits for item in FIELDS[opcode]}[name]) - 1
 
 
 def used_bits(opcode: Opcode) -> int:

@@ -24,9 +24,6 @@ if TYPE_CHECKING:  # importing it parses nothing, but needs pyverilog
 START_LATENCY = 2
 """Falling clock edges from the accepted write of CONTROL.start to machine cycle 0 (checked on every fault-free run)."""
 
-RUN = Control.START | Control.IRQ_ENABLE
-"""Value of CONTROL that starts a program whose end raises the interrupt."""
-
 _STEP = re.compile(r"([A-Za-z_][A-Za-z0-9_$]*)(?:\[(\d+)\])?")
 
 READ_AT_END = ("STATUS", "CYCLES_LOW", "CYCLES_HIGH", "INSTRUCTIONS", "CORRECTED", "DETECTED")
@@ -38,6 +35,23 @@ def register_offsets(config: AcceleratorConfig) -> dict[str, int]:
     from fitact_hw.csr import machine_registers  # reads the register map: only when something runs
 
     return {name: register.offset for name, register in machine_registers(bool(config.protected)).items()}
+
+
+def start_writes(
+    program_address: int, window: tuple[int, int], watchdog: int, *, halt_on_detect: bool = False
+) -> list[tuple[str, int]]:
+    """What the host writes, in this order, to start a program whose end raises the interrupt: (register, value).
+
+    ``window``: first and last byte that the machine may access; ``watchdog``: cycles, 0 for none.
+    """
+    control = Control.START | Control.IRQ_ENABLE | (Control.HALT_ON_DETECT if halt_on_detect else Control(0))
+    return [
+        ("PROGRAM", program_address),
+        ("WINDOW_BASE", window[0]),
+        ("WINDOW_LAST", window[1]),
+        ("WATCHDOG", watchdog),
+        ("CONTROL", int(control)),
+    ]
 
 
 def _sites(config: AcceleratorConfig) -> dict[str, FaultSite]:
@@ -101,13 +115,9 @@ def job_file(
         group: dict[str, Any] = {
             "image": str(images[digest]),
             "options": job.model.options(),
-            "writes": [
-                ("PROGRAM", job.program.program_address),
-                ("WINDOW_BASE", first),
-                ("WINDOW_LAST", last),
-                ("WATCHDOG", job.watchdog),
-                ("CONTROL", RUN | (Control.HALT_ON_DETECT if job.halt_on_detect else 0)),
-            ],
+            "writes": start_writes(
+                job.program.program_address, (first, last), job.watchdog, halt_on_detect=job.halt_on_detect
+            ),
         }
         key = json.dumps([group, None if share_prefix else index])
         run = {

@@ -7,10 +7,14 @@ import numpy as np
 from fitact_hw.compiler.bounds import representable
 from fitact_hw.config import SHIFT_BITS, AcceleratorConfig, Granularity
 from fitact_hw.errors import CompileError
+from fitact_hw.isa import Opcode, largest
 from golden.qnetwork import INPUT, QLayer, QNetwork
 
-MAX_KERNEL = 255
-"""Kernel sides, strides, paddings and images per tile are 8-bit instruction fields."""
+MAX_KERNEL = min(
+    *(largest(Opcode.GEMM, name) for name in ("kernel_rows", "kernel_cols", "col_stride")),
+    *(largest(Opcode.LOAD, f"pad_{side}") for side in ("left", "right", "top", "bottom")),
+)
+"""Largest kernel side, stride and padding that instructions can hold."""
 
 BOUNDED = ("clip", "saturate")
 

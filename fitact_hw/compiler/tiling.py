@@ -11,6 +11,7 @@ import numpy as np
 from fitact_hw.compiler.bounds import patch_side, tile_words
 from fitact_hw.config import RMW_CYCLES, AcceleratorConfig
 from fitact_hw.errors import CompileError
+from fitact_hw.isa import Opcode, largest
 from golden.qnetwork import QLayer
 
 LOAD_LATENCY = 24
@@ -19,11 +20,11 @@ LOAD_LATENCY = 24
 PIECE_CYCLES = 8
 """Cycles that one more GEMM costs, assumed by the cost model: instruction fetch, tokens."""
 
-MAX_WORDS = (1 << 16) - 1
-"""Words of one LOAD row are a 16-bit field."""
+MAX_WORDS = largest(Opcode.LOAD, "cols")
+"""Words of one LOAD row."""
 
-MAX_IMAGES = 255
-"""Images of one GEMM are an 8-bit field."""
+MAX_IMAGES = largest(Opcode.GEMM, "images")
+"""Images of one GEMM."""
 
 
 @dataclass(frozen=True)

@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from fitact_hw.compiler.tiling import Span, Tile, Window
+from fitact_hw.isa import Opcode, largest
 from fitact_hw.program import Placement
 
-FIELD_LIMIT = 1 << 16
-"""`cols`, `rows` and `planes` are 16-bit fields."""
+LONGEST = min(largest(opcode, name) for opcode in (Opcode.LOAD, Opcode.STORE) for name in ("cols", "rows", "planes"))
+"""Words of a row, rows of a plane and planes that one transfer can have."""
 
 
 @dataclass(frozen=True)
@@ -79,11 +80,11 @@ def window_load(tensor: Placement, tiles: Span, images: Span, rows: Window, cols
 def _merge(fields: dict[str, int], word: int) -> dict[str, int]:
     """Join rows, then planes, that follow each other in memory: longer bursts."""
     result = dict(fields)
-    if fields["cols"] * word == fields["row_stride"] and fields["cols"] * fields["rows"] < FIELD_LIMIT:
+    if fields["cols"] * word == fields["row_stride"] and fields["cols"] * fields["rows"] <= LONGEST:
         result.update(cols=fields["cols"] * fields["rows"], rows=1)
     if result["rows"] == 1:
         joined = result["cols"] * result["planes"]
-        if result["cols"] * word == fields["plane_stride"] and joined < FIELD_LIMIT:
+        if result["cols"] * word == fields["plane_stride"] and joined <= LONGEST:
             result.update(cols=joined, planes=1)
     return result
 

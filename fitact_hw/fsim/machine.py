@@ -25,12 +25,9 @@ from fitact_hw.fsim.access import (
     weight_words,
 )
 from fitact_hw.fsim.arithmetic import epilogue, product, wrap
-from fitact_hw.isa import AccMode, ActMode, Buffer, Instruction, Opcode
+from fitact_hw.isa import MOST_TOKENS, AccMode, ActMode, Buffer, Instruction, Opcode
 from fitact_hw.program import LANE_DTYPES, Program
 from golden.bounds.code import BASE_BITS, CODE_BITS, decode
-
-TOKEN_LIMIT = 255
-"""Largest value of an 8-bit token counter."""
 
 SHIFT_LIMIT = (1 << SHIFT_BITS) - 1
 """Largest right shift of the epilogue."""
@@ -233,7 +230,7 @@ class TokenModel:
                 self.tokens[channel] -= 1
             for channel in self._needs(unit, instruction, "push"):
                 self.tokens[channel] += 1
-                if self.tokens[channel] > TOKEN_LIMIT:
+                if self.tokens[channel] > MOST_TOKENS:
                     raise SimulationError(f"instruction {number}: a token counter overflows")
             return number
         heads = [queue[0] for queue in self.queues if queue]

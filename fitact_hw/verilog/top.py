@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from fitact_hw.config import AXI_ADDR_BITS, RMW_CYCLES, SHIFT_BITS, AcceleratorConfig, BoundFormat
 from fitact_hw.csr import REGISTERS
-from fitact_hw.isa import INSTRUCTION_BYTES, Buffer, Opcode
+from fitact_hw.isa import INSTRUCTION_BYTES, TOKEN_COUNT_BITS, Buffer, Opcode
 from fitact_hw.verilog.buffers import depth_parameters, load_data_bits
 from fitact_hw.verilog.csr_block import ADDRESS_BITS as CSR_ADDRESS_BITS
 from fitact_hw.verilog.csr_block import BUS, bus_ports
@@ -26,9 +26,6 @@ TRACES = {
     "store_done": "its last write response has come back",
 }
 """One-cycle outputs ``trace_<name>`` of the top, and what they mean."""
-
-TOKEN_COUNT_BITS = 8
-"""Width of a token counter (bits)."""
 
 ADDRESS_ATTRIBUTES = (("len", 8), ("size", 3), ("burst", 2), ("lock", None), ("cache", 4), ("prot", 3))
 

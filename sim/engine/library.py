@@ -21,7 +21,7 @@ from sim.engine.build import build_library
 from sim.engine.layout import BLOCK_BYTES, REQUEST_DTYPE, WRITE_DTYPE, End, Record, Role
 from sim.errors import SimulationError
 from sim.job import MemoryModel
-from sim.jobfile import READ_AT_END, RUN, START_LATENCY, register_offsets
+from sim.jobfile import READ_AT_END, START_LATENCY, register_offsets, start_writes
 
 OBSERVERS = (
     "u_control.cycles_q",
@@ -202,10 +202,8 @@ class Library:
         image.unlink(missing_ok=True)  # the old mapping keeps the old file
         image.write_bytes(np.ascontiguousarray(memory).data)
         offsets = register_offsets(self.config)
-        writes = [
-            offsets["PROGRAM"], program_address, offsets["WINDOW_BASE"], 0, offsets["WINDOW_LAST"], memory.size - 1,
-            offsets["WATCHDOG"], watchdog, offsets["CONTROL"], RUN,
-        ]  # fmt: skip
+        pairs = start_writes(program_address, (0, memory.size - 1), watchdog)
+        writes = [number for name, value in pairs for number in (offsets[name], value)]
         array = (_U64 * len(writes))(*writes)
         options = (_U64 * len(model.options()))(*model.options())
         error = self._c.fe_begin(str(image).encode(), options, array, len(writes) // 2, START_LATENCY)

@@ -12,10 +12,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from fitact_hw.isa import MOST_TOKENS
 from sim.engine.layout import TOKEN_CHANGE
-
-FULL = 255
-"""A token that comes to a counter at this value is lost."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,7 +42,8 @@ class TokenTrace:
         cycles, counts, waits = self.changes[self.names.index(path)]
         now = int(np.searchsorted(cycles, cycle, side="right")) - 1
         surplus = (int(counts[now]) ^ mask) - int(counts[now])
-        if surplus < 0 or waits[now] or int(counts.max()) + surplus >= FULL:
+        full = int(counts.max()) + surplus >= MOST_TOKENS  # a token that comes to a full counter is lost
+        if surplus < 0 or waits[now] or full:
             return cycle, mask
         later = np.flatnonzero(waits[now:])
         return (int(cycles[now + later[0]]), surplus) if len(later) else None

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from fitact_hw.verilog.top import TRACES
+from sim.build import TB
 from sim.engine.layout import ACCESS, HEADER, REQUEST_DTYPE, TOKEN_CHANGE, WRITE_DTYPE, Key, Role, header
 from sim.toolchain import find_toolchain
+from sim.trace import Event
 
 KEYS = (ACCESS, TOKEN_CHANGE)
 STRUCTS = {"Write": WRITE_DTYPE, "Request": REQUEST_DTYPE}
@@ -57,6 +61,14 @@ def test_fields_do_not_overlap_and_come_back(key: Key) -> None:
         if key.widths[field] <= 8:
             assert np.array_equal(key.get_bytes(packed, field), value)
     assert key.pack(**largest(key)) == (1 << sum(key.widths.values())) - 1
+
+
+def test_traced_events_are_wired_as_their_bits() -> None:
+    top = (TB / "fitact_tb.sv").read_text()
+    wires = dict(re.findall(r"\.trace_(\w+) *\(trace_events\[(\d+)\]\)", top))
+    assert {event.name.lower(): str(event.value) for event in Event} == wires
+    assert set(wires) == set(TRACES)
+    assert f"wire [{len(Event) - 1}:0] trace_events;" in top
 
 
 def test_keys_that_do_not_fit_are_refused() -> None:
