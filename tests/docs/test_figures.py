@@ -17,7 +17,7 @@ NO_RESULT = (
     r"https?://\S+",
     r"(?m)^\d\. ",  # numbers of a list
     r"\bint8\b|\bint16\b|\bfloat32\b|\bQ15\.16\b|\b(?:32|4)-bit\b",  # formats
-    r"\b(?:AlexNet|VGG16|ResNet50|CIFAR-10|AVX2|Zen 5|RV32)\b",  # names
+    r"\b(?:AlexNet|VGG16|ResNet50|CIFAR-10|AVX2|Zen 5|Apache-2\.0)\b",  # names
     r"\b\d+x\d+\b",  # machines, patches
     r"\b\de-\d\b|\bBER 0\b",  # bit error rates: columns
     r"\b95 %",  # level of the intervals
