@@ -19,6 +19,9 @@ from golden.support.files import write_bytes
 SMALL, NORMAL, LARGE = 7.5, 8.5, 10
 """Font sizes, points."""
 
+NARROWEST = 7.6
+"""Inches: titles and legends below this would be cut."""
+
 DOTS_PER_INCH = 120
 
 EDGE = "#3a3a3a"
@@ -38,7 +41,7 @@ def new_figure(
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=size, layout="constrained")
+    figure = Figure(figsize=(max(NARROWEST, size[0]), size[1]), layout="constrained")
     FigureCanvasAgg(figure)
     figure.suptitle(title, x=0.01, ha="left", fontsize=LARGE, linespacing=1.4)
     axes = np.atleast_1d(figure.subplots(rows, columns, **subplots)).ravel()
@@ -97,8 +100,13 @@ def dots(
     )  # fmt: skip
 
 
+_NOTHING: dict[str, Any] = {"facecolor": "white", "hatch": "\\\\\\", "edgecolor": GRID, "linewidth": 0.3}
+"""How a bar looks where no upset struck: under the outcomes, whose shares then do not add up to 1."""
+
+
 def outcome_bars(axis: Any, heights: Sequence[float], shares: Mapping[Outcome, Sequence[float]]) -> None:
     """A stacked bar at every height; ``shares``: of every outcome, by height."""
+    axis.barh(heights, 1.0, height=0.8, **_NOTHING)
     left = np.zeros(len(heights))
     for outcome, style in OUTCOMES.items():
         widths = np.array(shares[outcome])
@@ -113,14 +121,15 @@ def outcome_bars(axis: Any, heights: Sequence[float], shares: Mapping[Outcome, S
     axis.grid(visible=False)
 
 
-def outcome_legend(figure: Any) -> None:
-    """What the bars of :func:`outcome_bars` stand for, below all panels."""
+def outcome_legend(figure: Any, gaps: bool = False) -> None:
+    """What the bars of :func:`outcome_bars` stand for, below all panels; ``gaps``: somewhere no upset struck."""
     from matplotlib.patches import Patch
 
     handles = [
         Patch(facecolor=style.colour, hatch=style.hatch, edgecolor=EDGE, linewidth=0.3, label=style.label)
         for style in OUTCOMES.values()
     ]
+    handles += [Patch(label="no upset", **_NOTHING)] if gaps else []
     figure.legend(handles=handles, loc="outside lower center", ncols=len(handles), frameon=False, fontsize=NORMAL)
 
 

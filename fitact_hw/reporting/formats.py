@@ -9,25 +9,25 @@ import numpy as np
 from fitact_hw.reporting.statistics import Difference, Estimate
 
 
-def _points(value: float) -> str:
+def points(value: float) -> str:
     """Percentage points with two or three digits."""
-    points = 100 * value
+    hundredfold = 100 * value
     for least, digits in ((10, 1), (1, 2), (0.01, 3)):
-        if abs(points) >= least:
-            return f"{points:.{digits}f}"
-    return f"{points:.1g}"
+        if abs(hundredfold) >= least:
+            return f"{hundredfold:.{digits}f}"
+    return f"{hundredfold:.1g}"
 
 
 def percent(value: float) -> str:
     """A share with two or three digits."""
-    return f"{_points(value)} %"
+    return f"{points(value)} %"
 
 
 def percent_interval(value: Estimate | Difference) -> str:
     """Share and interval, in %; what is only bounded has no share."""
     if value.unsampled:
-        return f"{_points(value.low)} to {percent(value.high)}"
-    return f"{percent(value.value)} [{_points(value.low)}, {_points(value.high)}]"
+        return f"{points(value.low)} to {percent(value.high)}"
+    return f"{percent(value.value)} [{points(value.low)}, {points(value.high)}]"
 
 
 def number_interval(value: Estimate) -> str:

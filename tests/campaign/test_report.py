@@ -257,6 +257,19 @@ def test_every_file_of_a_report(folder: Path) -> None:
     assert (table[5]["event"], table[5]["cycles"]) == (make_rows()[125].event, 1 << 63)
 
 
+def test_wide_tables_are_folded_or_scroll_within_the_page(folder: Path) -> None:
+    run_report(Console(file=(folder / "out.txt").open("w")), folder, 1000.0, 0.95)
+    page = (folder / "report.html").read_text()
+    body = page[page.index("<body>") :]
+    open_tables = re.sub(r"<details>.*?</details>", "", body, flags=re.DOTALL)
+    assert "every outcome" not in open_tables  # the tables with a column for each outcome
+    for table in re.finditer(r"(<[^<>]*>)\s*<table>", open_tables):
+        assert table[1] in ('<div class="wide">', '<div class="methods">', '<div class="list">'), table[1]
+    assert "position: sticky" in page
+    assert "@media print" in page
+    assert re.search(r'<td class="n">20.0 % \[[\d.]+, [\d.]+\]</td>', body)  # share and interval in one cell
+
+
 def test_archive_becomes_the_same_campaign_again(folder: Path, tmp_path: Path) -> None:
     run_report(Console(file=(tmp_path / "out.txt").open("w")), folder, 1000.0, 0.95)
     file, again = folder / "report.parquet", tmp_path / "again"

@@ -43,10 +43,9 @@ def heading(analysis: Analysis, what: str) -> str:
     options = analysis.campaign.options
     counts = sorted({entry.upsets for entry in analysis.machine})
     upsets = f"{counts[0]:,}" if len(counts) == 1 else f"{counts[0]:,} to {counts[-1]:,}"
+    images = f"{options.images} image{'s' if options.images > 1 else ''}"
     per_scheme = " under each scheme" if len(analysis.schemes) > 1 else ""
-    return (
-        f"{analysis.campaign.title}, {what}\n{upsets} upsets{per_scheme}, {options.images} images, seed {options.seed}"
-    )
+    return f"{analysis.campaign.title}, {what}\n{upsets} upsets{per_scheme}, {images}, seed {options.seed}"
 
 
 def intervals(analysis: Analysis) -> str:
@@ -93,13 +92,12 @@ def outcome_shares(analysis: Analysis, entries: Sequence[Entry], top: Mapping[st
     for axis, (scheme, of_scheme) in zip(axes, groups.items(), strict=True):
         bars = [(0.0, top[scheme]), *((keys.index(entry.key[0]) + 1.4, entry) for entry in of_scheme)]
         shares = {outcome: [entry.estimates[outcome.value].value for _, entry in bars] for outcome in Outcome}
-        axis.barh([height for height, _ in bars], 1.0, height=0.8, color=EMPTY)  # seen where no upset struck
         outcome_bars(axis, [height for height, _ in bars], shares)
         axis.set_title(scheme_name(scheme), fontsize=NORMAL)
         axis.set_xlabel("share of upsets", fontsize=SMALL)
     axes[0].set_yticks([0, *(place + 1.4 for place in range(len(keys)))], [analysis.scope, *map(spaced, keys)])
     axes[0].set_ylim(len(keys) + 0.9, -0.6)
-    outcome_legend(figure)
+    outcome_legend(figure, any(analysis.unsampled.values()))
     return figure
 
 
@@ -181,7 +179,7 @@ def array_maps(analysis: Analysis, measure: str) -> Any:
     }
     top = max((float(np.nanmax(found)) for found in maps.values() if not np.isnan(found).all()), default=0.0) or 1.0
     title = f"{heading(analysis, 'by PE of the array')}; grey: no upset there"
-    figure, axes = new_figure(1, len(maps), (1.2 + 2.4 * len(maps), 3.1), title, sharey=True)
+    figure, axes = new_figure(1, len(maps), (1.2 + 2.4 * len(maps), 3.6), title, sharey=True)
     image = None
     for axis, (scheme, values) in zip(axes, maps.items(), strict=True):
         axis.set_facecolor(EMPTY)

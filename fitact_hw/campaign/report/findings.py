@@ -49,7 +49,7 @@ def scope_sentences(analysis: Analysis) -> list[str]:
 
 def machine_sentences(analysis: Analysis, fit_per_mbit: float) -> list[str]:
     """Probability and rate of silent data corruption of every scheme."""
-    sentences = scope_sentences(analysis)
+    sentences = []
     chosen = "" if len(analysis.bits) == analysis.machine_structures else f" of {analysis.scope}"
     for entry in analysis.machine:
         sdc, failure = entry.estimates[SDC], entry.estimates[FAILURE]

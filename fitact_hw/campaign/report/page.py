@@ -21,7 +21,7 @@ from fitact_hw.campaign.store import Row
 from fitact_hw.faults import Outcome
 from fitact_hw.reporting.command import here
 from fitact_hw.reporting.figures import svg_text
-from fitact_hw.reporting.formats import number_interval, percent, percent_interval, spaced
+from fitact_hw.reporting.formats import number_interval, percent, percent_interval, points, spaced
 from fitact_hw.reporting.palette import LABELS
 from fitact_hw.reporting.provenance import summary
 from fitact_hw.reporting.statistics import Estimate
@@ -41,8 +41,8 @@ def environment() -> Environment:
         undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True,
     )  # fmt: skip
     made.filters |= {
-        "percent": percent, "interval": percent_interval, "rate": number_interval, "scheme": scheme_name,
-        "spaced": spaced, "label": lambda outcome: LABELS[Outcome(outcome)],
+        "percent": percent, "points": points, "interval": percent_interval, "rate": number_interval,
+        "scheme": scheme_name, "spaced": spaced, "label": lambda outcome: LABELS[Outcome(outcome)],
     }  # fmt: skip
     return made
 
