@@ -76,7 +76,7 @@ def locked(folder: Path) -> Iterator[Path]:
             stream.seek(0)
             owner = stream.read().strip() or "unknown"
             raise StoreError(
-                f"another run (process {owner}) is using {folder}: wait for it or choose another folder with OUT="
+                f"another run (process {owner}) is using {folder}: wait for it or take another with --out (make: OUT=)"
             ) from None
         stream.truncate(0)
         stream.write(str(os.getpid()))
