@@ -104,6 +104,9 @@ lint: $(READY)  ## ruff, mypy and Verilator lint
 	@$(VENV)/bin/ruff check . && $(VENV)/bin/ruff format --check . && $(VENV)/bin/mypy golden fitact_hw sim tests examples
 	@$(FITACT) lint
 
+check: lint  ## lint, types, and the tests that need no simulator build: a few minutes
+	@$(VENV)/bin/pytest -q -m "not rtl and not slow and not e2e" -n auto --maxprocesses 8 --dist loadfile --max-worker-restart 0
+
 test: lint  ## everything: lint, types, unit, cocotb and end-to-end tests; a process per core
 	@$(VENV)/bin/pytest -n auto --maxprocesses 8 --dist loadfile --max-worker-restart 0
 

@@ -5,6 +5,10 @@ from __future__ import annotations
 import os
 import signal
 
+import pytest
+
+from tests.markers import marks_of
+
 pytest_plugins = ["tests.machine_fixtures"]
 
 # One test process per core (`make test`), so one thread in each
@@ -14,3 +18,10 @@ os.environ.update(OMP_NUM_THREADS="1", OPENBLAS_NUM_THREADS="1")
 # A shell starts background jobs with Ctrl-C ignored, and children inherit that: tests of interruption would hang.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Give every test the marks of its file."""
+    for item in items:
+        for mark in marks_of(item.path.relative_to(config.rootpath).as_posix()):
+            item.add_marker(mark)
