@@ -25,13 +25,7 @@ from cocotb.handle import Immediate
 from cocotb.triggers import First, RisingEdge, Timer
 from cocotb.utils import get_sim_time
 
-HALF_PERIOD = 5
-PERIOD = 2 * HALF_PERIOD
-"""Time steps; as in fitact_tb.sv. Rising edges at HALF_PERIOD + k * PERIOD."""
-
-RESET_CYCLES = 8
-CSR_LIMIT = 1000
-"""Cycles after which a register access counts as unanswered (an upset can break the register block)."""
+from sim.clock import CSR_LIMIT, HALF_PERIOD, PERIOD, RESET_CYCLES
 
 EXIT_REPORTED = 3
 """Exit status of a run that failed with a Python exception and reported it."""
@@ -58,8 +52,6 @@ class Library:
 
     def map(self, path: str, options: list[int]) -> None:
         """A fresh memory with the content of ``path``."""
-        if ctypes.sizeof(ctypes.c_uint64) * len(options) != self._c.fitact_memory_options_bytes():
-            raise RuntimeError("memory options of sim/job.py and memory.cpp differ")
         error = self._c.fitact_memory_map(path.encode(), (ctypes.c_uint64 * len(options))(*options))
         if error:
             raise OSError(error, os.strerror(error), path)

@@ -51,9 +51,24 @@ class MemoryModel:
             raise ValueError("stalls are chances in 256, below 256")
 
     def options(self) -> list[int]:
-        """The numbers in the order of `Options` in memory.cpp."""
-        numbers = [int(getattr(self, item.name)) for item in fields(self) if item.name != "errors"]
-        return numbers + list(self.errors or (1, 0))
+        """The numbers of :data:`OPTIONS_DTYPE`."""
+        numbers = [int(getattr(self, name)) for name in _SINGLE_OPTIONS]
+        stalls = [int(getattr(self, f"stall_{name}")) for name in STALL_CHANNELS]
+        return [*numbers, *stalls, *(self.errors or (1, 0))]
+
+
+_SINGLE_OPTIONS = [
+    item.name for item in fields(MemoryModel) if item.name != "errors" and not item.name.startswith("stall_")
+]
+OPTIONS_DTYPE = np.dtype(
+    [
+        *((name, np.uint64) for name in _SINGLE_OPTIONS),
+        ("stall", np.uint64, len(STALL_CHANNELS)),
+        ("error_first", np.uint64),
+        ("error_last", np.uint64),
+    ]
+)
+"""A memory model as memory.cpp takes it; no address answers SLVERR while ``error_first`` is above ``error_last``."""
 
 
 @dataclass(frozen=True)

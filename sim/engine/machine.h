@@ -11,9 +11,6 @@
 
 namespace {
 
-constexpr int RESET_CYCLES = 8, CSR_LIMIT = 1000;  // as in cocotb_run.py
-constexpr int HALF_PERIOD = 5;                     // as in fitact_tb.sv
-
 struct Var {
     uint8_t* data = nullptr;
     uint32_t bytes = 0;  // of one word

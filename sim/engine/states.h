@@ -158,7 +158,7 @@ void skip_frozen(uint64_t limit) {
     g_cycle += cycles;
     g_skipped += cycles;
     g_memory.now += ticks ? cycles : 0;
-    g_context->timeInc(2 * HALF_PERIOD * cycles);
+    g_context->timeInc(PERIOD * cycles);
     put(g_signals.cycles, value(g_signals.cycles) + (counts ? cycles : 0));
     g_top->eval();
 }

@@ -24,9 +24,7 @@ module fitact_tb #(
         output bit aw_ready, output bit w_ready, output bit b_valid, output int unsigned b_id,
         output int unsigned b_resp, output bit active
     );
-    import "DPI-C" function void fitact_trace(input int unsigned events, input longint unsigned cycle);
-
-    localparam int HALF_PERIOD = 5;  // as in main.cpp and machine.h
+    import "DPI-C" function void fitact_trace(input int unsigned events, input longint unsigned now);
 
     // Driven by Python.
     bit        rst_n          /*verilator public_flat_rw*/;
@@ -154,7 +152,7 @@ module fitact_tb #(
             b_resp_q   <= b_resp;
             active_q   <= active;
         end
-        if (rst_n && trace_events != 0) fitact_trace(32'(trace_events), $time / (2 * HALF_PERIOD));
+        if (rst_n && trace_events != 0) fitact_trace(32'(trace_events), $time);
     end
 endmodule
 

@@ -11,6 +11,10 @@
 #include "verilated.h"
 #include "verilated_vpi.h"
 
+#ifdef FITACT_CLOCK
+#include "fitact_layout.h"
+#endif
+
 #if VM_TRACE
 #if VM_TRACE_FST
 #include <verilated_fst_c.h>
@@ -33,8 +37,7 @@ bool g_dumping = false;
 
 // When something happens without Python, after the present time.
 #ifdef FITACT_CLOCK
-constexpr uint64_t HALF_PERIOD = 5;  // as in fitact_tb.sv; rising edges at odd multiples: Python computes them from the time
-
+// Rising edges at odd multiples of HALF_PERIOD: Python computes them from the time.
 uint64_t next_event(uint64_t time) { return time - time % HALF_PERIOD + HALF_PERIOD; }
 
 void arrive(uint64_t time) {

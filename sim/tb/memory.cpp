@@ -22,22 +22,15 @@
 #include <string>
 #include <vector>
 
+#include "fitact_layout.h"
+
 namespace {
 
 enum Channel { AR, R, AW, W, B, CHANNELS };
 enum Response : uint8_t { OKAY = 0, SLVERR = 2, DECERR = 3 };
 constexpr uint8_t POISON = 0xDB;  // on byte lanes that carry no data: a master that uses them is caught
 
-// Filled by Python (sim/simulator.py, MemoryModel): same order, all 64 bit.
-struct Options {
-    uint64_t read_latency = 0, write_latency = 0;  // extra cycles from address (last data) to the first response
-    uint64_t read_interval = 1, write_interval = 1;  // at most one data beat in so many cycles
-    uint64_t outstanding = 8;  // bursts accepted per direction before the address channel stalls
-    uint64_t reorder = 0;      // 1: bursts of different ids answer in random order
-    uint64_t seed = 1;
-    uint64_t stall[CHANNELS] = {};  // chance in 256 that a channel pauses for a cycle
-    uint64_t error_first = 1, error_last = 0;  // byte addresses that answer SLVERR; empty while first > last
-};
+static_assert(sizeof(Options::stall) == CHANNELS * sizeof(uint64_t));
 
 struct Burst {
     uint64_t address = 0, due = 0;
@@ -64,7 +57,7 @@ struct Memory {
     uint8_t* data = nullptr;
     uint64_t size = 0, now = 0, random = 1, next_read = 0, next_write = 0;
     uint64_t read_beats = 0, write_beats = 0;
-    Options options;
+    Options options{};  // of MemoryModel in sim/job.py
     std::deque<Burst> reads, writes, responses;
     Burst read_now;
     bool reading = false;
@@ -74,10 +67,6 @@ struct Memory {
     bool ar_ready = false, aw_ready = false, w_ready = false, r_valid = false, b_valid = false;
     Held held[CHANNELS];
     std::string violation;
-};
-
-struct TraceEvent {
-    uint64_t cycle, events;
 };
 
 Memory g_memory;
@@ -211,7 +200,6 @@ int fitact_memory_map(const char* path, const uint64_t* options) {
     return 0;
 }
 
-unsigned fitact_memory_options_bytes() { return sizeof(Options); }
 uint8_t* fitact_memory_data() { return g_memory.data; }
 uint64_t fitact_memory_size() { return g_memory.size; }
 uint64_t fitact_memory_read_beats() { return g_memory.read_beats; }
@@ -225,7 +213,7 @@ void fitact_die_with_parent() { prctl(PR_SET_PDEATHSIG, SIGKILL); }
 
 // ---- called from the test top ----
 
-void fitact_trace(unsigned events, unsigned long long cycle) { g_trace.push_back({cycle, events}); }
+void fitact_trace(unsigned events, unsigned long long now) { g_trace.push_back({static_cast<int64_t>(now / PERIOD), events}); }
 
 void fitact_memory_cycle(int bus_bytes_arg,
                          svBit ar_valid, unsigned ar_addr, unsigned ar_id, unsigned ar_len, unsigned ar_size, unsigned ar_burst,

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import re
 import subprocess
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,11 +14,12 @@ import pytest
 from fitact_hw.verilog.top import TRACES
 from sim.build import TB
 from sim.engine.layout import ACCESS, HEADER, REQUEST_DTYPE, TOKEN_CHANGE, WRITE_DTYPE, Key, Role, header
+from sim.job import OPTIONS_DTYPE, STALL_CHANNELS, TRACE_DTYPE, MemoryModel
 from sim.toolchain import find_toolchain
 from sim.trace import Event
 
 KEYS = (ACCESS, TOKEN_CHANGE)
-STRUCTS = {"Write": WRITE_DTYPE, "Request": REQUEST_DTYPE}
+STRUCTS = {"Write": WRITE_DTYPE, "Request": REQUEST_DTYPE, "Options": OPTIONS_DTYPE, "TraceEvent": TRACE_DTYPE}
 
 
 def largest(key: Key) -> dict[str, int]:
@@ -61,6 +64,29 @@ def test_fields_do_not_overlap_and_come_back(key: Key) -> None:
         if key.widths[field] <= 8:
             assert np.array_equal(key.get_bytes(packed, field), value)
     assert key.pack(**largest(key)) == (1 << sum(key.widths.values())) - 1
+
+
+def test_options_of_a_memory_model_are_the_fields_of_the_record() -> None:
+    """Each alone, so that none lies in another's place."""
+    plain = MemoryModel(reorder=False, seed=1)
+    changes: dict[str, dict[str, object]] = {name: {name: 7} for name in OPTIONS_DTYPE.names[:5]}  # type: ignore[index]
+    changes |= {"reorder": {"reorder": True}, "seed": {"seed": 7}}
+    for name, change in changes.items():
+        found = as_options(replace(plain, **change))  # type: ignore[arg-type]
+        assert {field for field in found if found[field] != as_options(plain)[field]} == {name}
+    for place, channel in enumerate(STALL_CHANNELS):
+        stalls = as_options(replace(plain, **{f"stall_{channel}": 9}))["stall"]  # type: ignore[arg-type]
+        assert stalls == [9 if place == other else 0 for other in range(len(STALL_CHANNELS))]
+    found = as_options(replace(plain, errors=(3, 4)))
+    assert (found["error_first"], found["error_last"]) == (3, 4)
+    found = as_options(plain)
+    assert found["error_first"] > found["error_last"]
+
+
+def as_options(model: MemoryModel) -> dict[str, Any]:
+    """What C++ reads."""
+    [record] = np.array(model.options(), np.uint64).view(OPTIONS_DTYPE)
+    return {name: record[name].tolist() for name in OPTIONS_DTYPE.names or ()}
 
 
 def test_traced_events_are_wired_as_their_bits() -> None:

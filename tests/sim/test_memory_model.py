@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from sim.build import TB
+from sim.engine.layout import HEADER, header
 from sim.job import MemoryModel
 from sim.toolchain import find_toolchain
 
@@ -96,9 +97,11 @@ class Bus:
 def library(tmp_path_factory: pytest.TempPathFactory) -> ctypes.CDLL:
     tools = find_toolchain()
     target = tmp_path_factory.mktemp("memory") / "memory.so"
+    (target.parent / HEADER).write_text(header())
     include = tools.verilator_root / "include"
     command = [tools.cxx, "-std=gnu++20", "-O1", "-Wall", "-Wextra", "-Werror", "-shared", "-fPIC"]
-    subprocess.run([*command, f"-I{include}/vltstd", str(TB / "memory.cpp"), "-o", str(target)], check=True)
+    command += [f"-I{include}/vltstd", f"-I{target.parent}"]
+    subprocess.run([*command, str(TB / "memory.cpp"), "-o", str(target)], check=True)
     result = ctypes.CDLL(str(target))
     result.fitact_memory_violation.restype = ctypes.c_char_p
     result.fitact_memory_data.restype = ctypes.c_void_p
@@ -121,7 +124,6 @@ def bus(library: ctypes.CDLL, image: np.ndarray, tmp_path: Path) -> Bus:
 def start(library: ctypes.CDLL, folder: Path, model: MemoryModel) -> Bus:
     """A fresh memory."""
     options = model.options()
-    assert library.fitact_memory_options_bytes() == 8 * len(options)
     assert (
         library.fitact_memory_map(str(folder / "memory.bin").encode(), (ctypes.c_uint64 * len(options))(*options)) == 0
     )
