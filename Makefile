@@ -73,7 +73,7 @@ $(READY): requirements.txt pyproject.toml
 sim: $(READY)  ## run MODEL through the RTL: bit-exact check, classification, upsets per protection scheme
 	@$(FITACT) sim $(NETWORK) $(call pass,sim) $(if $(filter 1,$(WAVES)),--waves)
 
-train: $(READY)  ## train MODEL and learn its bounds (needs CIFAR-10: see README)
+train: $(READY)  ## train MODEL and learn its bounds (needs CIFAR-10)
 	@$(FITACT) train $(NETWORK) $(call pass,train)
 
 post-train: $(READY)  ## learn the bounds of SCHEME for MODEL anew from the stored weights (needs CIFAR-10)

@@ -33,7 +33,7 @@ def load_networks(model: str, config: AcceleratorConfig, schemes: tuple[str, ...
 def load_images(count: int) -> tuple[np.ndarray, np.ndarray, str]:
     """``count`` test images: uint8 (count, 32, 32, 3), labels int64 (count,), and where they come from.
 
-    Up to 20 come from the data files of the foolbox package; more need CIFAR-10 (see README).
+    Up to 20 come from the data files of the foolbox package; more need CIFAR-10 (docs/howto/own-data.md).
     """
     from golden.data import cifar10 as data
 
