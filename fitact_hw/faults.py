@@ -9,9 +9,10 @@ until the word is overwritten.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
+from itertools import count, islice
 from typing import Any, Protocol
 
 import numpy as np
@@ -87,6 +88,14 @@ class Shape(str, Enum):
     def cols(self) -> int:
         """Physical columns (along the word line)."""
         return int(self.value[2])
+
+
+class Sample(str, Enum):
+    """Which points of (bit, cycle) a campaign draws from."""
+
+    ALL = "all"
+    LIVE = "live"
+    """Only those that the fault-free run reads before it writes them again."""
 
 
 @dataclass(frozen=True)
@@ -171,26 +180,41 @@ def _cells(storage: Storage, shape: Shape, cell: int, interleave: int) -> dict[i
 
 def sample(
     structures: Mapping[str, Sequence[Storage]],
-    count: int,
+    number: int,
     cycles: int,
     seed: int,
     *,
     shape: Shape = Shape.SINGLE,
     interleave: int = 1,
 ) -> list[FaultEvent]:
-    """``count`` faults spread evenly over ``structures`` (name -> its storages), each uniform over (bit, cycle).
+    """``number`` faults spread evenly over ``structures`` (name -> its storages), each uniform over (bit, cycle).
 
     Every structure draws from its own generator, derived from ``seed`` and its name: adding a structure does not
     change the faults of the others, and a longer list starts with the shorter one. ``cycles``: length of the shortest
     run, so that the same list suits every scheme. Raises FaultError when there is nothing to draw from.
     """
+    return list(islice(faults(structures, cycles, seed, shape=shape, interleave=interleave), number))
+
+
+def faults(
+    structures: Mapping[str, Sequence[Storage]],
+    cycles: int,
+    seed: int,
+    *,
+    shape: Shape = Shape.SINGLE,
+    interleave: int = 1,
+) -> Iterator[FaultEvent]:
+    """The faults of :func:`sample` without end, drawn as they are needed."""
     if not structures or cycles < 1 or interleave < 1:
         raise FaultError("sampling needs at least one structure, one cycle and an interleave factor >= 1")
     streams = [_stream(name, storages, cycles, seed, shape, interleave) for name, storages in structures.items()]
-    return [next(streams[number % len(streams)]) for number in range(count)]
+    for number in count():
+        yield next(streams[number % len(streams)])
 
 
-def _stream(name: str, storages: Sequence[Storage], cycles: int, seed: int, shape: Shape, interleave: int) -> Any:
+def _stream(
+    name: str, storages: Sequence[Storage], cycles: int, seed: int, shape: Shape, interleave: int
+) -> Iterator[FaultEvent]:
     """Endless faults of one structure."""
     sizes = np.array([storage.width * storage.depth for storage in storages], np.int64)
     if not sizes.sum():

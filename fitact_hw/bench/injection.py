@@ -12,7 +12,8 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from fitact_hw.campaign.plan import CampaignOptions, draw_events, load_subject, timing
+from fitact_hw.campaign.plan import CampaignOptions, draw_faults
+from fitact_hw.campaign.subjects import load_subject
 from fitact_hw.campaign.terminal import print_times
 from fitact_hw.faults import sample
 from fitact_hw.injection.engine import Engine
@@ -67,7 +68,7 @@ def run_bench(options: CampaignOptions, rtl_runs: int, software_runs: int) -> di
         simulator.build()
         facts = engine.facts(subject.case(0))
     everywhere = sample({"machine": list_sites(options.config)}, options.faults, facts.cycles, options.seed)
-    draws = {BITS: everywhere, STRUCTURES: draw_events(options, [timing(scheme, facts)])[scheme]}
+    draws = {BITS: everywhere, STRUCTURES: draw_faults(options, facts.cycles)}
     case = subject.case(0).ready()
     seconds: dict[str, float] = {}
     times: dict[str, Times] = {}

@@ -1,245 +1,241 @@
-"""Runs a campaign: draws its faults, hands tasks to workers, stores what comes back."""
+"""Runs a campaign: draws its upsets, hands tasks to workers, stores what comes back."""
 
 from __future__ import annotations
 
-import multiprocessing
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import CancelledError, Executor, Future, ProcessPoolExecutor, as_completed
-from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager, suppress
-from dataclasses import replace
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import closing
+from dataclasses import dataclass, replace
+from itertools import chain
 from pathlib import Path
+from typing import Any
 
+from fitact_hw.campaign.origin import recorded
 from fitact_hw.campaign.plan import (
     CHUNK,
     CampaignOptions,
-    command_of,
-    draw_faults,
+    Storages,
+    bits_of,
     faults_for_margin,
     identity,
     image_of,
-    load_subjects,
-    structure_bits,
     structure_storages,
     timing,
+    unreached,
     without_injection,
 )
-from fitact_hw.campaign.snapshot import options_of
+from fitact_hw.campaign.pool import Forks, Pool
 from fitact_hw.campaign.store import CampaignError, Row, Store, store_path
-from fitact_hw.campaign.work import Task, begin_worker, return_memory, run_task
-from fitact_hw.faults import FaultEvent
+from fitact_hw.campaign.subjects import Loader, load_subject
+from fitact_hw.campaign.work import Task, workplace
+from fitact_hw.faults import FaultEvent, Sample, sample
+from fitact_hw.injection import live_sample
 from fitact_hw.injection.bound_flips import bound_flips
-from fitact_hw.injection.engine import Engine
+from fitact_hw.injection.facts import Facts
 from fitact_hw.injection.timeline import Timeline, moved
 from fitact_hw.injection.verdict import Times
-from fitact_hw.reporting.provenance import Run, of_machine, of_weights, versions
+from fitact_hw.reporting.provenance import Run, versions
 from sim.cache import Note
-from sim.engine.build import source_fingerprint
+from sim.engine.build import build_library, source_fingerprint
 
 ATTEMPTS = 5
-"""Pools of workers that may break (killed, out of memory) without a single task coming back in between."""
+"""Workers that may die (killed, out of memory) without a single task coming back in between."""
+
+TASKS_PER_WORKER = 3
+"""For upsets that share a fault-free run: some, so that no worker waits long for another."""
 
 Finished = Callable[[int, int, list[Row]], None]
 """Called with (injections stored, all injections, the rows just stored)."""
-
-
-CONNECT_SECONDS = 20
-"""How long to wait for a Dask scheduler."""
-
-
-def make_tasks(
-    options: CampaignOptions, events: dict[str, list[FaultEvent]], present: set[tuple[str, int]], chunk: int = CHUNK
-) -> list[Task]:
-    """Tasks for everything that is not ``present``; injections of a task lie close together in time."""
-    groups: dict[tuple[str, int], list[tuple[int, FaultEvent]]] = defaultdict(list)
-    structures = len(structure_storages(options))
-    for scheme, drawn in events.items():
-        for number, event in enumerate(drawn):
-            if (scheme, number) not in present:
-                groups[scheme, image_of(number, structures, options.images)].append((number, event))
-    tasks = []
-    for (scheme, image), items in groups.items():
-        items.sort(key=lambda item: (item[1].cycle, item[0]))
-        for start in range(0, len(items), chunk):
-            numbers, part = zip(*items[start : start + chunk], strict=True)
-            tasks.append(Task(options, scheme, image, numbers, part))
-    return tasks
-
-
-@contextmanager
-def executor(workers: int, scheduler: str | None) -> Iterator[Executor]:
-    """Local processes, or the Dask cluster at address ``scheduler``. Raises CampaignError if it cannot be reached."""
-    if scheduler is None:
-        context = multiprocessing.get_context("spawn")
-        others = set(multiprocessing.active_children())
-        with ProcessPoolExecutor(workers, mp_context=context, initializer=begin_worker) as pool:
-            try:
-                yield pool
-            except BaseException:
-                pool.shutdown(wait=False, cancel_futures=True)
-                for worker in set(multiprocessing.active_children()) - others:
-                    worker.kill()  # nobody waits for what it computes
-                raise
-        return
-    try:
-        from distributed import Client, KilledWorker
-    except ImportError:
-        raise CampaignError("--scheduler needs Dask: run `make setup`, or leave it out") from None
-    try:
-        client = Client(scheduler, timeout=CONNECT_SECONDS)
-    except (OSError, ValueError, TimeoutError) as error:
-        raise CampaignError(f"no Dask scheduler at {scheduler} ({error}): start one with `dask scheduler`") from None
-    with client:
-        try:
-            yield client.get_executor()
-        except KilledWorker as error:
-            raise CampaignError(
-                f"Dask workers keep dying ({error}): give them more memory; what had finished is kept"
-            ) from None
-        except ImportError as error:
-            raise CampaignError(
-                f"the workers of {scheduler} cannot import {error.name}: install this program there"
-            ) from None
 
 
 def run_campaign(
     options: CampaignOptions,
     folder: Path,
     *,
-    workers: int = 2,
-    scheduler: str | None = None,
+    pool: Pool | None = None,
     finished: Finished = lambda done, total, rows: None,
     note: Note = print,
     chunk: int = CHUNK,
     margin: tuple[float, float] | None = None,
+    load: Loader = load_subject,
 ) -> Times:
-    """Run or continue the campaign in ``folder``; returns where the time of this run went.
+    """Run or continue the campaign in ``folder`` (see :class:`CampaignRun`); returns where the time went."""
+    run = CampaignRun(options, folder, pool or Forks(2), note=note, chunk=chunk, margin=margin, load=load)
+    return run.work(finished)
+
+
+@dataclass(frozen=True)
+class _Draw:
+    """Upsets of the run ``base``, in ``structures`` that take turns."""
+
+    base: Timeline
+    events: list[FaultEvent]
+    structures: int
+    live: live_sample.LiveDraw | None = None
+
+
+class CampaignRun:
+    """A campaign bound to its folder, its upsets drawn and the first of them ready; :meth:`work` does the rest.
 
     ``margin``: (margin of error, confidence) that every structure should have, instead of ``options.faults``. The
-    stored rows do not depend on ``workers``, ``scheduler``, ``chunk`` or interruptions. Raises CampaignError if the
-    folder belongs to another campaign, if the store cannot be written, or if workers keep dying.
+    stored rows do not depend on ``pool``, ``chunk`` (injections of one task at most) or interruptions. Raises
+    CampaignError if the folder belongs to another campaign or the store cannot be written. ``load`` makes the subjects.
     """
-    if margin:
-        options = replace(options, faults=0)  # until the length of a run is known
-    bits = structure_bits(options)
-    # bad options fail here, before there is a store
-    bound = identity(options, load_subjects(options), source_fingerprint(options.config))
-    with Store(store_path(folder), create=True) as store:
-        store.claim(bound)
-        store.note(faults=_planned(store, options), bits=bits, versions=versions())
-        with _recorded(store, options):
-            options, events = _draw(store, options, margin, note)
-            if missing := without_injection(options):
-                note(unreached(missing, len(bits)))
-            return_memory()  # while workers are busy this process needs little
-            return _work(store, options, events, workers, scheduler, finished, note, chunk)
 
+    def __init__(
+        self,
+        options: CampaignOptions,
+        folder: Path,
+        pool: Pool,
+        *,
+        note: Note = print,
+        chunk: int = CHUNK,
+        margin: tuple[float, float] | None = None,
+        load: Loader = load_subject,
+    ) -> None:
+        self.options = replace(options, faults=0) if margin else options  # until the length of a run is known
+        self._path, self._pool, self._note, self._chunk, self._load = store_path(folder), pool, note, chunk, load
+        self._began = Run(options.seed)
+        self._storages = structure_storages(options)  # bad options fail here, before there is a store
+        self._place = workplace(options, load)
+        bound = identity(self.options, self._place.subjects, source_fingerprint(options.config))
+        with Store(self._path, create=True) as store:
+            store.claim(bound)
+            store.note(faults=self._planned(store), bits=bits_of(self._storages), versions=versions())
+        build_library(options.config, note)
+        self._place.engine.times = Times()
+        self._draw: _Draw | None = None
+        if margin:
+            self._take_margin(*margin)
+        if missing := without_injection(self.options):
+            note(unreached(missing, len(self._storages)))
+        self._tasks = self._make_tasks()
+        self._first = next(self._tasks, None)
 
-@contextmanager
-def _recorded(store: Store, options: CampaignOptions) -> Iterator[None]:
-    """Note in the store where the injections of this run come from: at once, and with the time taken when it ends."""
-    began, earlier, before = Run(options.seed), store.facts().get("runs", []), len(store.present())
-    bound = store.identity()
-    prints = of_machine(options.config) | {
-        "weights": of_weights(options.model),
-        "programs": bound["programs"],
-        "images": bound["pictures"],
-    }
+    def work(self, finished: Finished = lambda done, total, rows: None) -> Times:
+        """Do what is missing; returns where the time of this run went. Raises CampaignError if workers keep dying."""
+        times, failures = Times(), 0
+        tasks: Iterable[Task] = [] if self._first is None else chain([self._first], self._tasks)
+        total = self.options.faults * len(self.options.schemes)
+        with Store(self._path, create=True) as store, recorded(store, self.options, self._began):
+            while True:
+                missing = sum(map(len, self._missing(store).values()))
+                finished(total - missing, total, [])
+                if not missing:
+                    break
+                with closing(self._pool.run(tasks)) as results:
+                    for result in results:
+                        if result is None:
+                            failures += 1
+                            self._check(failures)
+                            continue
+                        rows, spent = result
+                        times.merge(spent)
+                        missing -= store.add(rows)
+                        failures = 0
+                        finished(total - missing, total, rows)
+                tasks = self._make_tasks()
+        times.merge(self._place.engine.times)
+        return times
 
-    def keep(added: bool) -> None:
-        run = replace(began, command=command_of(options_of(store)))  # a margin has become a number
-        store.note(runs=[*earlier, run.record(**prints)] if added else earlier)
-
-    keep(True)
-    try:
-        yield
-    except BaseException:
-        with suppress(CampaignError):  # the store may be what failed
-            keep(len(store.present()) > before)
-        raise
-    keep(len(store.present()) > before)
-
-
-def unreached(missing: Sequence[str], structures: int) -> str:
-    """What too few injections leave open, in one line."""
-    return (
-        f"{len(missing)} of {structures} structures get no injection ({', '.join(missing)}): figures over all of them "
-        f"will only be bounded; --faults {structures} or more reaches each"
-    )
-
-
-def _draw(
-    store: Store, options: CampaignOptions, margin: tuple[float, float] | None, note: Note
-) -> tuple[CampaignOptions, dict[str, list[FaultEvent]]]:
-    """The events of every scheme, and the options with the number of faults that ``margin`` asks for."""
-    engine, subjects = Engine(options.config, note=note), load_subjects(options)
-    note("tracing a fault-free run of every scheme")
-    events: dict[str, list[FaultEvent]] = {}
-    timelines: list[Timeline] = []
-    drawn: list[FaultEvent] = []  # for the first scheme, moved to the others
-    flips = {}
-    for scheme in subjects:
-        facts = engine.facts(subjects[scheme].case(0))
-        if margin and not timelines:
-            options = replace(options, faults=faults_for_margin(options, facts.cycles, *margin))
-            note(
-                f"margin {margin[0]:.3g} at {margin[1]:.3g} in every structure: "
-                f"{options.faults:,} injections per scheme"
+    def _check(self, failures: int) -> None:
+        if failures >= ATTEMPTS:
+            raise CampaignError(
+                f"worker processes died {ATTEMPTS} times in a row (out of memory?): use fewer with --workers; "
+                "what had finished is kept"
             )
-            store.note(margin=margin[0], confidence=margin[1], faults=_planned(store, options))
-        timelines.append(timing(scheme, facts))
-        drawn = drawn or draw_faults(options, facts.cycles)
-        events[scheme] = [moved(event, timelines[0], timelines[-1]) for event in drawn]
-        flips[scheme] = bound_flips(subjects[scheme].program, facts.accesses, events[scheme])
-        del facts  # they hold the network, as the engine does
-        engine.forget()
-        return_memory()
-    store.note(cycles={item.scheme: item.cycles for item in timelines}, bound_flips=flips)
-    return options, events
+        self._note("a worker process died; going on with new ones")
 
+    def _planned(self, store: Store) -> int:
+        """Injections per scheme: a later run may ask for more, one that asks for fewer changes nothing."""
+        return max(self.options.faults, int(store.facts().get("faults", 0)))
 
-def _planned(store: Store, options: CampaignOptions) -> int:
-    """Injections per scheme: a later run may ask for more, one that asks for fewer changes nothing."""
-    return max(options.faults, store.facts().get("faults", 0))
+    def _missing(self, store: Store) -> dict[str, list[int]]:
+        """Scheme -> numbers of injections that are not stored, the scheme first that they are drawn for."""
+        present = store.present()
+        schemes = sorted(self.options.schemes, key=lambda scheme: scheme != self.options.base)
+        return {s: [n for n in range(self.options.faults) if (s, n) not in present] for s in schemes}
 
+    def _take_margin(self, margin: float, confidence: float) -> None:
+        cycles = self._place.facts(self.options.base).cycles
+        faults = faults_for_margin(self._storages, cycles, margin, confidence)
+        self.options = replace(self.options, faults=faults)
+        self._note(f"margin {margin:.3g} at {confidence:.3g} in every structure: {faults:,} injections per scheme")
+        with Store(self._path, create=True) as store:
+            store.note(margin=margin, confidence=confidence, faults=self._planned(store))
 
-def _work(
-    store: Store,
-    options: CampaignOptions,
-    events: dict[str, list[FaultEvent]],
-    workers: int,
-    scheduler: str | None,
-    finished: Finished,
-    note: Note,
-    chunk: int,
-) -> Times:
-    times = Times()
-    total = sum(map(len, events.values()))
-    failures = 0
-    while True:
-        tasks = make_tasks(options, events, store.present(), chunk)
-        done = total - sum(len(task.numbers) for task in tasks)
-        finished(done, total, [])
-        if not tasks:
-            return times
-        try:
-            with executor(workers, scheduler) as pool:
-                futures: list[Future[tuple[list[Row], Times]]] = [pool.submit(run_task, task) for task in tasks]
-                for future in as_completed(futures):
-                    rows, spent = future.result()
-                    store.add(rows)
-                    times.merge(spent)
-                    done += len(rows)
-                    failures = 0
-                    finished(done, total, rows)
-        except CancelledError:
-            raise CampaignError("the Dask scheduler went away; what had finished is kept: resume later") from None
-        except BrokenProcessPool:
-            failures += 1
-            if failures >= ATTEMPTS:
-                raise CampaignError(
-                    f"worker processes died {ATTEMPTS} times in a row (out of memory?): use fewer with --workers; "
-                    "what had finished is kept"
-                ) from None
-            note("a worker process died; going on with new ones")
+    def _make_tasks(self) -> Iterator[Task]:
+        """Tasks for everything that is missing, scheme by scheme; what they need is ready when they come."""
+        with Store(self._path, create=True) as store:
+            missing = self._missing(store)
+        for scheme, numbers in missing.items():
+            if not numbers:
+                continue
+            self._draw = self._draw or self._make_draw()
+            events = self._events(scheme, self._draw)
+            groups: dict[int, list[int]] = defaultdict(list)
+            for number in numbers:
+                groups[image_of(number, self._draw.structures, self.options.images)].append(number)
+            for image, group in groups.items():
+                yield from self._tasks_of(scheme, image, {number: events[number] for number in group})
+
+    def _tasks_of(self, scheme: str, image: int, events: Mapping[int, FaultEvent]) -> Iterator[Task]:
+        """Injections of one image in tasks; those of a task lie close together in time.
+
+        If there are enough tasks each of them makes its own fault-free run. If not, workers that share the memory of
+        this process get one that is made here.
+        """
+        order = sorted(events, key=lambda number: (events[number].cycle, number))
+        size = max(1, min(self._chunk, self._place.engine.capacity))
+        parts = [order[start : start + size] for start in range(0, len(order), size)]
+        share = self._pool.shared and len(parts) < 2 * self._pool.workers
+        for part in parts:
+            case = self._place.case(scheme, image)
+            count = 1
+            if share:
+                self._place.engine.prepare(case.ready(), [events[number] for number in part])
+                count = min(len(part), TASKS_PER_WORKER * self._pool.workers)
+            for first in range(count):
+                numbers = tuple(part[first::count])
+                some = tuple(events[number] for number in numbers)
+                yield Task(self.options, self._load, scheme, image, numbers, some)
+
+    def _make_draw(self) -> _Draw:
+        """The upsets of the base scheme, as many as were ever planned: facts are about all of them."""
+        options, base = self.options, self.options.base
+        self._note("tracing a fault-free run of every scheme, while others are at work")
+        facts = self._place.facts(base)
+        with Store(self._path, create=True) as store:
+            planned = self._planned(store)
+        if options.sample is Sample.ALL:
+            events = sample(self._storages, planned, facts.cycles, options.seed, shape=options.shape)
+            return _Draw(timing(base, facts), events, len(self._storages))
+        storages = self._live_storages(facts)
+        live = live_sample.draw(storages, facts.cycles, facts.accesses, planned, options.seed, options.shape)
+        counts = {name: [points - len(live.dead[name]), points] for name, points in live.drawn.items()}
+        with Store(self._path, create=True) as store:
+            store.note(live=counts, bits=bits_of(storages))
+        return _Draw(timing(base, facts), live.events, len(storages), live)
+
+    def _live_storages(self, facts: Facts) -> Storages:
+        """Structures in which something is live. Raises CampaignError if one that was asked for has nothing."""
+        dead = [name for name, group in self._storages.items() if not live_sample.has_live(group, facts.accesses)]
+        if dead:
+            text = f"nothing ever reads {', '.join(dead)} in a run of {self.options.base}"
+            if self.options.structures or len(dead) == len(self._storages):
+                raise CampaignError(f"{text}: leave it out of --structures, or draw from all points")
+            self._note(f"{text}: left out, an upset there is masked")
+        return {name: group for name, group in self._storages.items() if name not in dead}
+
+    def _events(self, scheme: str, draw: _Draw) -> list[FaultEvent]:
+        """The upsets at their moments in the run of ``scheme``; keeps the facts that a report needs of it."""
+        facts = self._place.facts(scheme)
+        timeline = timing(scheme, facts)
+        events = [moved(event, draw.base, timeline) for event in draw.events]
+        flips = bound_flips(self._place.subjects[scheme].program, facts.accesses, events)
+        found: dict[str, Any] = {"cycles": facts.cycles, "bound_flips": flips}
+        if draw.live:
+            found["dead_but_read"] = draw.live.read_in(draw.base, timeline, facts.accesses)
+        with Store(self._path, create=True) as store:
+            store.note_of(scheme, **found)
+        return events

@@ -24,7 +24,7 @@ CREATE TABLE injection (
     layer TEXT NOT NULL, site TEXT NOT NULL, word INTEGER NOT NULL, bit INTEGER NOT NULL, bits INTEGER NOT NULL,
     cycle INTEGER NOT NULL, event TEXT NOT NULL, outcome TEXT NOT NULL, code INTEGER NOT NULL, cycles INTEGER NOT NULL,
     way TEXT NOT NULL, simulated_cycles INTEGER NOT NULL, top1 INTEGER NOT NULL, logits TEXT NOT NULL,
-    violation TEXT NOT NULL, corrected_words INTEGER, detected_words INTEGER,
+    violation TEXT NOT NULL, status TEXT, detected INTEGER, corrected_words INTEGER, detected_words INTEGER,
     PRIMARY KEY (scheme, number)
 ) STRICT, WITHOUT ROWID;
 """
@@ -44,8 +44,25 @@ def store_path(folder: Path) -> Path:
     return folder / STORE
 
 
+def remove_store(path: Path) -> None:
+    """Remove a store that no process has open."""
+    for suffix in ("", "-wal", "-shm"):
+        path.with_name(path.name + suffix).unlink(missing_ok=True)
+
+
 class CampaignError(FitActError):
     """A campaign that cannot be started, resumed or read."""
+
+
+class OtherCampaignError(CampaignError):
+    """A folder that holds another campaign. ``differing``: what is not the same, as text."""
+
+    def __init__(self, path: Path, names: Sequence[str]) -> None:
+        self.differing = ", ".join(names)
+        super().__init__(
+            f"{path} belongs to a campaign with other {self.differing}: "
+            "repeat it with the same options and sources, or choose another folder with --out"
+        )
 
 
 @dataclass(frozen=True)
@@ -53,8 +70,9 @@ class Row:
     """One injection: ``number`` within its ``scheme``; ``event`` is the fault's id, which alone replays it.
 
     ``site``, ``word``, ``bit`` (lowest flipped) of its first upset; ``bits``: how many flip; ``way``: the
-    :class:`~fitact_hw.injection.verdict.Mechanism` that found the outcome; ``logits``: JSON list. ``corrected_words``,
-    ``detected_words``: counted by the buffers' protection; None in stores of tables 2, which do not have them.
+    :class:`~fitact_hw.injection.verdict.Mechanism` that found the outcome; ``logits``: JSON list; ``status``: how the
+    run ended (:class:`sim.job.Status`); ``detected`` (1 or 0), ``corrected_words``, ``detected_words``: flag and counts
+    of the buffers' protection. The last four are None in stores of tables 2, which do not have them.
     """
 
     scheme: str
@@ -76,6 +94,8 @@ class Row:
     top1: int
     logits: str
     violation: str
+    status: str | None = None
+    detected: int | None = None
     corrected_words: int | None = None
     detected_words: int | None = None
 
@@ -87,7 +107,7 @@ class Row:
 
 COLUMNS = tuple(item.name for item in fields(Row))
 
-_SINCE_3 = ("corrected_words", "detected_words")
+_SINCE_3 = {"status": "TEXT", "detected": "INTEGER", "corrected_words": "INTEGER", "detected_words": "INTEGER"}
 """Columns that tables 2 do not have."""
 
 _CYCLES = COLUMNS.index("cycles")
@@ -126,7 +146,10 @@ class Store(Database):
 
     def upgrade(self, version: int) -> None:
         """From tables 2."""
-        for statement in (*(f"ALTER TABLE injection ADD COLUMN {name} INTEGER" for name in _SINCE_3), _RTL):
+        for statement in (
+            *(f"ALTER TABLE injection ADD COLUMN {name} {kind}" for name, kind in _SINCE_3.items()),
+            _RTL,
+        ):
             self._db.execute(statement)
 
     @property
@@ -141,10 +164,7 @@ class Store(Database):
             if not present:
                 self.put("campaign", identity)
         if other := differing(present or identity, identity):
-            raise CampaignError(
-                f"{self.path} belongs to a campaign with other {', '.join(other)}: "
-                "repeat it with the same options and sources, or choose another folder with --out"
-            )
+            raise OtherCampaignError(self.path, other)
 
     def identity(self) -> dict[str, Any]:
         """What the store is bound to; empty for a new one."""
@@ -155,8 +175,14 @@ class Store(Database):
         with self.transaction():
             self.put("fact", facts)
 
+    def note_of(self, scheme: str, **facts: Any) -> None:
+        """Keep facts of one scheme: each under its name, by scheme."""
+        with self.transaction():
+            known = self.facts()
+            self.put("fact", {name: {**known.get(name, {}), scheme: value} for name, value in facts.items()})
+
     def facts(self) -> dict[str, Any]:
-        """What :meth:`note` kept."""
+        """What :meth:`note` and :meth:`note_of` kept."""
         return self.values("fact")
 
     def add(self, rows: Iterable[Row]) -> int:

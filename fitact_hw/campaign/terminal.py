@@ -10,10 +10,12 @@ from typing import Any
 
 from rich.console import Console
 
-from fitact_hw.campaign.plan import CampaignOptions
-from fitact_hw.campaign.run import run_campaign, unreached
+from fitact_hw.campaign.plan import CampaignOptions, unreached
+from fitact_hw.campaign.pool import Dask, Forks
+from fitact_hw.campaign.run import run_campaign
 from fitact_hw.campaign.snapshot import options_of
 from fitact_hw.campaign.store import STORE, CampaignError, Row, Store, store_path
+from fitact_hw.faults import Sample
 from fitact_hw.injection.verdict import Times
 from fitact_hw.reporting.command import here
 from fitact_hw.reporting.formats import percent_interval
@@ -77,9 +79,8 @@ def run_live(
             else:
                 progress.begin()
 
-        times = run_campaign(
-            options, folder, workers=workers, scheduler=scheduler, finished=finished, note=note, margin=margin
-        )
+        pool = Forks(workers) if scheduler is None else Dask(scheduler)
+        times = run_campaign(options, folder, pool=pool, finished=finished, note=note, margin=margin)
     print_times(details(console), times, progress.fresh)
     status = print_status(console, folder)
     note(f"report: {here('campaign', 'report', str(folder))}")
@@ -112,8 +113,9 @@ def print_status(console: Console, folder: Path) -> dict[str, Any]:
         structures = list(facts.get("bits", {}))
     total, planned = sum(counts.values()), options.faults * len(options.schemes)
     share = f"{total / planned:.0%}" if planned else "nothing planned"
+    live = "" if options.sample is Sample.ALL else ", upsets in live bits only"
     console.print(
-        f"[bold]{folder}[/]: {options.model}, {options.config.size}, seed {options.seed}; "
+        f"[bold]{folder}[/]: {options.model}, {options.config.size}, seed {options.seed}{live}; "
         f"{total:,} of {planned:,} injections ({share})"
     )
     for scheme in options.schemes:
@@ -131,6 +133,7 @@ def print_status(console: Console, folder: Path) -> dict[str, Any]:
         "model": options.model,
         "machine": options.config.fingerprint,
         "seed": options.seed,
+        "sample": options.sample.value,
         "stored": total,
         "planned": planned,
         "without_injection": missing,

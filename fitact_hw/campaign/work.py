@@ -1,4 +1,4 @@
-"""What a worker process does: one scheme, one image, some hundred injections."""
+"""What a worker does: injections of one scheme on one image."""
 
 from __future__ import annotations
 
@@ -6,33 +6,37 @@ import contextlib
 import ctypes
 import gc
 import json
-import os
-import signal
 import threading
-from dataclasses import dataclass
-from functools import lru_cache
+from dataclasses import dataclass, replace
+from functools import cached_property, lru_cache
 
 from fitact_hw.campaign.latest import Latest
-from fitact_hw.campaign.plan import CampaignOptions, Subject, load_subject, timing
+from fitact_hw.campaign.plan import CampaignOptions, timing
 from fitact_hw.campaign.store import Row
+from fitact_hw.campaign.subjects import Loader, Subjects
 from fitact_hw.config import AcceleratorConfig
 from fitact_hw.faults import FaultEvent
 from fitact_hw.injection.case import Case
 from fitact_hw.injection.engine import Engine
+from fitact_hw.injection.facts import Facts
 from fitact_hw.injection.timeline import Timeline, layer_at
 from fitact_hw.injection.verdict import Times, Verdict
-from fitact_hw.interrupts import end_with_parent
 
 
 @dataclass(frozen=True)
 class Task:
-    """Injections ``numbers`` of one scheme on one image."""
+    """Injections ``numbers`` of one scheme on one image; ``load``: as in :class:`Workplace`."""
 
     options: CampaignOptions
+    load: Loader
     scheme: str
     image: int
     numbers: tuple[int, ...]
     events: tuple[FaultEvent, ...]
+
+
+Result = tuple[list[Row], Times]
+"""Rows of a task, and where the time went."""
 
 
 _ALONE = threading.Lock()
@@ -40,39 +44,58 @@ _ALONE = threading.Lock()
 
 
 @lru_cache(maxsize=1)
-def process_engine(config: AcceleratorConfig) -> Engine:
-    """The engine of this process."""
+def _engine(config: AcceleratorConfig) -> Engine:
     return Engine(config, note=lambda _: None)
 
 
-def _load(work: tuple[CampaignOptions, str]) -> Subject:
-    options, scheme = work
-    _case.forget()  # it holds the subject, as the engine's facts do
-    process_engine(options.config).forget()
-    subject = load_subject(options, scheme)
-    return_memory()
-    return subject
+class Workplace:
+    """What a process needs for the tasks of a campaign: the engine, subjects, and one case at a time.
+
+    ``load`` makes the subject of a scheme. There is one workplace in a process (:func:`workplace`), which forks share.
+    """
+
+    def __init__(self, options: CampaignOptions, load: Loader) -> None:
+        self.subjects = Subjects(options, load)
+        self._config = options.config
+        self._case = Latest(self._make_case)
+        self._scheme = ""
+
+    @cached_property
+    def engine(self) -> Engine:
+        """The engine of the process. Raises SimulationError if it has to be built and cannot be."""
+        return _engine(self._config)
+
+    def case(self, scheme: str, image: int) -> Case:
+        """An image of a scheme, which the engine has the facts of. One at a time: a large network is large."""
+        if scheme != self._scheme:
+            self.forget()
+            self._scheme = scheme
+        return self._case((scheme, image))
+
+    def facts(self, scheme: str) -> Facts:
+        """What the engine knows of the program of a scheme."""
+        return self.engine.facts(self.case(scheme, 0))
+
+    def forget(self) -> None:
+        """Let go of the case, and of the facts about its program."""
+        self._case.forget()
+        self.engine.forget()
+        return_memory()
+
+    def _make_case(self, work: tuple[str, int]) -> Case:
+        scheme, image = work
+        case = self.subjects[scheme].case(image)
+        self.engine.facts(case)
+        return_memory()
+        return case
 
 
-def _make_case(work: tuple[CampaignOptions, str, int]) -> Case:
-    options, scheme, image = work
-    case = process_subject(options, scheme).case(image)
-    process_engine(options.config).facts(case)
-    return_memory()
-    return case
+_workplace: Latest[tuple[CampaignOptions, Loader], Workplace] = Latest(lambda work: Workplace(*work))
 
 
-_subject, _case = Latest(_load), Latest(_make_case)
-
-
-def process_subject(options: CampaignOptions, scheme: str) -> Subject:
-    """The subject that this process works for; one at a time, because a large network has large tensors."""
-    return _subject((options, scheme))
-
-
-def process_case(options: CampaignOptions, scheme: str, image: int) -> Case:
-    """One image of the subject at work, which the engine has the facts of; one at a time too."""
-    return _case((options, scheme, image))
+def workplace(options: CampaignOptions, load: Loader) -> Workplace:
+    """The workplace of this process for a campaign, whatever its number of faults."""
+    return _workplace((replace(options, faults=0), load))
 
 
 def return_memory() -> None:
@@ -82,57 +105,50 @@ def return_memory() -> None:
         ctypes.CDLL(None).malloc_trim(0)
 
 
-def begin_worker() -> None:
-    """Once per local worker: one thread, and an end when its parent ends."""
-    end_with_parent(signal.SIGKILL)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides
-    os.environ["OMP_NUM_THREADS"] = "1"
-
-
-def judge_task(task: Task) -> tuple[list[Verdict], Timeline, Times]:
-    """All injections of ``task``, when its layers end, and where the time went. Deterministic."""
-    with _ALONE:
-        return _judge_task(task)
-
-
-def _judge_task(task: Task) -> tuple[list[Verdict], Timeline, Times]:
+def run_task(task: Task) -> Result:
+    """The rows of all injections of ``task``, and where the time went. Deterministic."""
     from golden.support.threads import use_threads
 
-    use_threads(1)
-    engine = process_engine(task.options.config)
-    engine.times = Times()
-    case = process_case(task.options, task.scheme, task.image)
-    verdicts = engine.run(case, task.events)
-    return verdicts, timing(task.scheme, engine.facts(case)), engine.times
+    with _ALONE:
+        use_threads(1)
+        place = workplace(task.options, task.load)
+        case = place.case(task.scheme, task.image)
+        before, place.engine.times = place.engine.times, Times()
+        try:
+            verdicts = place.engine.run(case, task.events)
+            times = place.engine.times
+        finally:
+            place.engine.times = before
+        moments = timing(task.scheme, place.engine.facts(case))
+    rows = zip(task.numbers, task.events, verdicts, strict=True)
+    return [make_row(moments, task.image, number, event, verdict) for number, event, verdict in rows], times
 
 
-def run_task(task: Task) -> tuple[list[Row], Times]:
-    """The rows of all injections of ``task``, and where the time went. Deterministic."""
-    verdicts, moments, times = judge_task(task)
-    rows = []
-    for number, event, verdict in zip(task.numbers, task.events, verdicts, strict=True):
-        first = event.upsets[0]
-        rows.append(
-            Row(
-                scheme=task.scheme,
-                number=number,
-                image=task.image,
-                structure=event.structure,
-                layer=layer_at(moments, event.cycle),
-                site=first.site,
-                word=first.word,
-                bit=(first.mask & -first.mask).bit_length() - 1,
-                bits=event.bits,
-                cycle=event.cycle,
-                event=event.id,
-                outcome=verdict.outcome.value,
-                code=verdict.code,
-                cycles=verdict.cycles,
-                way=verdict.mechanism.value,
-                simulated_cycles=verdict.simulated_cycles,
-                top1=int(verdict.logits.reshape(-1).argmax()),
-                logits=json.dumps(verdict.logits.reshape(-1).tolist()),
-                violation=verdict.violation,
-            )
-        )
-    return rows, times
+def make_row(moments: Timeline, image: int, number: int, event: FaultEvent, verdict: Verdict) -> Row:
+    """The record of an injection; ``moments``: when the layers of its scheme end."""
+    first = event.upsets[0]
+    return Row(
+        scheme=moments.scheme,
+        number=number,
+        image=image,
+        structure=event.structure,
+        layer=layer_at(moments, event.cycle),
+        site=first.site,
+        word=first.word,
+        bit=(first.mask & -first.mask).bit_length() - 1,
+        bits=event.bits,
+        cycle=event.cycle,
+        event=event.id,
+        outcome=verdict.outcome.value,
+        code=verdict.code,
+        cycles=verdict.cycles,
+        way=verdict.mechanism.value,
+        simulated_cycles=verdict.simulated_cycles,
+        top1=int(verdict.logits.reshape(-1).argmax()),
+        logits=json.dumps(verdict.logits.reshape(-1).tolist()),
+        violation=verdict.violation,
+        status=verdict.status.value,
+        detected=int(verdict.detected),
+        corrected_words=verdict.corrected_words,
+        detected_words=verdict.detected_words,
+    )

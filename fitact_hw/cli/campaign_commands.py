@@ -23,7 +23,7 @@ from fitact_hw.cli.options import (
 from fitact_hw.cli.panels import CAMPAIGNS
 from fitact_hw.cli.usage import Commands
 from fitact_hw.config import AcceleratorConfig
-from fitact_hw.faults import Shape
+from fitact_hw.faults import Sample, Shape
 from golden.bounds.schemes import DEFAULT
 
 if TYPE_CHECKING:  # heavy: only when a command runs
@@ -73,6 +73,9 @@ def run(
     structures: StructuresOption = "",
     schemes: SchemesOption = "",
     shape: Annotated[Shape, typer.Option(help="cells that flip together, rows x columns")] = Shape.SINGLE,
+    sample: Annotated[
+        Sample, typer.Option(help="draw from all (bit, cycle) points, or only from live ones: written, and read again")
+    ] = Sample.ALL,
     images: Annotated[int, typer.Option(min=1, help="test images that the injections are spread over")] = 4,
     seed: SeedOption = 1,
     workers: WorkersOption = 2,
@@ -92,6 +95,7 @@ def run(
         images=images,
         seed=seed,
         shape=shape,
+        sample=sample,
     )
     share = fraction(confidence, "--confidence")
     return _run(

@@ -70,18 +70,20 @@ def sim(
 
 
 def replay(
-    fault: Annotated[str, typer.Option("--fault", help="id of an upset in the results")],
+    fault: Annotated[str, typer.Option("--fault", help="scheme and number of an upset, e.g. fitact-3")],
     results: Annotated[
-        Path, typer.Option(help="result folder of `fitact sim`", parser=_with_results, metavar="FOLDER")
+        Path,
+        typer.Option(help="result folder of `fitact sim`, or a campaign's", parser=_with_results, metavar="FOLDER"),
     ] = Path("build/alexnet"),
     waves: Annotated[bool, typer.Option("--waves", help="dump the cycles around the upset as a waveform")] = False,
     before: Annotated[int, typer.Option(min=0, help="cycles dumped before the upset")] = 200,
     after: Annotated[int, typer.Option(min=1, help="cycles dumped after the upset")] = 2000,
 ) -> Any:
     """Run one recorded upset again; fails if its outcome differs from the record."""
-    from fitact_hw.simulate.replay import run_replay
+    from fitact_hw.campaign.replay import run_replay
+    from fitact_hw.reporting.terminal import terminal
 
-    return run_replay(fault, results, waves, before, after)
+    return run_replay(terminal(), results, fault, (before, after) if waves else None, results)
 
 
 @with_machine

@@ -164,6 +164,11 @@ class Engine:
         progress(len(events))
         return [verdicts[index] for index in range(len(events))]
 
+    @property
+    def capacity(self) -> int:
+        """Upsets for which one fault-free run can keep checkpoints, at least."""
+        return max(1, CHECKPOINT_BYTES // self.library.state_bytes)
+
     def prepare(self, case: Case, events: Sequence[FaultEvent]) -> None:
         """Make the fault-free run that :meth:`run` needs for ``events``, or for any of them, ahead of it.
 
@@ -180,8 +185,7 @@ class Engine:
     def _parts(self, starts: Iterable[Start]) -> list[list[Start]]:
         """``starts`` in the order of time, in parts for which one fault-free run can keep checkpoints; one at least."""
         order = sorted(starts, key=lambda item: item.cycle)
-        size = max(1, CHECKPOINT_BYTES // self.library.state_bytes)
-        return [order[begin : begin + size] for begin in range(0, max(1, len(order)), size)]
+        return [order[begin : begin + self.capacity] for begin in range(0, max(1, len(order)), self.capacity)]
 
     def _recorded(self, facts: Facts, case: Case, part: Sequence[Start]) -> tuple[Verdict, Sequence[int]]:
         """The verdict of a masked upset, and the cycles of the checkpoints: from the run at hand, if it has these."""

@@ -1,17 +1,18 @@
-"""Single-event upsets for every protection scheme: the same places and moments, through the native engine."""
+"""Upsets of live bits only: of words that the fault-free run reads before it writes them again."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from itertools import islice
 
 from fitact_hw.config import AcceleratorConfig
 from fitact_hw.errors import FitActError
-from fitact_hw.faults import FaultEvent, Shape, Storage, sample
-from fitact_hw.injection.timeline import Timeline, layer_at
-from fitact_hw.injection.verdict import Verdict
+from fitact_hw.faults import FaultEvent, Shape, Storage, faults
+from fitact_hw.injection.timeline import Timeline, moved
 from fitact_hw.sites import list_sites
+from golden.bounds.granularity import Granularity
+from golden.bounds.schemes import SCHEMES, UNPROTECTED
 from sim.engine.access import AccessTrace
 
 STRUCTURES = {
@@ -23,30 +24,28 @@ STRUCTURES = {
     "output_buffer": ("output_buffer",),
     "pe_registers": ("pe_weight", "pe_shadow", "pe_activation", "pe_psum", "pe_control"),
 }
-"""Row of the outcome table -> structures of `fitact_hw.sites` that it draws from."""
+"""Group of a sample of live bits -> structures of `fitact_hw.sites` that it draws from."""
 
-FIRST_DRAWS, MOST_DRAWS = 64, 65_536
-"""Points of (bit, cycle) that are drawn at first, and at most, in search of live ones."""
+MOST_POINTS = 1 << 18
+"""Points of (bit, cycle) of one structure that are drawn at most in search of live ones."""
 
 
 def structure_sites(config: AcceleratorConfig) -> dict[str, Sequence[Storage]]:
-    """Sites of each row of the outcome table that this machine has."""
+    """Sites of each of STRUCTURES that this machine has."""
     sites = list_sites(config)
     groups = {name: [site for site in sites if site.structure in members] for name, members in STRUCTURES.items()}
     return {name: group for name, group in groups.items() if group}
 
 
-def points(
-    sites: Mapping[str, Sequence[Storage]], cycles: int, seed: int, shape: Shape = Shape.SINGLE
-) -> Iterator[FaultEvent]:
-    """At most MOST_DRAWS random upsets of ``shape``, drawn as they are needed.
+def base_scheme(schemes: Sequence[str]) -> str:
+    """The scheme whose run decides what is live: the first of those that use the bound buffer most."""
+    known = list(Granularity)
 
-    Uses that a longer list of `sample` starts with the shorter one.
-    """
-    done, count = 0, FIRST_DRAWS
-    while done < MOST_DRAWS:
-        yield from sample(sites, count, cycles, seed, shape=shape)[done:]
-        done, count = count, min(2 * count, MOST_DRAWS)
+    def use(name: str) -> tuple[int, int]:
+        scheme = SCHEMES.get(name, UNPROTECTED)
+        return known.index(scheme.granularity), known.index(scheme.hardware)
+
+    return max(schemes, key=use)
 
 
 def is_live(event: FaultEvent, accesses: AccessTrace) -> bool:
@@ -57,12 +56,30 @@ def is_live(event: FaultEvent, accesses: AccessTrace) -> bool:
     )
 
 
+def has_live(sites: Sequence[Storage], accesses: AccessTrace) -> bool:
+    """Whether anything in ``sites`` is ever live."""
+    return any(
+        site.path not in accesses.names or accesses.live_cycles(accesses.names.index(site.path)).any() for site in sites
+    )
+
+
 @dataclass(frozen=True)
-class Draw:
-    """``events``: of the base scheme; ``live``: structure -> (upsets kept, points of (bit, cycle) drawn for them)."""
+class LiveDraw:
+    """``events``: of the base scheme's run; ``drawn``: structure -> points of (bit, cycle) drawn for them.
+
+    ``dead``: structure -> those of them that are not live.
+    """
 
     events: list[FaultEvent]
-    live: dict[str, tuple[int, int]]
+    drawn: dict[str, int]
+    dead: dict[str, list[FaultEvent]]
+
+    def read_in(self, base: Timeline, target: Timeline, accesses: AccessTrace) -> dict[str, int]:
+        """Structure -> how many dead points, at the same moment of the run ``target`` with ``accesses``, are live."""
+        return {
+            name: sum(is_live(moved(event, base, target), accesses) for event in events)
+            for name, events in self.dead.items()
+        }
 
 
 def draw(
@@ -72,58 +89,25 @@ def draw(
     count: int,
     seed: int,
     shape: Shape = Shape.SINGLE,
-) -> Draw:
-    """``count`` upsets of ``shape``, evenly for each structure of ``sites``.
+    most: int = MOST_POINTS,
+) -> LiveDraw:
+    """``count`` upsets of ``shape``; the structures of ``sites`` take turns.
 
     Points are uniform over (bit, cycle) of each structure, kept when the fault-free run, ``cycles`` long with
-    ``accesses``, reads the word before it writes it again; the share that is kept turns the outcome shares into
-    probabilities per upset. The run should be that of a scheme that uses every buffer (FitAct).
+    ``accesses``, reads the word before it writes it again. A longer list starts with the shorter one. Raises
+    FitActError if a structure has too few live ones among ``most``.
     """
-    wanted = {name: count // len(sites) + (index < count % len(sites)) for index, name in enumerate(sites)}
-    chosen: list[FaultEvent] = []
-    live: dict[str, tuple[int, int]] = {}
-    for name, number in wanted.items():
-        kept: list[FaultEvent] = []
-        drawn = 0
-        for event in points({name: sites[name]}, cycles, seed, shape):
-            if len(kept) == number:
-                break
-            drawn += 1
-            if is_live(event, accesses):
-                kept.append(event)
-        if len(kept) < number:
-            raise FitActError(f"{name}: only {len(kept)} of {MOST_DRAWS} points are live: ask for fewer upsets")
-        chosen += kept
-        live[name] = (len(kept), drawn)
-    return Draw(chosen, live)
-
-
-def upset_id(scheme: str, number: int) -> str:
-    """What `fitact replay --fault` takes."""
-    return f"{scheme}-{number:04d}"
-
-
-def make_row(
-    timeline: Timeline, number: int, image: int, event: FaultEvent, verdict: Verdict, fault_free_top1: int, program: str
-) -> dict[str, Any]:
-    """The record of one upset: everything needed to judge and to repeat it; ``program``: fingerprint."""
-    return {
-        "id": upset_id(timeline.scheme, number),
-        "scheme": timeline.scheme,
-        "image": image,
-        "structure": event.structure,
-        "layer": layer_at(timeline, event.cycle),
-        "event": event.to_json(),
-        "outcome": verdict.outcome.value,
-        "code": verdict.code,
-        "cycles": verdict.cycles,
-        "fault_free_cycles": timeline.cycles,
-        "top1": int(verdict.logits.reshape(-1).argmax()),
-        "fault_free_top1": fault_free_top1,
-        "logits": verdict.logits.reshape(-1).tolist(),
-        "violation": verdict.violation,
-        "corrected_words": verdict.corrected_words,
-        "detected_words": verdict.detected_words,
-        "way": verdict.mechanism.value,
-        "program": program,
-    }
+    kept: dict[str, list[FaultEvent]] = {}
+    dead: dict[str, list[FaultEvent]] = {}
+    for index, name in enumerate(sites):
+        wanted = count // len(sites) + (index < count % len(sites))
+        kept[name], dead[name] = [], []
+        points = islice(faults({name: sites[name]}, cycles, seed, shape=shape), most)
+        while len(kept[name]) < wanted:
+            event = next(points, None)
+            if event is None:
+                raise FitActError(f"{name}: only {len(kept[name])} of {most} points are live: ask for fewer upsets")
+            (kept if is_live(event, accesses) else dead)[name].append(event)
+    names = list(sites)
+    events = [kept[names[number % len(names)]][number // len(names)] for number in range(count)]
+    return LiveDraw(events, {name: len(kept[name]) + len(dead[name]) for name in names}, dead)

@@ -5,11 +5,11 @@ from __future__ import annotations
 import csv
 import io
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import astuple, dataclass, fields
 from pathlib import Path
-from typing import Any
 
+from fitact_hw.campaign.store import Row
 from fitact_hw.errors import FitActError
 
 Counts = Mapping[str, Mapping[str, Counter[str]]]
@@ -40,9 +40,9 @@ def count_outcomes(upsets: Iterable[tuple[str, str, str, int]]) -> dict[str, dic
     return counts
 
 
-def outcome_counts(rows: Sequence[dict[str, Any]]) -> dict[str, dict[str, Counter[str]]]:
+def outcome_counts(rows: Iterable[Row]) -> dict[str, dict[str, Counter[str]]]:
     """Counts of recorded upsets."""
-    return count_outcomes((row["scheme"], row["structure"], row["outcome"], 1) for row in rows)
+    return count_outcomes((row.scheme, row.structure, row.outcome, 1) for row in rows)
 
 
 def ordered_structures(counts: Counts) -> list[str]:

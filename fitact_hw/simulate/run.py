@@ -11,29 +11,32 @@ from typing import Any
 import numpy as np
 from rich.console import Console
 
-from fitact_hw.campaign.plan import CampaignOptions, Subject
-from fitact_hw.campaign.work import process_subject
+from fitact_hw.campaign.plan import CampaignOptions
+from fitact_hw.campaign.pool import Forks
+from fitact_hw.campaign.replay import Repeat, window
+from fitact_hw.campaign.run import CampaignRun
+from fitact_hw.campaign.store import STORE, Store, store_path
+from fitact_hw.campaign.subjects import load_subject
+from fitact_hw.campaign.work import workplace
 from fitact_hw.compiler import compile_network, with_images
 from fitact_hw.config import AcceleratorConfig
 from fitact_hw.errors import FitActError
-from fitact_hw.faults import FaultEvent, Shape
-from fitact_hw.injection.plain_run import plain_job
+from fitact_hw.faults import Outcome, Sample, Shape
 from fitact_hw.networks import SCHEMES, load_images, load_networks
 from fitact_hw.reporting.command import here
 from fitact_hw.reporting.figures import save_png
 from fitact_hw.reporting.formats import percent_interval
 from fitact_hw.reporting.statistics import Estimate
 from fitact_hw.reporting.terminal import bar, noter, terminal, working
-from fitact_hw.simulate import charts, fault_free, tables
+from fitact_hw.simulate import charts, fault_free, tables, upsets
 from fitact_hw.simulate.counts import Origin, csv_text, outcome_counts
-from fitact_hw.simulate.upsets import IMAGE, ROWS, Begun, begin, cross_check, strike
 from golden.bounds.schemes import DEFAULT
 from golden.networks.artefacts import WEIGHTS_FOLDER
 from golden.networks.registry import stored_schemes
 from golden.qnetwork import QNetwork
 from golden.support.files import locked, write_json, write_text
 from sim.engine.build import build_library
-from sim.job import Job, RunResult, Status, WaveWindow
+from sim.job import Job, RunResult, Status
 from sim.simulator import Simulator
 from sim.trace import layer_times
 
@@ -41,8 +44,8 @@ RESULTS, COUNTS, CHART = "results.json", "upsets.csv", "upsets.png"
 MOST_IMAGES, IMAGE_CYCLES = 8, 16_000_000
 """Images by default, fewer for a large network: all of them together take about so many cycles."""
 
-WAVE_BEFORE, WAVE_AFTER = 200, 2000
-"""Cycles dumped around an upset with `--waves`."""
+WAVE_AROUND = 200, 2000
+"""Cycles before and after an upset that `--waves` dumps."""
 
 
 @dataclass(frozen=True)
@@ -111,7 +114,8 @@ def run_sim(options: SimOptions) -> dict[str, Any]:
             "image_source": source,
         }
         with ThreadPoolExecutor(1) as beside:  # what the upsets need is made while the simulators are at work
-            begun = beside.submit(begin, _campaign(options, len(images))) if options.faults else None
+            campaign, pool = _campaign(options), Forks(options.workers)
+            begun = beside.submit(upsets.begin, campaign, folder, pool, note) if options.faults else None
             record |= _fault_free(console, simulator, network, config, options, images, labels)
         record["fault_free_seconds"] = round(time.monotonic() - started, 1)
         differing = sum(row["differing"] for row in record["layers"]) + record["class_mismatches"]
@@ -204,63 +208,59 @@ def check_done(result: RunResult) -> None:
         )
 
 
-def _campaign(options: SimOptions, images: int) -> CampaignOptions:
-    """The upsets of a run on ``images`` images, for every scheme that the network has bounds of."""
+def _campaign(options: SimOptions) -> CampaignOptions:
+    """The upsets of a run: in live bits, for every scheme that the network has bounds of; all on the first image, whose
+    fault-free run is made once for each scheme and shared by the workers."""
     return CampaignOptions(
         options.model,
         options.config,
         schemes=stored_schemes(options.model),
         faults=options.faults,
-        images=images,
+        images=1,
         seed=options.seed,
         shape=options.shape,
+        sample=Sample.LIVE,
     )
 
 
-def _upsets(console: Console, simulator: Simulator, options: SimOptions, begun: Begun, folder: Path) -> dict[str, Any]:
-    """Upsets for every scheme; prints the outcome table, writes rows and chart, returns the summary."""
-    for scheme in (name for name in SCHEMES if name not in begun.options.schemes):
+def _upsets(
+    console: Console, simulator: Simulator, options: SimOptions, run: CampaignRun, folder: Path
+) -> dict[str, Any]:
+    """Upsets for every scheme; prints the outcome table, writes counts and chart, returns the summary."""
+    campaign, config = run.options, options.config
+    for scheme in (name for name in SCHEMES if name not in campaign.schemes):
+        learn = here("post-train", options.model, options={"scheme": scheme, "out": WEIGHTS_FOLDER})
         console.print(
-            f"[yellow]{scheme} is left out: {options.model} has no bounds of it yet; to learn them: "
-            f"{here('post-train', options.model, options={'scheme': scheme, 'out': WEIGHTS_FOLDER})}[/]",
+            f"[yellow]{scheme} is left out: {options.model} has no bounds of it yet; to learn them: {learn}[/]",
             soft_wrap=True,
         )
-    struck = strike(console, begun, options.workers, folder)
-    config, counts = options.config, outcome_counts(struck.rows)
+    rows = upsets.work(console, run, folder)
+    with Store(store_path(folder)) as store:
+        facts = store.facts()
+    counts = outcome_counts(rows)
     origin = Origin(options.model, config.rows, config.cols, config.word_bits, options.shape.value, options.seed)
     write_text(folder / COUNTS, csv_text(origin, counts))
+    subjects = workplace(campaign, load_subject).subjects
     with ThreadPoolExecutor(1) as beside:
         chart = beside.submit(save_png, charts.upsets(origin, counts), folder / CHART)
-        checked = cross_check(console, simulator, struck.checks, folder)
+        sample = upsets.repeats(campaign, subjects, rows, facts["cycles"])
+        checked = upsets.cross_check(console, simulator, sample, folder)
         chart.result()
-    tables.print_upsets(console, struck.rows, struck.live)
-    if options.waves and struck.rows:
-        row = next((row for row in struck.rows if row["outcome"] != "masked"), struck.rows[0])
-        subject = process_subject(begun.options, row["scheme"])
-        path = dump_waves(subject, row, folder / f"{row['id']}.vcd", WAVE_BEFORE, WAVE_AFTER)
-        console.print(f"waveform of {row['id']} ({row['outcome']}): {path}")
+    tables.print_upsets(console, counts, facts["live"], campaign.base, facts["dead_but_read"])
+    if options.waves and rows:
+        row = next((row for row in rows if row.outcome != Outcome.MASKED.value), rows[0])
+        item = Repeat.of(row, campaign, subjects[row.scheme], facts["cycles"][row.scheme])
+        job = replace(item.job, waves=window(item, WAVE_AROUND, folder))
+        [result] = Simulator(config, waves=True, note=noter(console)).run([job])
+        console.print(f"waveform of {row.id} ({row.outcome}): {result.waves}", soft_wrap=True)
     return {
-        "image": IMAGE,
-        "live": struck.live,
-        "cycles": struck.cycles,
+        "image": 0,
+        "live": facts["live"],
+        "dead_but_read": facts["dead_but_read"],
+        "cycles": facts["cycles"],
         "checked": checked,
         "counts": {s: {k: dict(v) for k, v in of_scheme.items()} for s, of_scheme in counts.items()},
     }
-
-
-def recorded_job(subject: Subject, row: dict[str, Any]) -> Job:
-    """The plain RTL run of a recorded upset."""
-    event = FaultEvent.from_json(row["event"])
-    return plain_job(subject.case(row["image"]), event, row["fault_free_cycles"])
-
-
-def dump_waves(subject: Subject, row: dict[str, Any], path: Path, before: int, after: int) -> Path:
-    """Run a recorded upset with a simulator that dumps waves; returns the file (FST if it can be made, else VCD)."""
-    cycle = FaultEvent.from_json(row["event"]).cycle
-    window = WaveWindow(max(0, cycle - before), cycle + after, path.resolve())
-    [result] = Simulator(subject.program.config, waves=True).run([replace(recorded_job(subject, row), waves=window)])
-    assert result.waves is not None
-    return result.waves
 
 
 def _print_files(console: Console, options: SimOptions, folder: Path, record: dict[str, Any]) -> None:
@@ -269,6 +269,6 @@ def _print_files(console: Console, options: SimOptions, folder: Path, record: di
     note = noter(console)
     note(f"done in {sum(parts.values()):.0f} s ({shares}); results: {folder / RESULTS}")
     if "upsets" in record:
-        note(f"upsets: {folder / ROWS}, chart: {folder / CHART}")
-        repeat = here("replay", options={"results": folder, "fault": f"{options.scheme}-0000", "waves": True})
+        note(f"upsets: {folder / STORE}, chart: {folder / CHART}")
+        repeat = here("replay", options={"results": folder, "fault": f"{options.scheme}-0", "waves": True})
         note(f"repeat one: {repeat}")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,7 @@ from fitact_hw.compiler import compile_network
 from fitact_hw.config import AcceleratorConfig
 from fitact_hw.errors import FitActError
 from fitact_hw.faults import FaultEvent, Outcome, Storage, classify
+from fitact_hw.faults import faults as upsets
 from fitact_hw.injection import live_sample
 from fitact_hw.injection.case import Case
 from fitact_hw.injection.plain_run import judge, plain_job
@@ -26,6 +28,9 @@ from fitact_hw.validation.tensor_faults import TensorFault, TensorFaults
 from sim.job import Job
 from sim.simulator import Simulator
 from sim.trace import instruction_times
+
+MOST_UPSETS = 65_536
+"""Drawn at most in search of those that corrupt a whole tensor."""
 
 TENSOR_BUFFERS = ("activation_buffer", "weight_buffer", "bias_buffer", "bound_buffer", "output_buffer")
 """Structures whose words are elements of a tensor."""
@@ -51,7 +56,7 @@ def choose(
 ) -> list[tuple[FaultEvent, TensorFault]]:
     """``wanted`` upsets that change at least one tensor that is read, and the golden model's answer to each."""
     found: list[tuple[FaultEvent, TensorFault]] = []
-    for event in live_sample.points(sites, cycles, seed):
+    for event in islice(upsets(sites, cycles, seed), MOST_UPSETS):
         fault = faults.expected(event.structure, event.upsets[0])
         if fault is not None and fault.kind != "none":
             found.append((event, fault))

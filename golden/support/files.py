@@ -1,11 +1,11 @@
-"""Files on disk: written whole or not at all, result folders held by one run at a time, rows kept as they come."""
+"""Files on disk: written whole or not at all, result folders held by one run at a time."""
 
 from __future__ import annotations
 
 import fcntl
 import json
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -96,40 +96,3 @@ def writing(folder: Path) -> Iterator[None]:
         yield
     finally:
         os.close(descriptor)
-
-
-class RowWriter:
-    """Appends JSON rows to a file, after ``rows``; each row is on disk before the next is computed.
-
-    A file that is there already is replaced in one step, when ``rows`` are written.
-    """
-
-    def __init__(self, path: Path, rows: Sequence[dict[str, Any]] = ()) -> None:
-        write_text(path, "".join(json.dumps(row) + "\n" for row in rows))
-        self._stream = path.open("a", encoding="utf-8")
-
-    def append(self, row: dict[str, Any]) -> None:
-        """Write one row."""
-        self._stream.write(json.dumps(row) + "\n")
-        self._stream.flush()
-
-    def close(self) -> None:
-        """Close the file."""
-        self._stream.close()
-
-
-def read_rows(path: Path) -> list[dict[str, Any]]:
-    """All whole rows of a row file; a last line cut off by a killed process is dropped."""
-    if not path.exists():
-        raise StoreError(f"{path} does not exist: run `make sim` first or name another folder")
-    rows = []
-    lines = path.read_text(encoding="utf-8").split("\n")
-    for number, line in enumerate(lines):
-        if not line:
-            continue
-        try:
-            rows.append(json.loads(line))
-        except json.JSONDecodeError:
-            if number < len(lines) - 1:
-                raise StoreError(f"{path} line {number + 1} is damaged: remove the file and run again") from None
-    return rows

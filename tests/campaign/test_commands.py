@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import io
+import shutil
 import sqlite3
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,19 +15,19 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from fitact_hw.campaign import replay, run, terminal
-from fitact_hw.campaign.run import run_campaign
-from fitact_hw.campaign.store import Store, store_path
+from fitact_hw.campaign import terminal
+from fitact_hw.campaign.plan import CampaignOptions
+from fitact_hw.campaign.replay import run_replay
+from fitact_hw.campaign.store import CampaignError, Row, Store, store_path
+from fitact_hw.campaign.subjects import Loader, Subject
 from fitact_hw.campaign.terminal import print_times
 from fitact_hw.cli import main
 from fitact_hw.cli.options import fraction, names
 from fitact_hw.errors import FitActError
 from fitact_hw.faults import Outcome
-from fitact_hw.injection.engine import Engine
 from fitact_hw.injection.verdict import Times
 from fitact_hw.reporting.formats import percent
 from tests.campaign import tiny
-from tests.campaign.test_campaign import Immediate, use_executor
 from tests.sim.machines import TINY
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -120,14 +123,11 @@ def test_percent_or_fraction() -> None:
         (["--margin", "2%", "--confidence", "120%"], "--confidence 120%"),
         (["--structures", "cache"], "weight_buffer"),
         (["--rows", "8"], "square"),
-        (["--scheduler", "tcp://127.0.0.1:1", "--faults", "3"], "no Dask scheduler at tcp://127.0.0.1:1"),
     ],
 )
 def test_bad_options_of_run(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Text, engine: Engine, arguments: list[str], says: str
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Text, arguments: list[str], says: str
 ) -> None:
-    tiny.use(monkeypatch, engine)
-    monkeypatch.setattr(run, "CONNECT_SECONDS", 1)
     machine = tmp_path / "machine.toml"
     machine.write_text("".join(f"{k} = {v}\n" for k, v in TINY.model_dump().items() if isinstance(v, int)))
     command = ["campaign", "run", "alexnet", "--config", str(machine), "--schemes", "fitact", *arguments]
@@ -135,39 +135,66 @@ def test_bad_options_of_run(
     assert says in capsys.readouterr().err
 
 
+@pytest.fixture(scope="module")
+def stored(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A small stored campaign, to be copied."""
+    folder = tmp_path_factory.mktemp("stored")
+    tiny.run_campaign(tiny.OPTIONS, folder)
+    return folder
+
+
 @pytest.fixture
-def campaign(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, engine: Engine) -> Path:
-    """A small stored campaign of this process."""
-    tiny.use(monkeypatch, engine)
-    monkeypatch.setattr(replay, "load_subject", lambda options, scheme: tiny.subjects(options)[scheme])
-    use_executor(monkeypatch, Immediate())
-    run_campaign(tiny.OPTIONS, tmp_path / "tiny")
-    return tmp_path / "tiny"
+def campaign(stored: Path, tmp_path: Path) -> Path:
+    """A small stored campaign."""
+    return Path(shutil.copytree(stored, tmp_path / "tiny"))
 
 
-def test_replay_gives_the_stored_result_or_says_why_not(
-    campaign: Path, monkeypatch: pytest.MonkeyPatch, capsys: Text
-) -> None:
+def change_row(folder: Path, row: Row, **values: Any) -> None:
+    """Damage a stored row."""
+    names = ", ".join(f"{name} = ?" for name in values)
+    with Store(store_path(folder), create=True) as store, store.transaction():
+        store.select(
+            f"UPDATE injection SET {names} WHERE (scheme, number) = (?, ?)", *values.values(), row.scheme, row.number
+        )
+
+
+def replay(folder: Path, fault: str, load: Loader = tiny.load) -> str:
+    """What a replay prints."""
+    console = Console(record=True, width=300, file=io.StringIO())
+    run_replay(console, folder, fault, None, folder, load)
+    return " ".join(console.export_text().split())
+
+
+def test_replay_gives_the_stored_result_or_says_why_not(campaign: Path) -> None:
     rows = tiny.rows_of(campaign)
     row = next(row for row in rows if row.outcome not in (Outcome.MASKED.value, Outcome.HANG.value))
-    assert fitact(monkeypatch, "campaign", "replay", str(campaign), row.id) == 0
-    output = " ".join(capsys.readouterr().out.split())
-    assert row.event in output
-    assert f"outcome {row.outcome} (stored: {row.outcome})" in output
-    assert fitact(monkeypatch, "campaign", "replay", str(campaign), "fitact-9999") == 2
-    assert "names are like fitact-17" in capsys.readouterr().err
-    with Store(store_path(campaign), create=True) as store:
-        store._db.execute("UPDATE injection SET logits = '[0]' WHERE number = ?", (row.number,))
-    assert fitact(monkeypatch, "campaign", "replay", str(campaign), row.id) == 2
-    assert "another result than stored: this is a defect" in capsys.readouterr().err
+    for name in (row.id, f"{row.scheme}-{row.number:04d}"):
+        output = replay(campaign, name)
+        assert row.event in output
+        assert f"outcome {row.outcome} (stored: {row.outcome})" in output
+    for name in ("fitact-9999", "fitact", "3"):
+        with pytest.raises(CampaignError, match="names are like fitact-17"):
+            replay(campaign, name)
 
-    def other(options: Any, scheme: str) -> Any:
-        found = tiny.subjects(options)[scheme]
-        return tiny.replace(found, images=np.zeros_like(found.images))
+    def other(options: CampaignOptions, scheme: str) -> Subject:
+        found = tiny.load(options, scheme)
+        return replace(found, images=np.zeros_like(found.images))
 
-    monkeypatch.setattr(replay, "load_subject", other)
-    assert fitact(monkeypatch, "campaign", "replay", str(campaign), row.id) == 2
-    assert "pictures changed since" in capsys.readouterr().err
+    with pytest.raises(CampaignError, match="pictures changed since"):
+        replay(campaign, row.id, other)
+    changes: list[dict[str, Any]] = [{"logits": "[0]"}, {"corrected_words": 3}, {"detected": 1}, {"status": "error"}]
+    for change in changes:
+        change_row(campaign, row, **change)
+        with pytest.raises(CampaignError, match="another result than stored: this is a defect"):
+            replay(campaign, row.id)
+        change_row(campaign, row, **{name: getattr(row, name) for name in change})
+    assert row.event in replay(campaign, row.id)
+
+
+def test_replay_of_a_row_from_before_everything_was_stored(campaign: Path) -> None:
+    row = tiny.rows_of(campaign)[0]
+    change_row(campaign, row, status=None, detected=None, corrected_words=None, detected_words=None)
+    assert f"(stored: {row.outcome})" in replay(campaign, row.id)
 
 
 def test_progress_counts_what_was_stored_before(campaign: Path) -> None:

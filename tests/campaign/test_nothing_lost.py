@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import multiprocessing
 import os
 import random
 import resource
@@ -11,52 +10,47 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 import pytest
 
-from fitact_hw.campaign import run
-from fitact_hw.campaign.run import run_campaign
+from fitact_hw.campaign.plan import CampaignOptions
+from fitact_hw.campaign.pool import Dask, Forks, Results
 from fitact_hw.campaign.store import CampaignError, Row, Store
-from fitact_hw.injection.engine import Engine
+from fitact_hw.campaign.subjects import Subject
+from fitact_hw.campaign.work import Task
 from tests.campaign import tiny
-from tests.campaign.test_campaign import Immediate, use_executor
-from tests.campaign.tiny import OPTIONS, rows_of
-from tests.e2e.conftest import ROOT
+from tests.campaign.tiny import OPTIONS, rows_of, run_campaign
+from tests.e2e.command import ROOT
+from tests.processes import alive, children
 
 PATIENCE_SECONDS = 600
 """A guard against waiting for ever; nothing is timed."""
 
 
-@pytest.fixture(autouse=True)
-def _tiny(monkeypatch: pytest.MonkeyPatch, engine: Engine) -> None:
-    """This process runs the tiny campaign with its one engine; workers of their own get it by the task."""
-    tiny.use(monkeypatch, engine)
-
-
 @pytest.fixture(scope="module")
-def undisturbed(tmp_path_factory: pytest.TempPathFactory, engine: Engine) -> list[Row]:
+def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> list[Row]:
     """Rows of a run in one go."""
     folder = tmp_path_factory.mktemp("undisturbed")
-    with pytest.MonkeyPatch.context() as patch:
-        tiny.use(patch, engine)
-        _here(patch)
-        run_campaign(OPTIONS, folder)
+    run_campaign(OPTIONS, folder)
     rows = rows_of(folder)
     assert len(rows) == OPTIONS.faults * len(OPTIONS.schemes)
     return rows
 
 
-def _here(patch: pytest.MonkeyPatch) -> None:
-    """Run tasks in this process."""
-    use_executor(patch, Immediate())
-
-
-def _start(folder: Path, *options: str) -> subprocess.Popen[str]:
+def _start(folder: Path, *options: str, limit: int | None = None) -> subprocess.Popen[str]:
     command = [sys.executable, "-m", "tests.campaign.tiny", str(folder), "--chunk", "5", *options]
     pipe = subprocess.PIPE
-    return subprocess.Popen(command, cwd=ROOT, stdin=pipe, stdout=pipe, stderr=pipe, text=True)
+    return subprocess.Popen(
+        command,
+        cwd=ROOT,
+        stdin=pipe,
+        stdout=pipe,
+        stderr=pipe,
+        text=True,
+        preexec_fn=_limited(limit) if limit else None,
+    )
 
 
 def _advance(process: subprocess.Popen[str], least: int) -> None:
@@ -72,9 +66,7 @@ def _advance(process: subprocess.Popen[str], least: int) -> None:
             print(file=process.stdin, flush=True)
 
 
-def test_two_processes_on_one_store_killed_one_after_the_other(
-    tmp_path: Path, undisturbed: list[Row], monkeypatch: pytest.MonkeyPatch, engine: Engine
-) -> None:
+def test_two_processes_on_one_store_killed_one_after_the_other(tmp_path: Path, undisturbed: list[Row]) -> None:
     """Each dies at its own random moment, the second after it has gone on alone; then a third finishes."""
     moments = random.Random(20)
     processes = [_start(tmp_path), _start(tmp_path)]
@@ -88,43 +80,90 @@ def test_two_processes_on_one_store_killed_one_after_the_other(
         assert stored < len(rows) < len(undisturbed)
         assert set(rows) < set(undisturbed)
         stored = len(rows)
-    _here(monkeypatch)
     run_campaign(OPTIONS, tmp_path)
     assert rows_of(tmp_path) == undisturbed
 
 
 def test_killed_worker_is_replaced(tmp_path: Path, undisturbed: list[Row]) -> None:
     said: list[str] = []
-    killed: list[int] = []
+    died = "a worker process died; going on with new ones"
 
     def finished(done: int, total: int, rows: list[Row]) -> None:
-        if rows and not killed:
-            worker = multiprocessing.active_children()[0]
-            assert worker.pid is not None
-            os.kill(worker.pid, signal.SIGKILL)
-            killed.append(worker.pid)
+        if rows and died not in said:
+            for worker in filter(alive, children(os.getpid())):
+                os.kill(worker, signal.SIGKILL)
 
-    run_campaign(OPTIONS, tmp_path, workers=1, chunk=20, finished=finished, note=said.append)
-    assert killed
-    assert "a worker process died; going on with new ones" in said
+    run_campaign(OPTIONS, tmp_path, pool=Forks(2), chunk=10, finished=finished, note=said.append)
+    assert died in said
+    assert rows_of(tmp_path) == undisturbed
+    assert not children(os.getpid())
+
+
+def test_workers_that_keep_dying_end_the_run_with_what_they_stored(tmp_path: Path, undisturbed: list[Row]) -> None:
+    def finished(done: int, total: int, rows: list[Row]) -> None:
+        if rows:
+            kill.add(True)
+
+    kill: set[bool] = set()
+
+    class Deadly(Forks):
+        """Kills every worker once something has been stored."""
+
+        def run(self, tasks: Iterable[Task]) -> Results:
+            for result in super().run(tasks):
+                yield None if kill else result
+
+    with pytest.raises(CampaignError, match=r"died 5 times in a row.*what had finished is kept"):
+        run_campaign(OPTIONS, tmp_path, pool=Deadly(1), chunk=10, finished=finished)
+    rows = rows_of(tmp_path)
+    assert 0 < len(rows) < len(undisturbed)
+    run_campaign(OPTIONS, tmp_path)
     assert rows_of(tmp_path) == undisturbed
 
 
-def test_full_disk_keeps_what_is_stored(
-    tmp_path: Path, undisturbed: list[Row], monkeypatch: pytest.MonkeyPatch, engine: Engine
-) -> None:
-    _here(monkeypatch)
-    connect = Store._connect
-    with monkeypatch.context() as patch:
+@pytest.mark.parametrize("blow", [signal.SIGKILL, signal.SIGINT])
+def test_workers_end_with_the_main_process(tmp_path: Path, undisturbed: list[Row], blow: signal.Signals) -> None:
+    process = _start(tmp_path, "--workers", "2")
+    _advance(process, 0)
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while not (workers := children(process.pid)) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    process.send_signal(blow)
+    process.communicate(timeout=PATIENCE_SECONDS)
+    while any(map(alive, workers)) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    assert workers
+    assert not any(map(alive, workers))
+    rows = rows_of(tmp_path)
+    assert len(rows) < len(undisturbed)
+    run_campaign(OPTIONS, tmp_path)
+    assert rows_of(tmp_path) == undisturbed
 
-        def small(store: Store, create: bool) -> object:
-            database = connect(store, create)
-            database.execute("PRAGMA max_page_count=9")
-            return database
 
-        patch.setattr(Store, "_connect", small)
-        with pytest.raises(CampaignError, match="disk is full: free some space and resume"):
-            run_campaign(OPTIONS, tmp_path, chunk=5)
+def test_an_error_in_a_worker_is_raised_here(tmp_path: Path) -> None:
+    def broken(options: CampaignOptions, scheme: str) -> Subject:
+        if os.getpid() != here:
+            raise CampaignError("the file is gone")
+        return tiny.load(options, scheme)
+
+    here = os.getpid()
+    task = Task(OPTIONS, broken, "fitact", 0, (0,), ())
+    with pytest.raises(CampaignError, match="the file is gone") as caught:
+        list(Forks(2).run([task, task]))
+    assert "in a worker process" in caught.value.__notes__[0]
+    assert not children(here)
+
+
+def _limited(bytes_each: int) -> Callable[[], None]:
+    """For a child: no file may grow beyond so many bytes."""
+    return lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (bytes_each, bytes_each))
+
+
+def test_full_disk_keeps_what_is_stored(tmp_path: Path, undisturbed: list[Row]) -> None:
+    process = _start(tmp_path, limit=300_000)
+    _, errors = process.communicate("\n" * 100, timeout=PATIENCE_SECONDS)
+    assert process.returncode == 2, errors
+    assert "put it right and resume" in errors or "free some space and resume" in errors
     rows = rows_of(tmp_path)
     assert 0 < len(rows) < len(undisturbed)
     run_campaign(OPTIONS, tmp_path)
@@ -150,10 +189,10 @@ for number in range(100000):
 
 def test_file_that_may_not_grow_keeps_what_was_committed(tmp_path: Path) -> None:
     """The kernel refuses the write, wherever SQLite happens to be."""
-    path, limit = tmp_path / "c.sqlite", 100_000
+    path = tmp_path / "c.sqlite"
     done = subprocess.run(
         [sys.executable, "-c", FILLER, str(path)], cwd=ROOT, capture_output=True, text=True, check=False,
-        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit)),
+        preexec_fn=_limited(100_000),
     )  # fmt: skip
     assert done.returncode == 2, done.stderr
     assert "what is stored stays" in done.stderr
@@ -198,8 +237,6 @@ def test_dask_cluster_gives_the_same_rows_and_may_die(
     tmp_path: Path,
     undisturbed: list[Row],
     cluster: Callable[..., subprocess.Popen[bytes]],
-    monkeypatch: pytest.MonkeyPatch,
-    engine: Engine,
 ) -> None:
     """A worker is killed (the cluster goes on with another), then the scheduler (the campaign is resumed without)."""
     scheduler = cluster("scheduler", "--host", "127.0.0.1", "--port", "0")
@@ -216,17 +253,15 @@ def test_dask_cluster_gives_the_same_rows_and_may_die(
             scheduler.kill()
 
     with pytest.raises(CampaignError, match=r"Dask scheduler went away.*resume"):
-        run_campaign(OPTIONS, folder, scheduler=address, chunk=5, finished=finished)
+        run_campaign(OPTIONS, folder, pool=Dask(address), chunk=5, finished=finished)
     rows = rows_of(folder)
     assert 0 < len(rows) < len(undisturbed)
     assert set(rows) < set(undisturbed)
-    _here(monkeypatch)
     run_campaign(OPTIONS, folder)
     assert rows_of(folder) == undisturbed
 
 
-def test_unreachable_dask_scheduler_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(run, "CONNECT_SECONDS", 1)
+def test_unreachable_dask_scheduler_is_named() -> None:
     for address in ("tcp://127.0.0.1:1", "nonsense://x"):
         with pytest.raises(CampaignError, match="no Dask scheduler at"):
-            run_campaign(OPTIONS, tmp_path, scheduler=address)
+            Dask(address, connect_seconds=1)

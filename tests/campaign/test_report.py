@@ -15,14 +15,20 @@ import pytest
 from rich.console import Console
 
 from fitact_hw.campaign.archive import load_archive, restore
-from fitact_hw.campaign.plan import CampaignOptions, command_of, structure_bits, without_injection
+from fitact_hw.campaign.plan import (
+    CampaignOptions,
+    bits_of,
+    command_of,
+    structure_storages,
+    unreached,
+    without_injection,
+)
 from fitact_hw.campaign.report.analysis import Analysis, lane_bit
 from fitact_hw.campaign.report.comparison import compare_schemes
 from fitact_hw.campaign.report.findings import all_comparisons, scope_sentences, sections
 from fitact_hw.campaign.report.places import heat_map, uneven, worst_sites
 from fitact_hw.campaign.report.publish import run_publish
 from fitact_hw.campaign.report.summary import csv_text, run_report
-from fitact_hw.campaign.run import unreached
 from fitact_hw.campaign.snapshot import load_campaign
 from fitact_hw.campaign.store import CampaignError, Row, Store, store_path
 from fitact_hw.config import AcceleratorConfig
@@ -36,7 +42,7 @@ DATA = Path(__file__).parents[2] / "docs" / "results" / "data"
 SCHEMES = ("unprotected", "fitact")
 STRUCTURES = ("weight_buffer", "bound_buffer", "pe_psum")
 OPTIONS = CampaignOptions("tiny", TINY, SCHEMES, STRUCTURES, faults=120, images=2)
-BITS = structure_bits(OPTIONS)
+BITS = bits_of(structure_storages(OPTIONS))
 SITES = {"weight_buffer": "u_buffers.u_weight.data_mem", "bound_buffer": "u_buffers.u_bound.data_mem"}
 
 
@@ -303,7 +309,7 @@ def test_one_scheme_without_array_or_values_still_reports(tmp_path: Path) -> Non
     options = CampaignOptions("tiny", TINY, ("fitact",), ("csr",), faults=4, images=1)
     with Store(store_path(tmp_path), create=True) as store:
         store.claim({**options.to_json(), "programs": {"fitact": "abc"}, "machine": "def"})
-        store.note(faults=4, bits=structure_bits(options))
+        store.note(faults=4, bits=bits_of(structure_storages(options)))
         with pytest.raises(CampaignError, match="no injections yet"):
             load_campaign(tmp_path)
         store.add([replace(row, structure="csr", site="u_csr.x_q", outcome="masked")

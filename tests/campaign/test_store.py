@@ -46,7 +46,8 @@ def test_tables_2_are_read_as_they_are_and_get_their_columns_when_written(tmp_pa
     with Store(path, create=True) as store:
         store.claim({"model": "alexnet"})
         store.add([ROW])
-    lost = ("ALTER TABLE injection DROP COLUMN corrected_words", "ALTER TABLE injection DROP COLUMN detected_words")
+    new = ("status", "detected", "corrected_words", "detected_words")
+    lost = [f"ALTER TABLE injection DROP COLUMN {name}" for name in new]
     _sqlite(path, *lost, "DROP TABLE rtl", "PRAGMA user_version=2", "PRAGMA journal_mode=DELETE")
     before = path.read_bytes()
     with Store(path) as store:
@@ -54,7 +55,7 @@ def test_tables_2_are_read_as_they_are_and_get_their_columns_when_written(tmp_pa
         assert store.row("fitact", 0) == ROW
         assert store.rtl() == {}
     assert path.read_bytes() == before
-    counted = replace(ROW, number=1, corrected_words=2, detected_words=0)
+    counted = replace(ROW, number=1, status="done", detected=0, corrected_words=2, detected_words=0)
     with Store(path, create=True) as store:
         store.claim({"model": "alexnet"})
         store.add([counted])

@@ -1,4 +1,4 @@
-"""A campaign of seconds: small random networks on the tiny machine, also in worker processes of their own.
+"""A campaign of seconds: small random networks on the tiny machine, also in a process of its own.
 
 `python -m tests.campaign.tiny FOLDER` runs it as a user's process would, with `--faults`, `--workers` and
 `--chunk`.
@@ -8,16 +8,19 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
-import pytest
 
-from fitact_hw.campaign import run, work
-from fitact_hw.campaign.plan import CampaignOptions, Subject
+from fitact_hw.campaign import run
+from fitact_hw.campaign.plan import CampaignOptions
+from fitact_hw.campaign.pool import Forks, Results
 from fitact_hw.campaign.store import CampaignError, Row, Store, store_path
-from fitact_hw.injection.engine import Engine
+from fitact_hw.campaign.subjects import Subject
+from fitact_hw.campaign.work import Task, run_task
 from fitact_hw.injection.verdict import Times
 from tests.injection.tiny_machine import make_case
 from tests.sim.machines import TINY
@@ -29,31 +32,35 @@ OPTIONS = CampaignOptions(
 BOUNDS = {"unprotected": "none", "fitact": "neuron"}
 
 
-def subjects(options: CampaignOptions) -> dict[str, Subject]:
-    """Stand-ins for the trained networks."""
-    found = {}
-    for scheme, bound in BOUNDS.items():
-        if scheme not in options.schemes:
-            continue
-        case = make_case(bound)
-        rng = np.random.default_rng(options.seed)
-        images = rng.integers(-128, 128, (options.images, 3, 6, 6), np.int64)
-        found[scheme] = Subject(replace(case.network, scheme=scheme), case.program, images)
-    return found
+def load(options: CampaignOptions, scheme: str) -> Subject:
+    """Stand-in for a trained network."""
+    case = make_case(BOUNDS[scheme])
+    rng = np.random.default_rng(options.seed)
+    images = rng.integers(-128, 128, (options.images, 3, 6, 6), np.int64)
+    return Subject(replace(case.network, scheme=scheme), case.program, images)
 
 
-def use(patch: pytest.MonkeyPatch, engine: Engine) -> None:
-    """Run these networks with ``engine`` in this process, and in its workers with their own."""
-    patch.setattr(run, "load_subjects", subjects)
-    patch.setattr(run, "Engine", lambda config, note: engine)
-    patch.setattr(run, "run_task", run_task)
-    patch.setattr(work, "process_engine", lambda config: engine)
+class Here:
+    """Runs tasks one after another in this process; after ``tasks`` of them it is interrupted."""
+
+    workers, shared = 1, True
+
+    def __init__(self, tasks: int | None = None) -> None:
+        self.left = tasks
+
+    def run(self, tasks: Iterable[Task]) -> Results:
+        """As in fitact_hw.campaign.pool.Pool."""
+        for task in tasks:
+            if self.left == 0:
+                raise KeyboardInterrupt
+            self.left = None if self.left is None else self.left - 1
+            yield run_task(task)
 
 
-def run_task(task: work.Task) -> tuple[list[Row], Times]:
-    """As the real one, in a worker that was given these networks."""
-    work.process_subject = lambda options, scheme: subjects(options)[scheme]
-    return work.run_task(task)
+def run_campaign(options: CampaignOptions, folder: Path, **changes: Any) -> Times:
+    """The campaign of these networks, by default in this process."""
+    given = {"pool": Here(), "load": load, "note": lambda text: None, **changes}
+    return run.run_campaign(options, folder, **given)
 
 
 def rows_of(folder: Path) -> list[Row]:
@@ -69,21 +76,14 @@ def main() -> None:
     for name, default in (("faults", OPTIONS.faults), ("workers", 1), ("chunk", 10)):
         parser.add_argument(f"--{name}", type=int, default=default)
     given = parser.parse_args()
-    run.load_subjects = subjects
-    run.run_task = run_task
 
     def finished(done: int, total: int, rows: list[Row]) -> None:
         print(done, total, flush=True)
         sys.stdin.readline()
 
+    options, pool = replace(OPTIONS, faults=given.faults), Forks(given.workers)
     try:
-        run.run_campaign(
-            replace(OPTIONS, faults=given.faults),
-            given.folder,
-            workers=given.workers,
-            chunk=given.chunk,
-            finished=finished,
-        )
+        run_campaign(options, given.folder, pool=pool, chunk=given.chunk, finished=finished, note=print)
     except CampaignError as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(2)

@@ -60,7 +60,7 @@ LINES: dict[str, str] = {
     "sim --waves=3": "--waves takes no value",
     "sim alexnet vgg16": "unexpected argument vgg16: see `fitact sim --help`",
     "campaign status": "FOLDER is missing (campaign folder): fitact campaign status [OPTIONS] {FOLDER}",
-    "replay": "--fault is missing (id of an upset in the results): fitact replay [OPTIONS]",
+    "replay": "--fault is missing (scheme and number of an upset, e.g. fitact-3): fitact replay [OPTIONS]",
     # paths
     "sim --out a_file": "--out a_file is a file: name a folder",
     "sim --out a_file/below": "--out a_file/below cannot be a folder: {here}/a_file is a file",

@@ -14,11 +14,11 @@ from pathlib import Path
 import pytest
 
 from golden.errors import StoreError
-from golden.support.files import locked, read_json, read_rows, write_json
-from tests.e2e.conftest import FITACT, ROOT, Run, error_line
+from golden.support.files import locked, read_json, write_json
+from tests.e2e.command import FITACT, ROOT, error_line, fitact
 
 
-def test_buffers_too_small_name_the_layer_and_the_fix(fitact: Run, tmp_path: Path) -> None:
+def test_buffers_too_small_name_the_layer_and_the_fix(tmp_path: Path) -> None:
     machine = tmp_path / "machine.toml"
     machine.write_text("weight_words = 40\n")
     done = fitact("sim", "alexnet", "--config", str(machine), "--images", "1", "--faults", "0", "--out", str(tmp_path))
@@ -28,21 +28,21 @@ def test_buffers_too_small_name_the_layer_and_the_fix(fitact: Run, tmp_path: Pat
     assert "conv" in line
 
 
-def test_more_images_than_there_are(fitact: Run) -> None:
+def test_more_images_than_there_are() -> None:
     environment = {key: value for key, value in os.environ.items() if key != "FITACT_CIFAR10"}
     done = fitact("sim", "alexnet", "--images", "21", env=environment)
     assert done.returncode == 2
     assert "FITACT_CIFAR10" in error_line(done)
 
 
-def test_missing_compiler(fitact: Run, tmp_path: Path) -> None:
+def test_missing_compiler(tmp_path: Path) -> None:
     environment = {**os.environ, "CXX": str(tmp_path / "no-compiler"), "FITACT_BUILD": str(tmp_path / "build")}
     done = fitact("sim", "alexnet", "--images", "1", "--faults", "0", "--out", str(tmp_path / "out"), env=environment)
     assert done.returncode == 2
     assert "C++ compiler not found" in error_line(done)
 
 
-def test_second_run_in_the_same_folder(fitact: Run, tmp_path: Path) -> None:
+def test_second_run_in_the_same_folder(tmp_path: Path) -> None:
     with (tmp_path / ".lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         lock.write("4711")
@@ -68,15 +68,6 @@ def test_ctrl_c_leaves_nothing_half_written(tmp_path: Path) -> None:
     assert not (tmp_path / "results.json").exists()
 
 
-def test_a_row_cut_off_by_a_killed_process_is_dropped(tmp_path: Path) -> None:
-    rows = tmp_path / "faults.jsonl"
-    rows.write_text('{"id": "a"}\n{"id": "b"}\n{"id": ')
-    assert [row["id"] for row in read_rows(rows)] == ["a", "b"]
-    rows.write_text('{"id": "a"}\n{"id": \n{"id": "c"}\n')
-    with pytest.raises(StoreError, match="line 2"):
-        read_rows(rows)
-
-
 def test_json_is_replaced_whole(tmp_path: Path) -> None:
     path = tmp_path / "results.json"
     write_json(path, {"a": 1})
@@ -93,3 +84,10 @@ def test_lock_is_released(tmp_path: Path) -> None:
         pass
     with locked(tmp_path):
         pass
+
+
+def test_a_file_is_no_result_folder(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    for path in (tmp_path / "file", tmp_path / "file" / "below"):
+        with pytest.raises(StoreError, match="is no folder: choose another one"), locked(path):
+            pass

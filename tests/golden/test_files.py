@@ -12,13 +12,12 @@ from pathlib import Path
 
 import pytest
 
-from golden.support.files import RowWriter, read_rows, replacing, write_bytes, write_json, write_text, writing
+from golden.support.files import replacing, write_bytes, write_json, write_text, writing
 
 WRITERS: dict[str, Callable[[Path], None]] = {
     "bytes": lambda path: write_bytes(path, b"new"),
     "text": lambda path: write_text(path, "new"),
     "json": lambda path: write_json(path, {"new": 1}),
-    "rows": lambda path: RowWriter(path, [{"new": 1}]).close(),
 }
 
 
@@ -75,13 +74,6 @@ def test_durable_content_is_on_the_disk_before_it_replaces_the_old(
     write_json(tmp_path / "a.json", [1])
     assert steps == ["fsync", "replace"]
     assert json.loads((tmp_path / "a.json").read_text()) == [1]
-
-
-def test_rows_are_appended_after_those_given(tmp_path: Path) -> None:
-    writer = RowWriter(tmp_path / "rows", [{"a": 1}])
-    writer.append({"a": 2})
-    assert read_rows(tmp_path / "rows") == [{"a": 1}, {"a": 2}], "a row is there before the next"
-    writer.close()
 
 
 CHILD = """

@@ -29,6 +29,7 @@ from golden.errors import GoldenError, StoreError
 from golden.fault_maps import Memory, corrupt, draw
 from golden.networks.zoo import load_qnetwork
 from golden.quantisation.quantise import quantise_images
+from tests.processes import alive, children
 from tests.resilience import tiny_study
 
 ROOT = Path(__file__).parents[2]
@@ -171,22 +172,9 @@ def test_pieces_are_small_only_at_the_end() -> None:
     ]
 
 
-def children(process: int) -> list[int]:
-    """Processes that a process started."""
-    return [int(child) for child in Path(f"/proc/{process}/task/{process}/children").read_text().split()]
-
-
 def is_worker(process: int) -> bool:
     """Whether a process is one that evaluates."""
     return b"spawn_main" in Path(f"/proc/{process}/cmdline").read_bytes()
-
-
-def alive(process: int) -> bool:
-    """Whether a process exists and has not ended (an orphan may remain as a zombie where nobody reaps it)."""
-    try:
-        return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except (FileNotFoundError, ProcessLookupError):
-        return False
 
 
 @pytest.mark.skipif(not Path("/proc/self/task").is_dir(), reason="needs Linux")

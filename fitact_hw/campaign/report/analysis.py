@@ -14,9 +14,9 @@ from functools import cached_property
 
 from fitact_hw.campaign.plan import structure_storages
 from fitact_hw.campaign.snapshot import Campaign
-from fitact_hw.campaign.store import Row
+from fitact_hw.campaign.store import CampaignError, Row
 from fitact_hw.config import BUFFER_NAMES, AcceleratorConfig
-from fitact_hw.faults import Outcome
+from fitact_hw.faults import Outcome, Sample
 from fitact_hw.reporting.statistics import Estimate, stratified
 
 MBIT = 1e6
@@ -119,6 +119,11 @@ class Analysis:
     """All tables of a campaign, with intervals at ``confidence``."""
 
     def __init__(self, campaign: Campaign, confidence: float = 0.95) -> None:
+        if campaign.options.sample is not Sample.ALL:
+            raise CampaignError(
+                f"{campaign.folder} has upsets in live bits only, which a report would weigh wrongly: "
+                "see `fitact campaign status`, or run a campaign with --sample all"
+            )
         self.campaign = campaign
         self.confidence = confidence
         sizes: dict[str, int] = campaign.facts["bits"]

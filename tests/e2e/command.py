@@ -4,27 +4,16 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
-
-import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 FITACT = Path(sys.executable).with_name("fitact")
 
-Run = Callable[..., "subprocess.CompletedProcess[str]"]
 
-
-@pytest.fixture
-def fitact() -> Run:
+def fitact(*arguments: str, env: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
     """Run `fitact` with arguments from the repository root; returns exit code and output."""
-
-    def run(*arguments: str, env: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [str(FITACT), *arguments], cwd=ROOT, env=env, capture_output=True, text=True, timeout=1200, check=False
-        )
-
-    return run
+    command = [str(FITACT), *arguments]
+    return subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, timeout=1200, check=False)
 
 
 def error_line(result: subprocess.CompletedProcess[str]) -> str:

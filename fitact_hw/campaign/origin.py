@@ -1,0 +1,44 @@
+"""Where the injections of a campaign come from: a record of every run that added some."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import replace
+from typing import Any
+
+from fitact_hw.campaign.plan import CampaignOptions, command_of
+from fitact_hw.campaign.snapshot import options_of
+from fitact_hw.campaign.store import CampaignError, Store
+from fitact_hw.reporting.provenance import Run, of_machine, of_weights
+
+
+def of_campaign(store: Store, options: CampaignOptions) -> dict[str, Any]:
+    """Fingerprints of what the injections depend on."""
+    bound = store.identity()
+    return of_machine(options.config) | {
+        "weights": of_weights(options.model),
+        "programs": bound["programs"],
+        "images": bound["pictures"],
+    }
+
+
+@contextmanager
+def recorded(store: Store, options: CampaignOptions, began: Run) -> Iterator[None]:
+    """Note in the store that the injections of this run, which ``began`` before, are its: at once, and with the time
+    taken when it ends."""
+    earlier, before = store.facts().get("runs", []), len(store.present())
+    prints = of_campaign(store, options)
+
+    def keep(added: bool) -> None:
+        run = replace(began, command=command_of(options_of(store)))  # a margin has become a number
+        store.note(runs=[*earlier, run.record(**prints)] if added else earlier)
+
+    keep(True)
+    try:
+        yield
+    except BaseException:
+        with suppress(CampaignError):  # the store may be what failed
+            keep(len(store.present()) > before)
+        raise
+    keep(len(store.present()) > before)
