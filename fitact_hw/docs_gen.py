@@ -21,6 +21,7 @@ from fitact_hw.config import RANGES, AcceleratorConfig, BufferProtection
 from fitact_hw.verilog import design, generate, leaf_cells
 from fitact_hw.verilog.ast import parse_module
 from fitact_hw.verilog.elaborate import ports
+from fitact_hw.verilog.includes import includes
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"
 
@@ -139,6 +140,12 @@ def cells_md() -> str:
         "## Leaf cells",
         "",
         *table(("cell", "what it is for", "parameters", "ports"), rows),
+        "",
+        "## Includes",
+        "",
+        "What several cells share, each made from one definition; tools need `rtl/` in their include path.",
+        "",
+        *table(("file", "what it holds"), ((f"`{name}`", _header(text)) for name, text in includes().items())),
         "",
         "## Composed modules",
         "",
