@@ -1,4 +1,6 @@
-// Codes that several cells know. Made by fitact_hw.verilog (`make docs`): do not edit.
+// Codes that several cells know: errors, accumulate and activation modes.
+//
+// Made by fitact_hw.verilog (`make docs`): do not edit.
 
 // A cell needs some of them.
 /* verilator lint_off UNUSEDPARAM */

@@ -1,5 +1,7 @@
 // Layout of a pixel's token, from bit 0 upwards: T_<NAME> is the lowest bit of a field. A field's width is a
-// parameter of the cell, or a number. Made by fitact_hw.verilog (`make docs`): do not edit.
+// parameter of the cell, or a number.
+//
+// Made by fitact_hw.verilog (`make docs`): do not edit.
 //
 //   acc_rd       1             read the accumulator word at acc_addr
 //   acc_wr       1             write the sum back to acc_addr

@@ -11,7 +11,7 @@ from enum import Enum
 from pathlib import Path, PurePath
 from typing import Any
 
-NAME = "fitact"
+from golden.support.folders import NAME
 
 
 def command_line(*words: str, options: Mapping[str, Any], usual: Mapping[str, Any] | None = None) -> str:

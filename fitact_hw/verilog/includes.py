@@ -36,7 +36,9 @@ def _codes() -> str:
         return {item.name: item.value for item in kind}
 
     lines = [
-        f"// Codes that several cells know. {_ORIGIN}",
+        "// Codes that several cells know: errors, accumulate and activation modes.",
+        "//",
+        f"// {_ORIGIN}",
         "",
         "// A cell needs some of them.",
         "/* verilator lint_off UNUSEDPARAM */",

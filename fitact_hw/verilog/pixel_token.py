@@ -72,9 +72,9 @@ def include(origin: str) -> str:
     """Text of the include: for each field its lowest bit, T_<NAME>, as a localparam."""
     intro = (
         "Layout of a pixel's token, from bit 0 upwards: T_<NAME> is the lowest bit of a field. A field's width is a "
-        f"parameter of the cell, or a number. {origin}"
+        "parameter of the cell, or a number."
     )
-    lines = [*(f"// {line}" for line in textwrap.wrap(intro, 112)), "//"]
+    lines = [*(f"// {line}" for line in textwrap.wrap(intro, 112)), "//", f"// {origin}", "//"]
     for part in PARTS:
         only = f"only with {part.only}" if part.only else ""
         notes = "; ".join(text for text in (part.doc, only) if text)

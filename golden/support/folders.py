@@ -11,6 +11,9 @@ from pathlib import Path
 
 from platformdirs import user_cache_path
 
+NAME = "fitact"
+"""Of the program, and of its cache folder."""
+
 BUILD = "FITACT_BUILD"
 """Variable that names another build root."""
 
@@ -27,7 +30,7 @@ def build_root() -> Path:
     if named := os.environ.get(BUILD):
         return Path(named).resolve()
     tree = checkout()
-    return tree / "build" if tree else user_cache_path("fitact", appauthor=False).resolve()
+    return tree / "build" if tree else user_cache_path(NAME, appauthor=False).resolve()
 
 
 def keep_compiled_code() -> None:

@@ -15,7 +15,7 @@ from golden.search.find import SEARCHES
 
 ROOT = Path(__file__).parents[2]
 REGISTRY = "golden/bounds/schemes.py"
-PROGRAM = "fitact_hw/reporting/command.py"
+PROGRAM = "golden/support/folders.py"
 """Where the program's name is, which is also that of a scheme."""
 
 
