@@ -70,7 +70,7 @@ def replay(folder: Path, printed: str) -> None:
 
 def bit_errors(folder: Path, printed: str) -> None:
     page = (folder / "study" / "resilience.md").read_text()
-    assert "of so few maps they are too narrow" in page
+    assert "2 maps: too few for a verdict" in page
     assert "| FitAct |" in page
 
 

@@ -85,9 +85,9 @@ def method_lines(analysis: Analysis, fit_per_mbit: float) -> list[tuple[str, str
          "within one; the same bits and moments for every scheme"),
         ("weights", f"{analysis.scope} and layers: each structure by its bits, {sum(analysis.bits.values()):,} in all"),
         ("margin", f"at least {least:,} upsets for each structure and scheme: "
-         f"{percent(margin_of(least, analysis.confidence))} or less at {analysis.confidence:.0%}"),
-        ("intervals", f"{analysis.confidence:.0%}: Wilson within a structure, Wilson with the effective sample size "
-         "over structures, Bonett-Price for paired differences, exact McNemar p"),
+         f"{percent(margin_of(least, analysis.confidence))} or less at {100 * analysis.confidence:g}%"),
+        ("intervals", f"{100 * analysis.confidence:g}%: Wilson within a structure, Wilson with the effective sample "
+         "size over structures, Bonett-Price for paired differences, exact McNemar p"),
         ("raw rate", f"{fit_per_mbit:g} FIT per 10^6 bits ({FIT_SOURCE}); FIT figures are for inference without pause"),
         ("machine", f"{options.config.fingerprint}, RTL and engine {campaign.identity['machine']}"),
         ("programs", ", ".join(f"{scheme_name(s)} {p}" for s, p in campaign.identity["programs"].items())),
@@ -96,7 +96,7 @@ def method_lines(analysis: Analysis, fit_per_mbit: float) -> list[tuple[str, str
     ]  # fmt: skip
     if "margin" in facts:
         lines.append(
-            ("asked for", f"margin {percent(facts['margin'])} at {facts['confidence']:.0%} in every structure")
+            ("asked for", f"margin {percent(facts['margin'])} at {100 * facts['confidence']:g}% in every structure")
         )
     return [(name, value) for name, value in lines if value]
 

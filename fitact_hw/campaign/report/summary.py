@@ -112,7 +112,7 @@ def _table(title: str, left: Sequence[str], right: Sequence[str]) -> Table:
 
 
 def _print_structures(console: Console, analysis: Analysis) -> None:
-    title = f"SDC probability of an upset, {analysis.confidence:.0%} intervals"
+    title = f"SDC probability of an upset, {100 * analysis.confidence:g}% intervals"
     table = _table(title, ("structure",), ("upsets each", *map(scheme_name, analysis.schemes)))
     entries = analysis.structures
     for name in dict.fromkeys(entry.key[0] for entry in entries):
