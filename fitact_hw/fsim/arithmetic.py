@@ -43,9 +43,17 @@ def epilogue(
     acc_bits: int,
 ) -> np.ndarray:
     """docs/reference/machine.md, "Epilogue": int64 (pixels, side) accumulators to output words of the same shape."""
-    biased = wrap(total + bias, acc_bits)
-    half = np.where(shift > 0, (biased >> np.maximum(shift - 1, 0)) & 1, 0)
-    value = (biased >> shift) + half
+    return activated(rounded(wrap(total + bias, acc_bits), shift), mode, bound, word_bits)
+
+
+def rounded(value: np.ndarray, shift: np.ndarray) -> np.ndarray:
+    """Right shift of int64 by 0..63, half rounded up."""
+    half = np.where(shift > 0, (value >> np.maximum(shift - 1, 0)) & 1, 0)
+    return np.asarray((value >> shift) + half)
+
+
+def activated(value: np.ndarray, mode: ActMode, bound: np.ndarray | int, word_bits: int) -> np.ndarray:
+    """Activation of wide values int64: words."""
     top = (1 << (word_bits - 1)) - 1
     if mode is ActMode.LINEAR:
         return np.clip(value, -top - 1, top)

@@ -4,8 +4,8 @@
    that is never asked for.
 2. Fault collapsing: upsets of one bit between the same two accesses are the same, simulated once, at the cycle of the
    read.
-3. What an unprotected buffer word that is read changes in its layer's output is computed without RTL
-   (:mod:`fitact_hw.injection.functional`). A random share of these upsets goes through RTL all the same.
+3. What an unprotected buffer word that is read, or a register of data, changes in its layer's output is computed
+   without RTL (:mod:`fitact_hw.injection.functional`). A random share of these upsets goes through RTL all the same.
 4. For all others the native engine runs the machine until its state is that of the fault-free run again; what then
    differs is in memory, or in registers that only the host reads.
 5. The golden model computes the rest of the network from the layer outputs that differ.
@@ -219,7 +219,7 @@ class Engine:
             return [], list(starts)
         program = facts.functional
         if isinstance(program, Unsuitable):
-            self._note(f"upsets of buffers go through RTL: {program}")
+            self._note(f"upsets of data go through RTL: {program}")
             return [], list(starts)
         functional, rtl = [], []
         for start in starts:

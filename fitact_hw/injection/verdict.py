@@ -22,7 +22,7 @@ class Mechanism(str, Enum):
     DEAD = "dead"
     """The upset is never read: nothing was simulated."""
     FUNCTIONAL = "functional"
-    """What the reads of the word change was computed without RTL, then the golden model."""
+    """What the upset changes in a layer's output was computed without RTL, then the golden model."""
     RECONVERGED = "reconverged"
     """RTL until nothing that matters differed any more."""
     GOLDEN = "golden"

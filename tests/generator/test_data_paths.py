@@ -32,7 +32,8 @@ MACHINES = {
 }
 
 DATA = (
-    r"u_array\..*\.(act|weight|shadow|psum|stage)_q",
+    r"u_array\..*\.u_pe\.(act|weight|shadow|psum)_q",
+    r"u_array\..*\.u_(act_skew|weight_skew|psum_deskew)\..*\.stage_q",
     r"u_lanes\.g_lane\[\d+\]\.u_lane\.(sum|biased|shift|rounded)_q",
     r"u_lanes\.g_lane\[\d+\]\.u_lane\.u_clamp\..*(out|bound)_q",
     r"u_buffers\.u_\w+\.rd_data_q",
@@ -126,9 +127,7 @@ def test_data_of_buffers_reach_data_only(machine: tuple[AcceleratorConfig, Flow]
     found = struck(config, flow, reached)
     assert [path for path in found if not any(re.fullmatch(pattern, path) for pattern in DATA)] == []
     for pattern in DATA:  # and data do flow there
-        assert any(re.fullmatch(pattern, path) for path in found) or (
-            config.bounds.value == "none" and "clamp" in pattern
-        )
+        assert any(re.fullmatch(pattern, path) for path in found)
     assert {name for name, bits in flow.outputs.items() if reached & set(bits)} == {"m_axi_wdata"}
 
 
@@ -140,6 +139,7 @@ def test_addresses_and_enables_of_buffers_are_not_data(machine: tuple[Accelerato
     control = [name for name in flow.nets if re.fullmatch(r"u_buffers\.u_\w+\.(wr|rd)_(en|addr)", name)]
     assert len(control) == (24 if config.bounds.buffered else 20)
     reached = flow.reached(data)
+    assert [p for p in struck(config, flow, reached) if not any(re.fullmatch(pattern, p) for pattern in DATA)] == []
     assert [name for name in control if reached & set(flow.nets[name])] == []
     word = set(flow.nets["u_load.word_q"])
     fetched = [site.path for site in list_sites(config) if site.path.startswith("u_fetch.")]

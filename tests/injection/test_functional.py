@@ -15,7 +15,9 @@ from fitact_hw.faults import FaultEvent, Shape, Upset, sample
 from fitact_hw.injection.case import Case
 from fitact_hw.injection.engine import Engine, EngineError
 from fitact_hw.injection.functional.judge import FunctionalImage, FunctionalProgram
+from fitact_hw.injection.functional.loading import LOADED_WORD
 from fitact_hw.injection.functional.order import Unsuitable
+from fitact_hw.injection.functional.registers import PATTERNS, register_of
 from fitact_hw.injection.functional.schedule import SITES
 from fitact_hw.injection.verdict import Mechanism, Verdict
 from fitact_hw.sites import list_sites
@@ -113,6 +115,41 @@ def test_random_upsets_of_random_networks(name: str) -> None:
     assert set(changed) >= set(buffers(config)) - {"bound_buffer"}, changed
     assert changed["bound_buffer"] or config.bounds.value == "patch", changed
     assert min(changed.values()) >= 2, changed
+
+
+@pytest.mark.parametrize("name", MACHINES)
+def test_registers_of_data(name: str) -> None:
+    """Every kind of them, in every row and column, with and without data in it."""
+    config = MACHINES[name]
+    functional, rtl = Engine(config, audit=0), Engine(config, prune=False)
+    kinds: dict[str, list] = {}
+    for site in list_sites(config):
+        found = register_of(site.path)
+        if found is not None or site.path == LOADED_WORD:
+            kinds.setdefault(found[0] if found else "loading", []).append(site)
+    assert set(kinds) == {*PATTERNS, "loading"}
+    changed: Counter[str] = Counter()
+    for seed, shape in ((1, Shape.SINGLE), (4, Shape.COLUMNS_2)):
+        case = random_case(config, seed).ready()
+        facts = functional.facts(case)
+        events = sample(kinds, 30 * len(kinds), facts.cycles, seed, shape=shape)
+        # as many while results leave: the lanes have little to do in most cycles
+        written = facts.accesses.writes(facts.accesses.names.index("u_buffers.u_output.data_mem"))[1]
+        moments = np.random.default_rng(seed).choice(written, len(events)) - np.arange(len(events)) % 7
+        events += [moved(event, int(cycle)) for event, cycle in zip(events, moments, strict=True)]
+        verdicts = functional.run(case, events)
+        same(verdicts, rtl.run(case, events), events)
+        changed.update(event.structure for event in changing(events, verdicts, case))
+        others = [event for event, v in zip(events, verdicts, strict=True) if v.mechanism is not Mechanism.FUNCTIONAL]
+        assert {event.structure for event in others} <= {"loading"}
+    rare = {"bound", "bound_read", "loading"}
+    assert set(changed) >= set(kinds) - rare, changed
+    assert changed.total() > 120, changed
+
+
+def moved(event: FaultEvent, cycle: int) -> FaultEvent:
+    """The same upsets in another cycle."""
+    return replace(event, upsets=tuple(replace(upset, cycle=cycle) for upset in event.upsets))
 
 
 def edges(accesses: AccessTrace, config: AcceleratorConfig, rng: np.random.Generator) -> list[FaultEvent]:
@@ -222,7 +259,7 @@ def test_what_is_refused_goes_through_rtl(monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setitem(engine.facts(case).__dict__, "functional", Unsuitable("of another form"))
     verdicts = engine.run(case, events)
     assert Mechanism.FUNCTIONAL not in {verdict.mechanism for verdict in verdicts}
-    assert notes == ["upsets of buffers go through RTL: of another form"]
+    assert notes == ["upsets of data go through RTL: of another form"]
     same(verdicts, other.run(case, events), events)
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from fitact_hw.fsim.arithmetic import wrap
-from fitact_hw.injection.functional.order import Order
+from fitact_hw.injection.functional.contents import Contents
 from fitact_hw.injection.tail import Change
 
 
@@ -25,12 +25,12 @@ class Hit:
     def lanes(self, bits: int) -> tuple[np.ndarray, np.ndarray]:
         """The lanes of ``bits`` bits that are hit, and what flips in each: int64 (lanes,) each."""
         parts = self._parts(bits)
-        return np.array([*parts], np.int64), np.array([_signed(part) for part in parts.values()], np.int64)
+        return np.array([*parts], np.int64), np.array([signed(part) for part in parts.values()], np.int64)
 
     def bias_lanes(self, acc_bits: int, lane_bits: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """The same of a bias word: lanes, what flips in the bias and what in the shift above it."""
         parts = self._parts(lane_bits)
-        biases = [_signed(part & (1 << acc_bits) - 1) for part in parts.values()]
+        biases = [signed(part & (1 << acc_bits) - 1) for part in parts.values()]
         shifts = [part >> acc_bits for part in parts.values()]
         return np.array([*parts], np.int64), np.array(biases, np.int64), np.array(shifts, np.int64)
 
@@ -40,14 +40,26 @@ class Hit:
         return {lane: part for lane, part in parts.items() if part}
 
 
-def _signed(value: int) -> int:
+def signed(value: int) -> int:
     """Two's complement of 64 bits."""
     return (value ^ 1 << 63) - (1 << 63)
 
 
-def flipped(values: np.ndarray, masks: np.ndarray, bits: int) -> np.ndarray:
+def flipped(values: np.ndarray, masks: np.ndarray | int, bits: int) -> np.ndarray:
     """Two's complement of ``bits`` bits after an upset."""
     return wrap(values ^ masks, bits)
+
+
+@dataclass(frozen=True, eq=False)
+class Held:
+    """The accumulator word of a pixel flips by ``masks`` in ``lanes``, int64 (k,) each: as weight tile ``tile`` finds
+    it or, behind the last tile of ``chain``, the epilogue."""
+
+    chain: int
+    tile: int
+    pixel: int
+    lanes: np.ndarray
+    masks: np.ndarray
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,11 +72,12 @@ class Words:
     values: np.ndarray
 
 
-def change_of(order: Order, clean: np.ndarray, parts: Sequence[Words]) -> Change | None:
-    """Elements that differ from ``clean`` (tensor words, side), all of one layer; None if none does.
+def change_of(contents: Contents, parts: Sequence[Words]) -> Change | None:
+    """Elements that differ from ``contents``, all of one layer; None if none does.
 
     Lanes beyond a layer's last channel are left out: what reads them has zero weights there, or hands them on to such.
     """
+    order, clean = contents.order, contents.values
     tensor, indices, values = 0, [], []
     for part in parts:
         word = order.stored[part.place]

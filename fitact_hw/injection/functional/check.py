@@ -7,20 +7,19 @@ import numpy as np
 from fitact_hw.fsim.arithmetic import wrap
 from fitact_hw.injection.case import EngineError
 from fitact_hw.injection.functional.epilogues import Epilogues
-from fitact_hw.injection.functional.maxima import Maxima
-from fitact_hw.injection.functional.sums import Sums
+from fitact_hw.injection.functional.run import Run
 
 SOME_CHAINS, SOME_PIXELS = 2, 256
 """Of each layer, once a whole image has been checked."""
 
 
-def check_image(epilogues: Epilogues, sums: Sums, maxima: Maxima, *, whole: bool) -> None:
+def check_image(run: Run, *, whole: bool) -> None:
     """Compare what the program's words give with the golden outputs of an image. Raises EngineError for a difference.
 
     ``whole``: every output word by its epilogue, and the sum over all weight tiles for one pixel of every channel tile,
     so with every weight; else a random part of that.
     """
-    order = epilogues.order
+    order, epilogues = run.order, run.epilogues
     rng = np.random.default_rng(0)
     counts = order.gemms.pixels[order.chains.last]
     chain_of = np.repeat(np.arange(len(counts)), counts)
@@ -34,8 +33,7 @@ def check_image(epilogues: Epilogues, sums: Sums, maxima: Maxima, *, whole: bool
             place = rng.choice(place, min(SOME_PIXELS, len(place)), replace=False)
         same = _same_words(epilogues, chain_of[place], place)
         for chain, pixel in zip(chains, rng.integers(counts[chains]), strict=True):
-            arithmetic = maxima if order.chains.maximum[chain] else sums
-            formed = arithmetic.whole(int(chain), np.array([pixel]))
+            formed = run.accumulation(int(chain)).whole(int(chain), int(pixel))
             same = same and _same_total(epilogues, int(chain), int(pixel), formed)
         if not same:
             name = order.tensors.placements[int(tensor)].name

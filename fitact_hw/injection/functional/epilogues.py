@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
 
-from fitact_hw.fsim.arithmetic import epilogue, wrap
+from fitact_hw.fsim.arithmetic import activated, rounded, wrap
 from fitact_hw.fsim.machine import decoded_bounds
 from fitact_hw.injection.functional.changes import Hit, Words, flipped
 from fitact_hw.injection.functional.contents import Contents, Parameters
@@ -30,7 +31,7 @@ class ChainParameters:
         bias, shift = self._biases
         return bias[chain[:, None], lanes], shift[chain[:, None], lanes]
 
-    def bounds(self, chain: np.ndarray, pixel: np.ndarray, lanes: np.ndarray, masks: np.ndarray | None) -> np.ndarray:
+    def bounds(self, chain: np.ndarray, pixel: np.ndarray, lanes: np.ndarray, masks: np.ndarray | int) -> np.ndarray:
         """Bounds of pixels of one layer, int64 (n, k), or (1, 1) for one of the whole layer.
 
         ``masks``: int64 (k,), bits that flip in those lanes of the bound words.
@@ -43,9 +44,20 @@ class ChainParameters:
         words, part = np.divmod(place, config.bounds_per_lane)
         numbers = order.streams["bound"].source[words + order.chains.bound_shift[chain]]
         held = self.parameters.words(numbers)[:, lanes]
-        if masks is not None:
-            held = flipped(held, masks, config.word_bits)
-        return decoded_bounds(held, part, layer_bound, config)
+        return decoded_bounds(flipped(held, masks, config.word_bits), part, layer_bound, config)
+
+
+@dataclass(frozen=True, eq=False)
+class Masks:
+    """Bits that flip on the way through the epilogue, int64 (k,) for as many lanes: of the bias word and its shift, of
+    the biased and of the rounded value, of the bound word and of the decoded bound."""
+
+    bias: np.ndarray | int = 0
+    shift: np.ndarray | int = 0
+    biased: np.ndarray | int = 0
+    rounded: np.ndarray | int = 0
+    bound_word: np.ndarray | int = 0
+    bound: np.ndarray | int = 0
 
 
 class Epilogues:
@@ -62,27 +74,25 @@ class Epilogues:
         return np.asarray(self.contents.totals(tensor)[word[:, None], lanes])
 
     def finish(
-        self,
-        chain: np.ndarray,
-        place: np.ndarray,
-        lanes: np.ndarray,
-        total: np.ndarray,
-        *,
-        bias_masks: np.ndarray | None = None,
-        shift_masks: np.ndarray | None = None,
-        bound_masks: np.ndarray | None = None,
+        self, chain: np.ndarray, place: np.ndarray, lanes: np.ndarray, total: np.ndarray, masks: Masks | None = None
     ) -> Words:
         """Words of ``lanes`` at output words ``place`` of ``chain`` (one layer), for accumulators int64 (n, k) that are
-        right modulo 2^acc_bits; masks, int64 (k,): bits that flip in the parameters."""
-        config = self.config
+        right modulo 2^acc_bits."""
+        config, masks = self.config, masks or Masks()
         bias, shift = self.chains.biases(chain, lanes)
-        if bias_masks is not None and shift_masks is not None:
-            bias, shift = flipped(bias, bias_masks, config.acc_bits), shift ^ shift_masks
+        biased = wrap(total + flipped(bias, masks.bias, config.acc_bits), config.acc_bits)
+        biased = flipped(biased, masks.biased, config.acc_bits)
+        value = flipped(rounded(biased, shift ^ masks.shift), masks.rounded, config.acc_bits)
         pixel = place - self.order.chains.out_first[chain]
-        bound = self.chains.bounds(chain, pixel, lanes, bound_masks)
+        bound = flipped(self.chains.bounds(chain, pixel, lanes, masks.bound_word), masks.bound, config.word_bits)
         mode = ActMode(int(self.order.chains["act_mode"][chain[0]]))
-        values = epilogue(total, bias, shift, mode, bound, config.word_bits, config.acc_bits)
-        return Words(place, lanes, wrap(values, config.word_bits))
+        return Words(place, lanes, wrap(activated(value, mode, bound, config.word_bits), config.word_bits))
+
+    def at(self, chain: int, pixel: int, lanes: np.ndarray, masks: Masks) -> Words:
+        """The word of one pixel with its fault-free accumulator."""
+        chains = np.array([chain])
+        place = self.order.chains.out_first[chains] + pixel
+        return self.finish(chains, place, lanes, self.totals(chains, place, lanes), masks)
 
     def chains_of(self, buffer: str, cycles: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Chain and output word of the pixels whose accesses of ``buffer`` are in ``cycles``."""
@@ -94,34 +104,37 @@ class Epilogues:
         """Output words after an upset of a bias word."""
         lanes, biases, shifts = hit.bias_lanes(self.config.acc_bits, self.config.bias_lane_bits)
         chain, place = self.chains_of("bias", hit.cycles)
-        total = self.totals(chain, place, lanes)
-        return self.finish(chain, place, lanes, total, bias_masks=biases, shift_masks=shifts)
+        return self.finish(chain, place, lanes, self.totals(chain, place, lanes), Masks(bias=biases, shift=shifts))
 
     def bound(self, hit: Hit) -> list[Words]:
         """Output words after an upset of a bound word, which the pixels behind the one that reads it may share."""
         lanes, masks = hit.lanes(self.config.word_bits)
         chain, place = self.chains_of("bound", hit.cycles)
         parts = []
-        for number in np.unique(chain):
-            one = place[chain == number]
-            served = self._served(int(number), one)
-            chains = np.full(len(served), number)
-            parts.append(self.finish(chains, served, lanes, self.totals(chains, served, lanes), bound_masks=masks))
+        for number in np.unique(chain).tolist():
+            group = self.bound_groups(number)
+            served = np.flatnonzero(np.isin(group, place[chain == number] - self.order.chains.out_first[number]))
+            parts.append(self.with_bound(number, served, lanes, masks))
         return parts
 
-    def _served(self, chain: int, place: np.ndarray) -> np.ndarray:
-        """Output words whose bound is read at those of ``place`` (all of ``chain``)."""
-        first = int(self.order.chains.out_first[chain])
+    def bound_groups(self, chain: int) -> np.ndarray:
+        """For every pixel of a chain, the pixel that reads its bound word."""
         pixels = np.arange(int(self.order.gemms.pixels[self.order.chains.last[chain]]))
         bounds = self.order.chains.bound_places(np.array(chain), pixels, self.config.bounds)
         words = np.broadcast_to(bounds // self.config.bounds_per_lane, pixels.shape)
         fresh = fresh_bounds(words, self.order)
-        reader = fresh[np.searchsorted(fresh, pixels, side="right") - 1]
-        return first + np.flatnonzero(np.isin(reader, place - first))
+        return np.asarray(fresh[np.searchsorted(fresh, pixels, side="right") - 1])
+
+    def with_bound(self, chain: int, pixels: np.ndarray, lanes: np.ndarray, masks: np.ndarray) -> Words:
+        """Output words of ``pixels`` whose bound words flip by ``masks`` in ``lanes``."""
+        chains, place = np.full(len(pixels), chain), self.order.chains.out_first[chain] + pixels
+        return self.finish(chains, place, lanes, self.totals(chains, place, lanes), Masks(bound_word=masks))
 
     def output(self, hit: Hit) -> Words:
         """Output words after an upset of a word of the output buffer."""
-        lanes, masks = hit.lanes(self.config.word_bits)
-        place = np.searchsorted(self.schedule.stored, hit.cycles)
+        return self.stored(np.searchsorted(self.schedule.stored, hit.cycles), *hit.lanes(self.config.word_bits))
+
+    def stored(self, place: np.ndarray, lanes: np.ndarray, masks: np.ndarray) -> Words:
+        """Output words that flip when they are complete."""
         clean = self.contents.values[self.order.stored[place][:, None], lanes].astype(np.int64)
         return Words(place, lanes, flipped(clean, masks, self.config.word_bits))

@@ -1,27 +1,26 @@
-"""Upsets of buffers as changes of one layer's output, for one program and one image after the other."""
+"""Upsets of buffers and of registers of data as changes of layer outputs, for a program and its images."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cached_property
 
 import numpy as np
 
 from fitact_hw.injection.case import Case
-from fitact_hw.injection.functional.changes import Hit, Words, change_of
+from fitact_hw.injection.functional.changes import Hit, change_of
 from fitact_hw.injection.functional.check import check_image
 from fitact_hw.injection.functional.contents import Contents
-from fitact_hw.injection.functional.epilogues import ChainParameters, Epilogues
-from fitact_hw.injection.functional.maxima import Maxima
+from fitact_hw.injection.functional.epilogues import ChainParameters
+from fitact_hw.injection.functional.loading import LOADED_WORD, Flips, Loading
 from fitact_hw.injection.functional.order import Order
+from fitact_hw.injection.functional.registers import Registers, register_of, runs_on_time
+from fitact_hw.injection.functional.run import Run
 from fitact_hw.injection.functional.schedule import SITES, Schedule
-from fitact_hw.injection.functional.sums import Operands, Sums
 from fitact_hw.injection.tail import Change
 from fitact_hw.program import Program
 from golden import reference
 from sim.engine.access import AccessTrace
-
-Flips = Sequence[tuple[str, int, int]]
-"""Bits that flip together: fault site, word, mask."""
 
 
 class FunctionalProgram:
@@ -32,19 +31,37 @@ class FunctionalProgram:
         self.order = Order.of(program)
         self.schedule = Schedule.of(self.order, accesses)
         self.accesses, self.chains = accesses, ChainParameters(self.order)
+        self.on_time = runs_on_time(self.schedule)
         self.checked = False
+
+    @cached_property
+    def _loading(self) -> Loading:
+        return Loading(self.order.program.config, self.accesses)
 
     def image(self, case: Case) -> FunctionalImage:
         """For one image. ``case``: of this program."""
         return FunctionalImage(self, case)
 
     def treats(self, cycle: int, flips: Flips) -> bool:
-        """Whether ``flips`` in ``cycle`` are judged here: all in one buffer without protection (parity and SECDED count
-        what is read), and each word read for one layer only."""
-        buffers = {SITES.get(site) for site, _, _ in flips}
-        if len(buffers) > 1 or None in buffers or buffers & self.order.program.config.protected.keys():
+        """Whether ``flips`` in ``cycle`` are judged here: in one register of data, or in one buffer and each word read
+        for one layer only. Not what parity or SECDED look at: they count what is read."""
+        guarded = tuple(f"u_buffers.u_{name}." for name in self.order.program.config.protected)
+        if any(site.startswith(guarded) for site, _, _ in flips):
             return False
-        return all(len({*self._layers(hit).tolist()}) == 1 for hit in self._hits(cycle, flips))
+        if len(flips) == 1 and register_of(flips[0][0]):
+            return self.on_time
+        moved = self._moved(cycle, flips)
+        sites = None if moved is None else {site for site, _, _ in moved[1]}
+        if moved is None or sites is None or len(sites) > 1 or not sites <= SITES.keys():
+            return False
+        return all(len({*self._layers(hit).tolist()}) == 1 for hit in self._hits(*moved))
+
+    def _moved(self, cycle: int, flips: Flips) -> tuple[int, Flips] | None:
+        """Of the word that is being loaded: the same as an upset of its buffer, None if that cannot be told."""
+        if len(flips) == 1 and flips[0][0] == LOADED_WORD:
+            found = self._loading.written(cycle, flips[0][2])
+            return None if found is None else (cycle + 1, found)
+        return cycle, flips
 
     def _hits(self, cycle: int, flips: Flips) -> list[Hit]:
         """What ``flips`` in ``cycle`` change that is read, all in buffers."""
@@ -61,7 +78,8 @@ class FunctionalProgram:
     def hits(self, cycle: int, flips: Flips) -> list[list[Hit]]:
         """What ``flips`` in ``cycle`` change that is read: those for one layer together, the layers in their order."""
         found: dict[int, list[Hit]] = {}
-        for hit in self._hits(cycle, flips):
+        moved = self._moved(cycle, flips)
+        for hit in self._hits(*moved) if moved else ():
             found.setdefault(int(self._layers(hit)[0]), []).append(hit)
         order = self.order.chains.layer.tolist()
         return [found[tensor] for tensor in sorted(found, key=order.index)]
@@ -72,19 +90,29 @@ class FunctionalImage:
 
     def __init__(self, program: FunctionalProgram, case: Case) -> None:
         self.program, self.case = program, case
-        self._run = _Run(program, Contents(program.order, case.memory, case.network, case.trace))
-        check_image(self._run.epilogues, self._run.sums, self._run.maxima, whole=not program.checked)
+        self._run = self._run_of(case.trace)
+        self._registers = Registers(self._run)
+        check_image(self._run, whole=not program.checked)
         program.checked = True
+
+    def _run_of(self, trace: reference.LayerTrace) -> Run:
+        program, case = self.program, self.case
+        contents = Contents(program.order, case.memory, case.network, trace)
+        return Run(program.schedule, program.chains, contents)
 
     def judge(self, cycle: int, flips: Flips) -> list[Change]:
         """What ``flips`` in ``cycle`` change in the outputs of layers. The program must treat them.
 
         One change or none; as many as there are layers in the rare case that neighbouring words are read for several.
         """
+        registers = [(site, mask) for site, _, mask in flips if register_of(site)]
+        if registers:
+            change = change_of(self._run.contents, self._registers.words(*registers[0], cycle))
+            return [] if change is None else [change]
         layers = self.program.hits(cycle, flips)
         if len(layers) > 1:
             return self._in_several(layers)
-        change = self._run.change(layers[0]) if layers else None
+        change = change_of(self._run.contents, self._run.words(layers[0])) if layers else None
         return [] if change is None else [change]
 
     def _in_several(self, layers: Sequence[Sequence[Hit]]) -> list[Change]:
@@ -92,38 +120,9 @@ class FunctionalImage:
         case, run, changes = self.case, self._run, []
         outputs: dict[str, np.ndarray] = {}
         for hits in layers:
-            change = run.change(hits)
+            change = change_of(run.contents, run.words(hits))
             if change is not None:
                 outputs[change.layer] = change.applied(run.contents.trace[change.layer])
                 changes.append(Change.between(change.layer, case.trace[change.layer], outputs[change.layer]))
-                trace = reference.run(case.network, case.image, outputs)
-                run = _Run(self.program, Contents(self.program.order, case.memory, case.network, trace))
+                run = self._run_of(reference.run(case.network, case.image, outputs))
         return changes
-
-
-class _Run:
-    """A run of one image, fault-free or not, that an upset changes."""
-
-    def __init__(self, program: FunctionalProgram, contents: Contents) -> None:
-        self.order, self.schedule, self.contents = program.order, program.schedule, contents
-        self.epilogues = Epilogues(self.schedule, program.chains, contents)
-        operands = Operands(self.epilogues)
-        self.sums, self.maxima = Sums(self.epilogues, operands), Maxima(self.epilogues, operands)
-
-    def change(self, hits: Sequence[Hit]) -> Change | None:
-        """What ``hits`` in one layer change of its output."""
-        return change_of(self.order, self.contents.values, self._words(hits))
-
-    def _words(self, hits: Sequence[Hit]) -> list[Words]:
-        buffer = hits[0].buffer
-        if buffer == "output":
-            return [self.epilogues.output(hit) for hit in hits]
-        if buffer == "bias":
-            return [self.epilogues.bias(hit) for hit in hits]
-        if buffer == "bound":
-            return [part for hit in hits for part in self.epilogues.bound(hit)]
-        chain = self.schedule.chains(buffer, hits[0].cycles[:1])[0]
-        arithmetic: Sums | Maxima = self.maxima if self.order.chains.maximum[chain] else self.sums
-        if buffer == "activation":
-            return arithmetic.activation(hits)
-        return arithmetic.weight(hits) if buffer == "weight" else arithmetic.accumulator(hits)

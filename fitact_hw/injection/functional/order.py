@@ -173,6 +173,11 @@ class Order:
     stored: np.ndarray
     out_words: np.ndarray
 
+    def tiles(self, chain: int) -> tuple[int, int]:
+        """First weight tile of a chain, and the one behind its last."""
+        first, last = int(self.chains.first[chain]), int(self.chains.last[chain])
+        return int(self.gemms.first_tile[first]), int(self.gemms.first_tile[last] + self.gemms.tiles[last])
+
     @staticmethod
     def of(program: Program) -> Order:
         """Raises Unsuitable for a program of another form than the compiler's."""
