@@ -5,9 +5,16 @@ Each claim is a piece of text that must stand in the page word for word; a figur
 
 from __future__ import annotations
 
+import math
 import re
+from collections import Counter
 from collections.abc import Iterator
 
+from fitact_hw.config import AcceleratorConfig
+from fitact_hw.networks import load_networks
+from fitact_hw.reporting.statistics import wilson
+from fitact_hw.simulate.run import SimOptions, default_images
+from fitact_hw.simulate.verdict_text import verdict
 from golden.data.cifar10 import sample_images
 from tests.docs import evidence as e
 from tests.docs.pages import DOCS, RESULTS
@@ -18,6 +25,7 @@ NETWORKS = ("alexnet", "vgg16", "resnet50")
 
 
 def claims() -> Iterator[str]:
+    yield from _first_run()
     areas = e.areas("overhead_q15_16.md")
     for scheme, name in e.SCHEMES.items():
         clean, *struck = (e.between("alexnet", scheme, rate) for rate in (0.0, 1e-6, 1e-5))
@@ -31,6 +39,24 @@ def claims() -> Iterator[str]:
     assert not any(int(row["logits_that_differ_in_rtl"]) for row in rows)
     yield f"all {len(rows)} runs ({len(rows) // len(NETWORKS)} for each network)"
     yield f"the {len(sample_images())} that come with the package foolbox"
+
+
+def _first_run() -> Iterator[str]:
+    """What `make sim MODEL=alexnet` prints, from the counts of the published run."""
+    rows = e.table("sim_alexnet_int8")
+    upsets, changed = Counter[str](), Counter[str]()
+    for row in rows:
+        upsets[row["scheme"]] += int(row["upsets"])
+        changed[row["scheme"]] += int(row["upsets"]) * (row["outcome"] == "sdc")
+    (total,) = set(upsets.values())
+    network = load_networks("alexnet", AcceleratorConfig(), ("fitact",))["fitact"]
+    images = default_images(network, AcceleratorConfig(), SimOptions.batch)
+    values = images * sum(math.prod(layer.out_shape) for layer in network.layers)
+    numbers = {scheme: set(range(count)) for scheme, count in changed.items()}  # those of FitAct are among the others
+    yield verdict(values, len(network.layers), images, 0, numbers, total, "fitact").text
+    low, high = wilson(1, images, 0.95)
+    yield f"{images} of {images} right by RTL: 100.0 % [{100 * low:.1f}, {100 * high:.1f}] (95 % interval)"
+    yield f"{len(changed)} upsets repeated through cocotb"
 
 
 def _speed() -> Iterator[str]:

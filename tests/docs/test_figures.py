@@ -28,7 +28,7 @@ NO_RESULT = (
 
 def uncovered(text: str, said: Iterable[str]) -> list[str]:
     """Lines that still have a figure when all that was checked and all that is no result is taken out."""
-    text = prose(text)
+    text = prose(re.sub(r"^```text\n(.*?)^```$", r"\1", text, flags=re.M | re.S))  # what a program prints counts
     for claim in said:
         words = r"\s+".join(map(re.escape, claim.split()))
         text, count = re.subn(words, " _ ", text)
