@@ -66,7 +66,6 @@ $(READY): requirements.txt pyproject.toml
 	  || { echo "error: python has no venv module; install it (Debian, Ubuntu: apt install python3-venv)" >&2; exit 2; }
 	@echo "installing the pinned packages into $(VENV) (a few minutes, once)"
 	@$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
-	@$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps -r requirements-data.txt
 	@$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $@
 

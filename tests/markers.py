@@ -23,7 +23,7 @@ SLOW = (
 )
 """More than a few seconds each, without a simulator."""
 
-E2E = ("tests/e2e",)
+E2E = ("tests/e2e", "tests/package")
 """Whole commands, as a user types them."""
 
 MARKS = {"rtl": RTL, "slow": SLOW, "e2e": E2E}

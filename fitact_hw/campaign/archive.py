@@ -11,6 +11,7 @@ from typing import Any
 from fitact_hw.campaign.snapshot import Campaign, options_from
 from fitact_hw.campaign.store import ROWS, CampaignError, Row, Store, store_path
 from golden.support.files import write_bytes
+from golden.support.installation import how_to_install
 
 METADATA = b"fitact_campaign"
 """Key of the file's metadata: JSON with ``schema`` (of the rows), ``identity`` and ``facts`` of the store."""
@@ -72,5 +73,5 @@ def _pyarrow() -> tuple[Any, Any]:
         import pyarrow
         import pyarrow.parquet
     except ImportError:
-        raise CampaignError("Parquet needs pyarrow: run `make setup`") from None
+        raise CampaignError(f"Parquet needs pyarrow: {how_to_install()}") from None
     return pyarrow, pyarrow.parquet

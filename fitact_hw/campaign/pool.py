@@ -24,6 +24,7 @@ from typing import Any, NoReturn, Protocol
 from fitact_hw.campaign.store import CampaignError
 from fitact_hw.campaign.work import Result, Task, run_task
 from fitact_hw.interrupts import HELD, end_with_parent
+from golden.support.installation import how_to_install
 
 CONNECT_SECONDS = 20
 """How long to wait for a Dask scheduler."""
@@ -159,7 +160,7 @@ class Dask:
         try:
             from distributed import Client
         except ImportError:
-            raise CampaignError("--scheduler needs Dask: run `make setup`, or leave it out") from None
+            raise CampaignError(f"--scheduler needs Dask: {how_to_install('cluster')}, or leave it out") from None
         try:
             client = Client(self._address, timeout=self._seconds)
         except (OSError, ValueError, TimeoutError) as error:

@@ -126,7 +126,9 @@ def docs() -> Any:
     """Regenerate the pages of docs/ that derive from definitions."""
     from fitact_hw import docs_gen
     from fitact_hw.cli import reference
+    from golden.support.installation import source_tree
 
+    source_tree("`fitact docs`")
     console, written = terminal(), docs_gen.write_docs(docs_gen.documents() | reference.documents())
     for path in written:
         console.print(f"wrote {path}", markup=False, soft_wrap=True)

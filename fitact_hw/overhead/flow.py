@@ -26,6 +26,7 @@ from fitact_hw.reporting.figures import save_png
 from fitact_hw.reporting.provenance import Run, of_machine, summary
 from fitact_hw.reporting.terminal import noter
 from golden.support.files import write_text
+from golden.support.installation import how_to_install
 from golden.support.progress import progress
 
 if TYPE_CHECKING:  # it needs torch
@@ -72,7 +73,7 @@ def run_overhead(options: Options, networks: Networks, console: Console) -> Resu
     if options.accuracies:  # what is missing should fail before minutes of synthesis
         pareto.read_accuracy(options.accuracies, options.config.word_bits, options.rate)
     if (options.fpga or options.full_top) and not ecp5.available():
-        raise TechnologyError(f"{ecp5.PACKAGE} is not installed: run `make setup`, or say --no-fpga")
+        raise TechnologyError(f"{ecp5.PACKAGE} is not installed: {how_to_install('fpga')}, or say --no-fpga")
     with progress(console, transient=True) as shown:
         steps = shown.add_task("reading the library", total=None)
         tech = technology.load(options.liberty, cache_folder())

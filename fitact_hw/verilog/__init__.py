@@ -26,6 +26,7 @@ from fitact_hw.verilog.layout import text
 from fitact_hw.verilog.module import Module
 from fitact_hw.verilog.top import TOP, top
 from golden.support.files import write_text
+from golden.support.installation import source_tree
 
 __all__ = [
     "RTL",
@@ -41,8 +42,10 @@ __all__ = [
     "write_default",
 ]
 
-RTL = Path(__file__).resolve().parents[2] / "rtl"
-"""Folder of the leaf cells."""
+_PACKAGE = Path(__file__).resolve().parents[1]
+
+RTL = _PACKAGE / "rtl" if (_PACKAGE / "rtl").is_dir() else _PACKAGE.parent / "rtl"
+"""Folder of the leaf cells: in the package where it is installed, beside it in the source tree."""
 
 _ORIGIN = "Composed by fitact_hw.verilog for {name}; change the generator, not this file."
 
@@ -51,7 +54,7 @@ def rtl_sources() -> list[Path]:
     """The hand-written leaf cells, sorted by name. Raises GeneratorError if the folder holds none."""
     sources = sorted(RTL.glob("fitact_*.v"))
     if not sources:
-        raise GeneratorError("rtl/ holds no fitact_*.v: check out the repository again")
+        raise GeneratorError(f"{RTL} holds no fitact_*.v: check out the repository again, or install again")
     return sources
 
 
@@ -138,8 +141,10 @@ def _written(sources: Mapping[str, str], folder: Path) -> list[Path]:
 
 def write_default() -> list[Path]:
     """Refresh what is checked in: the constants of the register map, the cells' includes and `rtl/generated/`, the
-    composition of the default configuration. Returns the paths of the composition.
+    composition of the default configuration. Returns the paths of the composition. Raises UserError outside a source
+    tree.
     """
+    source_tree("`fitact rtl --default`")
     _written({CONSTANTS.name: constants_py()}, CONSTANTS.parent)
     _written(includes(), RTL)
     return write(AcceleratorConfig(), RTL / "generated")

@@ -176,7 +176,7 @@ def sample_images() -> Images:
     """
     spec = importlib.util.find_spec("foolbox")
     if spec is None or not spec.submodule_search_locations:
-        raise DataError("sample images are missing: pip install --no-deps foolbox==3.3.4")
+        raise DataError("the 20 sample images are missing: pip install --no-deps foolbox==3.3.4 (2 MB)")
     folder = Path(next(iter(spec.submodule_search_locations))) / "data"
     files = sorted(folder.glob("cifar10_*_*.png"))
     if len(files) != 20:

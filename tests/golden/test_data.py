@@ -133,7 +133,7 @@ def test_samples_are_the_first_test_images_and_foolbox_stays_unimported() -> Non
 
 def test_samples_missing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
-    with pytest.raises(DataError, match="pip install --no-deps foolbox"):
+    with pytest.raises(DataError, match="20 sample images are missing: pip install --no-deps foolbox"):
         data.sample_images()
 
 
