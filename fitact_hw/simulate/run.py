@@ -15,7 +15,7 @@ from fitact_hw.campaign.plan import CampaignOptions
 from fitact_hw.campaign.pool import Forks
 from fitact_hw.campaign.replay import Repeat, window
 from fitact_hw.campaign.run import CampaignRun
-from fitact_hw.campaign.store import STORE, Store, store_path
+from fitact_hw.campaign.store import STORE, Row, Store, store_path
 from fitact_hw.campaign.subjects import load_subject
 from fitact_hw.campaign.work import workplace
 from fitact_hw.compiler import compile_network, with_images
@@ -26,10 +26,12 @@ from fitact_hw.networks import SCHEMES, load_images, load_networks
 from fitact_hw.reporting.command import here
 from fitact_hw.reporting.figures import save_png
 from fitact_hw.reporting.formats import percent_interval
+from fitact_hw.reporting.provenance import Run, fingerprint, of_machine, of_weights
 from fitact_hw.reporting.statistics import Estimate
-from fitact_hw.reporting.terminal import bar, noter, terminal, working
+from fitact_hw.reporting.terminal import bar, details, noter, terminal, working
 from fitact_hw.simulate import charts, fault_free, tables, upsets
 from fitact_hw.simulate.counts import Origin, csv_text, outcome_counts
+from fitact_hw.simulate.verdict_text import Verdict, verdict
 from golden.bounds.schemes import DEFAULT
 from golden.networks.artefacts import WEIGHTS_FOLDER
 from golden.networks.registry import stored_schemes
@@ -87,7 +89,7 @@ def run_sim(options: SimOptions) -> dict[str, Any]:
 
     Raises FitActError or GoldenError for bad options, and FitActError at the end if RTL and golden model differ.
     """
-    config = options.config
+    config, began = options.config, Run(options.seed)
     network = load_networks(options.model, config, (options.scheme,))[options.scheme]
     wanted = options.images or default_images(network, config, options.batch)
     options = replace(options, images=wanted)
@@ -123,7 +125,16 @@ def run_sim(options: SimOptions) -> dict[str, Any]:
             started = time.monotonic()
             record["upsets"] = _upsets(console, simulator, options, begun.result(), folder)
             record["upset_seconds"] = round(time.monotonic() - started, 1)
+        found = _verdict(options, record, differing)
+        record["verdict"] = asdict(found)
+        record["provenance"] = began.record(
+            **of_machine(config),
+            weights=of_weights(options.model),
+            programs={options.scheme: record["program"]},
+            images=fingerprint(images.tobytes()),
+        )
         write_json(folder / RESULTS, record)
+        console.print(found.text, style="bold", markup=False, soft_wrap=True)
         _print_files(console, options, folder, record)
     if differing:
         raise FitActError(f"RTL and golden model differ in {differing} values: see {folder / RESULTS}")
@@ -177,8 +188,8 @@ def _fault_free(
     total = results[0].cycles
     used = sum(layer.macs for layer in network.layers) * batch / (total * config.rows * config.cols)
     simulated = sum(result.cycles for result in results)
-    console.print(
-        f"{total:,} cycles for {batch} images, array used {used:.1%}; "
+    console.print(f"{total:,} cycles for {batch} images, array used {used:.1%}")
+    details(console).print(
         f"{simulated:,} cycles simulated in {seconds:.1f} s ({simulated / seconds / 1e6:.2f} M cycles/s)"
     )
     classes = [{"image": k, "label": int(labels[k]), "rtl": rtl[k], "golden": expected[k]} for k in range(len(images))]
@@ -259,8 +270,21 @@ def _upsets(
         "dead_but_read": facts["dead_but_read"],
         "cycles": facts["cycles"],
         "checked": checked,
+        "sdc": {scheme: sorted(row.number for row in rows if _changed_class(row, scheme)) for scheme in counts},
         "counts": {s: {k: dict(v) for k, v in of_scheme.items()} for s, of_scheme in counts.items()},
     }
+
+
+def _changed_class(row: Row, scheme: str) -> bool:
+    return row.scheme == scheme and row.outcome == Outcome.SDC.value
+
+
+def _verdict(options: SimOptions, record: dict[str, Any], differing: int) -> Verdict:
+    """What the run showed, in words."""
+    layers = record["layers"]
+    sdc = {scheme: set(numbers) for scheme, numbers in record.get("upsets", {}).get("sdc", {}).items()}
+    values = sum(row["elements"] for row in layers)
+    return verdict(values, len(layers), len(record["classes"]), differing, sdc, options.faults, options.scheme)
 
 
 def _print_files(console: Console, options: SimOptions, folder: Path, record: dict[str, Any]) -> None:

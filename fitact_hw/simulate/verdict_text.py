@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from fitact_hw.reporting.formats import percent_interval
 from fitact_hw.reporting.statistics import Difference, paired_difference
-from golden.bounds.schemes import find_scheme, titled
+from golden.bounds.schemes import UNPROTECTED, titled
 
 SIGNIFICANCE = 0.05
 """Two schemes are told apart if McNemar's exact p-value is below and the interval of the difference leaves 0 out."""
@@ -42,8 +42,8 @@ def verdict(
     exactness = _exactness(values, layers, images, differing)
     if not sdc or not total:
         return Verdict(exactness, None, None)
-    bare = next((scheme for scheme in sdc if find_scheme(scheme).mode is None), None)
-    if bare is None or protected not in sdc or protected == bare:
+    bare = UNPROTECTED.name
+    if bare not in sdc or protected not in sdc or protected == bare:
         return Verdict(exactness, _counts(sdc, total), None)
     without, having = sdc[bare], sdc[protected]
     difference = paired_difference(len(without - having), len(having - without), total)

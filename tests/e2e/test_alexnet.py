@@ -12,6 +12,7 @@ import pytest
 from fitact_hw.campaign.store import Row, Store, store_path
 from fitact_hw.faults import Outcome
 from fitact_hw.networks import SCHEMES
+from golden.bounds.schemes import DEFAULT, UNPROTECTED
 from tests.e2e.command import fitact
 
 IMAGES, FAULTS = 4, 28
@@ -57,6 +58,31 @@ def test_whole_network_is_bit_exact_and_struck(run: Run) -> None:
     assert set(checked) <= {row.id for row in run.rows}
     assert {"reconverged", "golden"} <= {row.way for row in run.rows}
     assert "all the same" in run.said
+
+
+def test_it_ends_with_a_verdict_in_two_sentences(run: Run) -> None:
+    compared = sum(row["elements"] for row in run.record["layers"])
+    exact, upsets = run.record["verdict"]["exactness"], run.record["verdict"]["upsets"]
+    assert exact == f"The RTL equals the golden model on all {compared:,} values of 11 layers for {IMAGES} images."
+    failing = [row.scheme for row in run.rows if row.outcome == Outcome.SDC.value]
+    bare, own = (failing.count(scheme.name) for scheme in (UNPROTECTED, DEFAULT))
+    assert upsets.startswith(
+        f"Of {FAULTS} upsets in live bits {bare} changed the class without protection, {own} with {DEFAULT.title}: "
+    )
+    assert f"{exact} {upsets}" in run.said.splitlines()
+
+
+def test_its_results_say_where_they_come_from(run: Run) -> None:
+    record = run.record["provenance"]
+    assert (record["seed"], record["command"]) == (
+        1, f"fitact sim alexnet --images {IMAGES} --faults {FAULTS} --out {run.folder}",
+    )  # fmt: skip
+    with Store(store_path(run.folder)) as store:
+        [stored], bound = store.facts()["runs"], store.identity()
+    assert record["fingerprints"]["engine"] == bound["machine"]
+    assert stored["fingerprints"]["programs"] == bound["programs"]
+    assert record["fingerprints"]["rtl"] == stored["fingerprints"]["rtl"]
+    assert stored["seconds"] <= record["seconds"]
 
 
 def test_every_scheme_gets_the_same_bits(run: Run) -> None:
