@@ -9,6 +9,7 @@ import platform
 import shlex
 import subprocess
 import time
+import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -34,7 +35,9 @@ DIGITS = 16
 
 @cache
 def version() -> str:
-    """Version of this program, as it is installed."""
+    """Version of this program: of the checkout that runs (what is installed may be older), else as it is installed."""
+    if (project := ROOT / "pyproject.toml").is_file():
+        return str(tomllib.loads(project.read_text(encoding="utf-8"))["project"]["version"])
     try:
         return metadata.version(DISTRIBUTION)
     except metadata.PackageNotFoundError:

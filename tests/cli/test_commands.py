@@ -6,7 +6,7 @@ import os
 import re
 import subprocess
 import sys
-from importlib import metadata
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -22,7 +22,9 @@ ROOT = Path(__file__).resolve().parents[2]
 def test_version_names_program_commit_and_python(fitact: Fitact) -> None:
     done = fitact("--version")
     assert (done.code, done.err) == (0, "")
-    assert done.out.startswith(f"fitact {metadata.version(provenance.DISTRIBUTION)}, ")
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    assert project["name"] == provenance.DISTRIBUTION
+    assert done.out.startswith(f"fitact {project['version']}, ")
     head = subprocess.run(["git", "rev-parse", "HEAD"], cwd=ROOT, capture_output=True, text=True, check=False)
     if head.returncode == 0:  # a checkout
         assert f"commit {head.stdout[:12]}" in done.out

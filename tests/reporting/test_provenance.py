@@ -6,6 +6,7 @@ import json
 import subprocess
 import time
 from datetime import UTC, datetime, timedelta
+from importlib import metadata
 from pathlib import Path
 
 import pytest
@@ -63,6 +64,18 @@ def test_commit_and_changes_of_a_checkout(tmp_path: Path, monkeypatch: pytest.Mo
         assert found() == (head, True)
     finally:
         provenance.commit.cache_clear()
+
+
+def test_version_of_the_checkout_else_of_the_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(provenance, "ROOT", tmp_path)
+    try:
+        provenance.version.cache_clear()
+        assert provenance.version() == metadata.version(provenance.DISTRIBUTION)
+        (tmp_path / "pyproject.toml").write_text('[project]\nversion = "9.8.7"\n')
+        provenance.version.cache_clear()
+        assert provenance.version() == "9.8.7"
+    finally:
+        provenance.version.cache_clear()
 
 
 def test_fingerprints_follow_what_they_are_of(monkeypatch: pytest.MonkeyPatch) -> None:
