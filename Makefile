@@ -56,6 +56,9 @@ help:  ## list the targets
 	@echo "variables (make sim MODEL=vgg16 WORD=32), handed on as options of the command; \`fitact <command> --help\` says more:"
 	@$(foreach goal,$(TARGETS),$(if $($(goal)_TAKES),printf '  %-16s%s\n' '$(goal)' '$($(goal)_TAKES)';))
 
+# Packages are compiled as they are first imported, which is a fraction of them, unless Python may not write there.
+PIP_INSTALL = $(VENV)/bin/python -m pip install --quiet --disable-pip-version-check $(if $(PYTHONDONTWRITEBYTECODE),,--no-compile)
+
 setup: $(READY)  ## create .venv with the pinned packages
 $(READY): requirements.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null \
@@ -65,8 +68,8 @@ $(READY): requirements.txt pyproject.toml
 	@$(PYTHON) -m venv $(VENV) \
 	  || { echo "error: python has no venv module; install it (Debian, Ubuntu: apt install python3-venv)" >&2; exit 2; }
 	@echo "installing the pinned packages into $(VENV) (a few minutes, once)"
-	@$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
-	@$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@$(PIP_INSTALL) -r requirements.txt
+	@$(PIP_INSTALL) --no-deps --no-build-isolation -e .
 	@touch $@
 
 sim: $(READY)  ## run MODEL through the RTL: bit-exact check, classification, upsets per protection scheme
