@@ -192,6 +192,8 @@ class CampaignRun:
         for part in parts:
             case = self._place.case(scheme, image)
             count = 1
+            if self._pool.shared:
+                self._place.engine.ready(case)
             if share:
                 self._place.engine.prepare(case.ready(), [events[number] for number in part])
                 count = min(len(part), TASKS_PER_WORKER * self._pool.workers)

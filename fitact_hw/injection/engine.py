@@ -169,6 +169,11 @@ class Engine:
         """Upsets for which one fault-free run can keep checkpoints, at least."""
         return max(1, CHECKPOINT_BYTES // self.library.state_bytes)
 
+    def ready(self, case: Case) -> None:
+        """Make what all images of the program of ``case`` need: processes that are forked then share it."""
+        _ = self.facts(case).functional
+        self._tail_of(case).ready()
+
     def prepare(self, case: Case, events: Sequence[FaultEvent]) -> None:
         """Make the fault-free run that :meth:`run` needs for ``events``, or for any of them, ahead of it.
 
@@ -178,6 +183,7 @@ class Engine:
         functional, rtl = self._divided(facts, collapse(facts, events, self._prune)[0])
         if functional:
             self._functional(facts, case)
+        self.ready(case)
         parts = self._parts(rtl)
         if len(parts) == 1:
             self._recorded(facts, case, parts[0])
@@ -254,12 +260,15 @@ class Engine:
             for start, outcome, found in zip(starts, outcomes, logits, strict=True)
         }
 
+    def _tail_of(self, case: Case) -> Tail:
+        if self._tail is None or self._tail.network is not case.network:
+            self._tail = Tail(case.network)
+        return self._tail
+
     def _finish(self, case: Case, runs: Sequence[FaultyRun]) -> list[np.ndarray]:
         """Logits int64 (1, classes) of runs that differ in layer outputs."""
         began = time.perf_counter()
-        if self._tail is None or self._tail.network is not case.network:
-            self._tail = Tail(case.network)
-        logits = self._tail.logits(case.trace, runs)
+        logits = self._tail_of(case).logits(case.trace, runs)
         self.times.golden += time.perf_counter() - began
         return logits
 

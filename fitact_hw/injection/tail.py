@@ -68,7 +68,7 @@ class _Different:
 
 
 class Tail:
-    """The layers of ``network``, made when they are first needed.
+    """The layers of ``network``, made when they are first needed, or by :meth:`ready`.
 
     ``batch``: runs that are taken together at most.
     """
@@ -79,6 +79,11 @@ class Tail:
         self._last_use = last_uses((x.source, x.residual.source if x.residual else None) for x in network.layers)
         largest = max(int(np.prod(shape)) for layer in network.layers for shape in (layer.in_shape, layer.out_shape))
         self.batch = max(1, min(MOST_RUNS, BATCH_BYTES // (largest * self.dtype.itemsize)))
+
+    def ready(self) -> None:
+        """Make all layers: ahead of forks that share them."""
+        for layer in self.network.layers:
+            self._engine(layer)
 
     @torch.inference_mode()
     def logits(self, trace: reference.LayerTrace, runs: Sequence[FaultyRun]) -> list[np.ndarray]:
