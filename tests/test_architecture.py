@@ -31,6 +31,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("fitact_hw.program",),
     ("fitact_hw.verilog",),
     ("fitact_hw.sites", "fitact_hw.docs_gen"),
+    ("fitact_hw.export",),
     ("fitact_hw.compiler",),
     ("fitact_hw.fsim",),
     # the simulated machine

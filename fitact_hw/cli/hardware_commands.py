@@ -41,20 +41,27 @@ def rtl(
     config: ConfigOption = None,
     bounds: BoundsOption = None,
     default: Annotated[bool, typer.Option("--default", help="refresh rtl/generated in the source tree")] = False,
-    out: Annotated[Path | None, folder_option("folder for the Verilog [build/<fingerprint>/rtl]")] = None,
+    out: Annotated[Path | None, folder_option("export everything that another tool needs to this folder")] = None,
 ) -> Any:
-    """Generate the Verilog of one machine."""
+    """Generate the Verilog of one machine; with --out, a folder that stands alone: cells, file list, registers."""
     from fitact_hw import verilog
+    from fitact_hw.export import FILE_LIST, export
+    from fitact_hw.reporting.provenance import version
 
     machine = AcceleratorConfig.load(config, rows=rows, cols=cols, word_bits=word, bounds=bounds)
-    if default or (machine == AcceleratorConfig.create() and out is None):
-        written = verilog.write_default()
+    if default and out:
+        raise FitActError("--default refreshes rtl/generated and --out exports a folder: give one of them")
+    if out:
+        written = export(machine, out, version())
+        terminal().print(f"exported {len(written)} files to {out}: its README.md and {FILE_LIST} say how to use them")
     else:
-        written = verilog.write(machine, out or Path("build") / machine.fingerprint / "rtl")
-    folder = os.path.relpath(written[0].parent)
-    leaves = len(verilog.rtl_sources())
-    terminal().print(f"wrote {len(written)} composed modules to {folder}; the {leaves} leaf cells are in rtl/")
-    return {"machine": machine.fingerprint, "folder": folder, "files": [path.name for path in written]}
+        refresh = default or machine == AcceleratorConfig.create()
+        folder = Path("build") / machine.fingerprint / "rtl"
+        written = verilog.write_default() if refresh else verilog.write(machine, folder)
+        place, leaves = os.path.relpath(written[0].parent), len(verilog.rtl_sources())
+        terminal().print(f"wrote {len(written)} composed modules to {place}; the {leaves} leaf cells are in rtl/")
+    folder = Path(os.path.relpath(written[0].parent))
+    return {"machine": machine.fingerprint, "folder": str(folder), "files": [path.name for path in written]}
 
 
 def lint() -> Any:
