@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
+from collections.abc import Mapping
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -18,9 +19,11 @@ from fitact_hw.campaign.store import STORE, CampaignError, Row, Store, store_pat
 from fitact_hw.faults import Sample
 from fitact_hw.injection.verdict import Times
 from fitact_hw.reporting.command import here
-from fitact_hw.reporting.formats import percent_interval
+from fitact_hw.reporting.formats import percent, percent_interval, spaced
 from fitact_hw.reporting.statistics import Estimate
 from fitact_hw.reporting.terminal import bar, details, noter, terminal
+from golden.bounds.schemes import titled
+from golden.support.progress import LOG_SECONDS
 
 
 def outcome_shares(counts: Counter[str]) -> str:
@@ -38,7 +41,7 @@ class Progress:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._counts: Counter[str] = Counter()
-        self._started, self._before = time.monotonic(), 0
+        self._started, self._before, self._next = time.monotonic(), 0, 0.0
         self.fresh = 0
 
     def begin(self) -> None:
@@ -46,6 +49,13 @@ class Progress:
         self._started, self._before = time.monotonic(), self.fresh
         with Store(store_path(self._folder)) as store:
             self._counts = Counter({outcome: count for (outcome,), count in store.counts("outcome").items()})
+
+    def due(self) -> bool:
+        """Whether it is time for a line: after the first rows, then every LOG_SECONDS."""
+        now = time.monotonic()
+        if due := now >= self._next:
+            self._next = now + LOG_SECONDS
+        return due
 
     def add(self, done: int, total: int, rows: list[Row]) -> str:
         """Count ``rows``; returns the line about them."""
@@ -69,21 +79,22 @@ def run_live(
     """
     console = terminal()
     progress = Progress(folder)
-    with bar(console, f"{options.model}: injections") as advance:
+    with bar(console, f"{options.model}: injections", every=None) as advance:  # there are lines that say more
         note = noter(console)
 
         def finished(done: int, total: int, rows: list[Row]) -> None:
             advance(done, total)
-            if rows:
-                note(progress.add(done, total, rows))
-            else:
+            if not rows:
                 progress.begin()
+            elif (line := progress.add(done, total, rows)) and progress.due():
+                note(line)
 
         pool = Forks(workers) if scheduler is None else Dask(scheduler)
         times = run_campaign(options, folder, pool=pool, finished=finished, note=note, margin=margin)
     print_times(details(console), times, progress.fresh)
     status = print_status(console, folder)
-    note(f"report: {here('campaign', 'report', str(folder))}")
+    if options.sample is Sample.ALL:
+        note(f"report: {here('campaign', 'report', str(folder))}")
     return status
 
 
@@ -109,7 +120,7 @@ def print_status(console: Console, folder: Path) -> dict[str, Any]:
     with Store(store_path(folder)) as store, store.snapshot():
         options = options_of(store)
         counts, facts = store.counts("scheme", "outcome"), store.facts()
-        struck = {structure for (structure,) in store.counts("structure")}
+        hit = {structure for (structure,) in store.counts("structure")}
         structures = list(facts.get("bits", {}))
     total, planned = sum(counts.values()), options.faults * len(options.schemes)
     share = f"{total / planned:.0%}" if planned else "nothing planned"
@@ -122,7 +133,9 @@ def print_status(console: Console, folder: Path) -> dict[str, Any]:
         of_scheme = Counter({outcome: count for (name, outcome), count in counts.items() if name == scheme})
         if of_scheme:
             console.print(f"  {scheme}: {of_scheme.total():,}; {outcome_shares(of_scheme)}")
-    missing = [name for name in structures if name not in struck]
+    if facts.get("live"):
+        console.print(f"  {live_shares(options, facts)}", soft_wrap=True)
+    missing = [name for name in structures if name not in hit]
     if missing and total >= planned > 0:
         console.print(f"  [yellow]{unreached(missing, len(structures))}[/]")
     outcomes: dict[str, dict[str, int]] = {scheme: {} for scheme in options.schemes}
@@ -137,9 +150,25 @@ def print_status(console: Console, folder: Path) -> dict[str, Any]:
         "stored": total,
         "planned": planned,
         "without_injection": missing,
+        "live": facts.get("live", {}),
+        "dead_but_read": facts.get("dead_but_read", {}),
         "outcomes": outcomes,
         "runs": facts.get("runs", []),
     }
+
+
+def live_shares(options: CampaignOptions, facts: Mapping[str, Any]) -> str:
+    """What the shares of upsets in live bits must be multiplied with, from the facts of the campaign of ``options``."""
+    live, base = facts["live"], titled(options.base)
+    shares = ", ".join(f"{spaced(name)} {percent(kept / max(1, points))}" for name, (kept, points) in live.items())
+    others = facts.get("dead_but_read", {}).values()
+    most = max((read / max(1, live[name][1]) for found in others for name, read in found.items()), default=0.0)
+    besides = f" (the other runs read up to {percent(most)} of the points of a structure besides)" if most else ""
+    return (
+        f"Upsets are in live bits only: written, and read again in a run of {base}. Live share of all (bit, cycle) "
+        f"points: {shares}. Any other upset is masked under {base}{besides}; probability per upset = live share x "
+        "share of these upsets."
+    )
 
 
 def print_list(console: Console, root: Path) -> list[dict[str, Any]]:

@@ -1,4 +1,8 @@
-"""Groups of an experiment's jobs, here or in several processes; the results do not depend on it."""
+"""Groups of an experiment's jobs, here or in several processes; the results do not depend on it.
+
+They are no forks for each task as those of campaigns (:mod:`fitact_hw.campaign.pool`): a process keeps its network,
+compiles it after a minute and goes on with it for hours, and a GPU cannot be used after a fork.
+"""
 
 from __future__ import annotations
 

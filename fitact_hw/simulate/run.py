@@ -17,6 +17,7 @@ from fitact_hw.campaign.replay import Repeat, window
 from fitact_hw.campaign.run import CampaignRun
 from fitact_hw.campaign.store import STORE, Row, Store, store_path
 from fitact_hw.campaign.subjects import load_subject
+from fitact_hw.campaign.terminal import live_shares
 from fitact_hw.campaign.work import workplace
 from fitact_hw.compiler import compile_network, with_images
 from fitact_hw.config import AcceleratorConfig
@@ -117,13 +118,13 @@ def run_sim(options: SimOptions) -> dict[str, Any]:
         }
         with ThreadPoolExecutor(1) as beside:  # what the upsets need is made while the simulators are at work
             campaign, pool = _campaign(options), Forks(options.workers)
-            begun = beside.submit(upsets.begin, campaign, folder, pool, note) if options.faults else None
+            drawn = beside.submit(upsets.begin, campaign, folder, pool, note) if options.faults else None
             record |= _fault_free(console, simulator, network, config, options, images, labels)
         record["fault_free_seconds"] = round(time.monotonic() - started, 1)
         differing = sum(row["differing"] for row in record["layers"]) + record["class_mismatches"]
-        if begun and not differing:
+        if drawn and not differing:
             started = time.monotonic()
-            record["upsets"] = _upsets(console, simulator, options, begun.result(), folder)
+            record["upsets"] = _upsets(console, simulator, options, drawn.result(), folder)
             record["upset_seconds"] = round(time.monotonic() - started, 1)
         found = _verdict(options, record, differing)
         record["verdict"] = asdict(found)
@@ -257,7 +258,11 @@ def _upsets(
         sample = upsets.repeats(campaign, subjects, rows, facts["cycles"])
         checked = upsets.cross_check(console, simulator, sample, folder)
         chart.result()
-    tables.print_upsets(console, counts, facts["live"], campaign.base, facts["dead_but_read"])
+    tables.print_upsets(console, counts)
+    console.print(
+        f"{live_shares(campaign, facts)} Every structure gets the same number of upsets: the last rows are not "
+        "weighted by size."
+    )
     if options.waves and rows:
         row = next((row for row in rows if row.outcome != Outcome.MASKED.value), rows[0])
         item = Repeat.of(row, campaign, subjects[row.scheme], facts["cycles"][row.scheme])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from rich.console import Console
@@ -10,7 +10,7 @@ from rich.table import Table
 
 from fitact_hw.faults import Outcome
 from fitact_hw.networks import SCHEMES
-from fitact_hw.reporting.formats import percent, percent_interval, spaced
+from fitact_hw.reporting.formats import percent_interval, spaced
 from fitact_hw.reporting.palette import LABELS
 from fitact_hw.reporting.statistics import Estimate
 from fitact_hw.simulate.counts import ALL, Counts, ordered_structures
@@ -65,18 +65,8 @@ def print_classes(console: Console, rows: Sequence[dict[str, Any]], limit: int =
         console.print(f"... and {len(rows) - limit} more in results.json")
 
 
-Points = Mapping[str, Sequence[int]]
-"""Structure -> live points of (bit, cycle), all points that were drawn for them."""
-
-
-def print_upsets(
-    console: Console, counts: Counts, live: Points, base: str, dead_but_read: Mapping[str, Mapping[str, int]]
-) -> None:
-    """Outcome counts by structure and scheme, with the 95 % Wilson interval of the SDC share.
-
-    ``base``: the scheme whose run decides what is live; ``dead_but_read``: scheme -> structure -> of the other points
-    that were drawn, those that its run reads.
-    """
+def print_upsets(console: Console, counts: Counts) -> None:
+    """Outcome counts by structure and scheme, with the 95 % Wilson interval of the SDC share."""
     table = Table(title="Single-event upsets in RTL: the same bits and moments for every scheme")
     table.add_column("structure")
     table.add_column("scheme")
@@ -95,17 +85,3 @@ def print_upsets(
             style = "bold" if structure == ALL else ""
             table.add_row(name, titled(scheme), *numbers, text, style=style, end_section=scheme == schemes[-1])
     console.print(table)
-    shares = ", ".join(f"{spaced(name)} {percent(kept / max(1, drawn))}" for name, (kept, drawn) in live.items())
-    console.print(
-        f"Upsets strike live bits only: written, and read again in a run of {titled(base)}. Live share of all (bit, "
-        f"cycle) points: {shares}. Any other upset is masked under {titled(base)}{_others(live, dead_but_read)}; "
-        "probability per upset = live share x share in the table. "
-        "Every structure gets the same number of upsets: the last rows are not weighted by size."
-    )
-
-
-def _others(live: Points, dead_but_read: Mapping[str, Mapping[str, int]]) -> str:
-    """Of the points that are not struck, how many the runs of the other schemes read, at other moments."""
-    shares = [read / max(1, live[name][1]) for of_scheme in dead_but_read.values() for name, read in of_scheme.items()]
-    most = max(shares, default=0.0)
-    return f" (the others read up to {percent(most)} of the points of a structure besides)" if most else ""

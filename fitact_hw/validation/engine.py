@@ -63,7 +63,12 @@ def run_validation(options: CampaignOptions, workers: int, folder: Path, load: L
         differing = [text for row in of_scheme if (text := found[scheme, row.number])]
         outcomes, mechanisms = (dict(Counter(getattr(row, name) for row in of_scheme)) for name in ("outcome", "way"))
         console.print(f"{scheme}: {len(of_scheme)} upsets, {len(differing)} differ; {outcomes}; {mechanisms}")
-        result[scheme] = {"upsets": len(of_scheme), "differ": len(differing), "outcomes": outcomes, "ways": mechanisms}
+        result[scheme] = {
+            "upsets": len(of_scheme),
+            "differ": len(differing),
+            "outcomes": outcomes,
+            "mechanisms": mechanisms,
+        }
         for text in differing:
             console.print(f"  {text}")
         wrong += len(differing)

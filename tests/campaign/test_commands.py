@@ -208,6 +208,7 @@ def test_progress_counts_what_was_stored_before(campaign: Path) -> None:
     share = (sum(row.outcome == "masked" for row in rows) + sum(row.outcome == "masked" for row in rows[:10])) / 130
     assert f"masked {percent(share)} [" in line
     assert progress.fresh == 10
+    assert [progress.due() for _ in range(3)] == [True, False, False]  # not a line for every task
 
 
 MEMORY_OF_A_CHILD = """

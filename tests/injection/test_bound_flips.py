@@ -18,7 +18,7 @@ from tests.sim.machines import TINY
 
 
 def changed_bound(case: Case, event: FaultEvent, address: int) -> tuple[str, np.ndarray, bool]:
-    """Layer, its bounds after the upset, and whether the struck one grew; by the layout of the program alone."""
+    """Layer, its bounds after the upset, and whether the one that was hit grew; by the layout of the program alone."""
     lane, bit = divmod(event.upsets[0].mask.bit_length() - 1, TINY.word_bits)
     for block in case.program.parameters:
         word, rest = divmod(address - block.address, block.word_bytes)
@@ -32,7 +32,7 @@ def changed_bound(case: Case, event: FaultEvent, address: int) -> tuple[str, np.
     return "", np.zeros(0), False  # a lane without a neuron
 
 
-def test_struck_bounds_are_those_of_the_golden_model(engine: Engine) -> None:
+def test_hit_bounds_are_those_of_the_golden_model(engine: Engine) -> None:
     case = make_case("neuron")
     facts = engine.facts(case)
     events = sample({"bound_buffer": select(list_sites(TINY), ["bound_buffer"])}, 400, facts.cycles, 3)

@@ -152,8 +152,8 @@ class Analysis:
     @cached_property
     def unsampled(self) -> dict[str, tuple[str, ...]]:
         """Scheme -> structures of the campaign that have no injection, the largest first."""
-        struck = {(row.scheme, row.structure) for row in self.campaign.rows}
-        return {s: tuple(name for name in self.bits if (s, name) not in struck) for s in self.schemes}
+        hit = {(row.scheme, row.structure) for row in self.campaign.rows}
+        return {s: tuple(name for name in self.bits if (s, name) not in hit) for s in self.schemes}
 
     @cached_property
     def machine_structures(self) -> int:
@@ -253,13 +253,13 @@ class Analysis:
     @cached_property
     def bound_flips(self) -> list[Entry]:
         """Upsets in the bound buffer by what they do to the bound in their word: raised or lowered."""
-        way = {
+        change = {
             (scheme, number): name
             for scheme, of_scheme in self.campaign.facts.get("bound_flips", {}).items()
             for name, numbers in of_scheme.items()
             for number in numbers
         }
-        return self.table(lambda row: (way[row.scheme, row.number],) if (row.scheme, row.number) in way else None)
+        return self.table(lambda row: (change[row.scheme, row.number],) if (row.scheme, row.number) in change else None)
 
     def _pe_lines(self, axis: int) -> list[Entry]:
 
@@ -275,9 +275,9 @@ class Analysis:
         hit = sum(pe_place(row) is not None for row in self.campaign.rows)
         return hit / (len(self.schemes) * self.config.rows * self.config.cols)
 
-    def ways(self) -> str:
+    def mechanisms(self) -> str:
         """How the outcomes were found, with counts."""
-        return ", ".join(f"{way} {n:,}" for way, n in Counter(row.way for row in self.campaign.rows).most_common())
+        return ", ".join(f"{name} {n:,}" for name, n in Counter(row.way for row in self.campaign.rows).most_common())
 
 
 def by_scheme(entries: Iterable[Entry]) -> dict[str, list[Entry]]:

@@ -162,7 +162,7 @@ def render(
         comparisons=comparisons,
         sites=worst_sites(campaign.rows, analysis.schemes, analysis.confidence),
         violations=[row for row in campaign.rows if row.violation],
-        ways=analysis.ways(),
+        mechanisms=analysis.mechanisms(),
         pictures={name: svg_text(figure) for name, figure in pictures.items()},
         replays=Replays(campaign.folder),
         export=export,
