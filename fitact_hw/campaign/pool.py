@@ -152,7 +152,10 @@ class Dask:
                 raise CampaignError(
                     f"the workers of {self._address} cannot import {error.name}: install this program there"
                 ) from None
-            except CancelledError:
+            except (CancelledError, ValueError) as error:
+                # distributed unpacks what a cancelled future has not got, if the scheduler goes while it looks
+                if isinstance(error, ValueError) and client.status == "running":
+                    raise
                 raise CampaignError("the Dask scheduler went away; what had finished is kept: resume later") from None
 
     @contextmanager

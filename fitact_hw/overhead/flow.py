@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 
 from fitact_hw.config import AcceleratorConfig, Granularity, Protection
+from fitact_hw.errors import ConfigError
 from fitact_hw.overhead import charts, ecp5, energy, pareto, tables, technology
 from fitact_hw.overhead.cost import Cost, evaluate
 from fitact_hw.overhead.energy import Energy
@@ -67,8 +68,14 @@ Networks = Mapping[str, Callable[[], Sequence["FloatLayer"]]]
 def run_overhead(options: Options, networks: Networks, console: Console) -> Results:
     """Measure, print and write `overhead.json`, `.md`, `.html` and `.png`; returns the figures.
 
-    Raises FitActError subclasses: TechnologyError, SynthesisError, GeneratorError, CompileError, SramError.
+    Raises FitActError subclasses: TechnologyError, SynthesisError, GeneratorError, CompileError, SramError;
+    ConfigError for a machine with buffer protection, which would be in the baseline as well.
     """
+    if protected := ", ".join(options.config.protected):
+        raise ConfigError(
+            f"protection of the {protected} buffer: the costs of parity and SECDED are rows of their own here, over a "
+            "machine without; leave protection out of the configuration"
+        )
     began = Run(command=options.command)
     if options.accuracies:  # what is missing should fail before minutes of synthesis
         pareto.read_accuracy(options.accuracies, options.config.word_bits, options.rate)

@@ -91,8 +91,8 @@ def test_release(tmp_path: Path) -> None:
         assert set(formats) == {"float32", "int8", "int16", "Q15.16"}
         assert all(0 <= value <= 100 for value in formats.values())
         assert {formats[form] for form in ("int8", "int16", "Q15.16")} <= {0.0, 50.0, 100.0}
-    again = ({"few": random_images(3, 5)}, weights, "a command", 1)
-    with pytest.raises(GoldenError, match="no figures of alexnet by 'a command' with as many images: measure all"):
+    again = ({"few": random_images(3, 5)}, weights, "another command", 1)
+    with pytest.raises(GoldenError, match="no figures of alexnet with as many images: measure all"):
         measure("alexnet", *again, exact_images=3, schemes=["fitact"])
     wrong = {**result, "few": {**result["few"], "fitact": {"float32": -1}, "ranger": {"float32": -1}}}
     (weights / ACCURACY).write_text(json.dumps({"alexnet": wrong, "vgg16": {}}))

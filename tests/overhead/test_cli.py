@@ -51,6 +51,14 @@ def test_bad_input_is_one_clear_line(app: typer.Typer, tmp_path: Path, arguments
     assert not list(tmp_path.rglob("overhead.json"))
 
 
+def test_a_protected_machine_is_no_baseline(app: typer.Typer, tmp_path: Path) -> None:
+    file = tmp_path / "machine.toml"
+    file.write_text('[protection]\nweight = "secded"\nbias = "parity"\n')
+    run = CliRunner().invoke(app, ["overhead", "--config", str(file), "--out", str(tmp_path / "out")])
+    assert isinstance(run.exception, FitActError)
+    assert "protection of the weight, bias buffer" in str(run.exception)
+
+
 def test_compare_and_lanes_refuse_bad_input(app: typer.Typer, tmp_path: Path) -> None:
     for arguments in (["overhead-compare", str(tmp_path / "no.json")], ["overhead-lanes", "--liberty", "nosuch.lib"]):
         run = CliRunner().invoke(app, arguments)
