@@ -118,7 +118,7 @@ class Simulator:
                 self._collect(process, Path(spec["results"]), records, len(jobs), patience, log, progress)
             finally:
                 _end(process)
-        return [_result(job, index, records[index], folder) for index, job in enumerate(jobs)]
+        return [_result(self.config, job, index, records[index], folder) for index, job in enumerate(jobs)]
 
     def _collect(
         self,
@@ -166,7 +166,7 @@ def _end(process: subprocess.Popen[bytes]) -> None:
     process.wait()
 
 
-def _result(job: Job, index: int, record: dict[str, Any], folder: Path) -> RunResult:
+def _result(config: AcceleratorConfig, job: Job, index: int, record: dict[str, Any], folder: Path) -> RunResult:
     """The record of one run with its kept memory and trace."""
     from fitact_hw.csr import StatusWord  # reads the register map: only when something runs
 
@@ -174,7 +174,7 @@ def _result(job: Job, index: int, record: dict[str, Any], folder: Path) -> RunRe
     if registers is None:
         status, code, cycles, instructions = Status.TIMEOUT, 0, int(record["end_cycle"]), 0
     else:
-        word = StatusWord.of(registers["STATUS"], bool(job.program.config.protected))
+        word = StatusWord.of(registers["STATUS"], bool(config.protected))
         status, code = Status.ERROR if word.error else Status.DONE, word.code
         cycles = registers["CYCLES_HIGH"] << 32 | registers["CYCLES_LOW"]
         instructions = registers["INSTRUCTIONS"]

@@ -1,9 +1,9 @@
 """Who does the tasks of a campaign: forks of this process, or a Dask cluster.
 
 Forks see what this process has loaded and simulated at the moment they begin: network, access trace, and checkpoints of
-a fault-free run, in memory that all of them share. New processes would load and simulate that again: 2 of them took
-half as long again for `fitact sim alexnet`, and each holds a large network for itself. So there is a fork for each
-task, which lives as long as it, and this process makes ready what the next ones need while they work.
+a fault-free run, in memory that all of them share. New processes would load and simulate that again, and each would
+hold a large network for itself. So there is a fork for each task, which lives as long as it, and this process makes
+ready what the next ones need while they work.
 
 A fork has only the thread that made it. It computes with one thread, writes nothing but its result to a pipe, and ends
 without leaving a frame of its parent, so that nothing of it (open stores, terminals, pools) is closed twice.

@@ -153,7 +153,7 @@ def mapped_verilog(rtlil: str, technology: Technology) -> str:
 
 def equivalence(rtlil: str, netlist: str, technology: Technology) -> Equivalence:
     """Prove register by register and output by output that ``netlist`` does what ``rtlil`` says."""
-    liberty = [f"read_liberty -ignore_miss_func -overwrite {path}" for path in technology.files]
+    liberty = [f'read_liberty -ignore_miss_func -overwrite "{path}"' for path in technology.files]
     commands = [
         "read_rtlil block.il",
         f"prep -flatten -top {BLOCK}",

@@ -8,7 +8,7 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -50,7 +50,8 @@ def run_job(job: dict[str, Any], files: dict[str, str] | None = None) -> dict[st
         folder = Path(name)
         for file, text in (files or {}).items():
             (folder / file).write_text(text)
-        (folder / "job.json").write_text(json.dumps(job))
+        reachable = {key: _without_spaces(folder, job[key]) for key in ("files", "liberty") if key in job}
+        (folder / "job.json").write_text(json.dumps(job | reachable))
         command = [
             sys.executable,
             "-m",
@@ -80,6 +81,19 @@ def run_job(job: dict[str, Any], files: dict[str, str] | None = None) -> dict[st
         if done.returncode or not (folder / "result.json").exists():
             raise SynthesisError(f"{job['action']} of {job.get('top', 'design')}: {_last_error(done.stderr, folder)}")
         return json.loads((folder / "result.json").read_text())
+
+
+def _without_spaces(folder: Path, paths: Sequence[str]) -> list[str]:
+    """The same files by paths that Yosys and ABC can read: links in ``folder`` where a path has spaces."""
+    found = []
+    for number, path in enumerate(map(str, paths)):
+        if any(character.isspace() for character in path):
+            link = folder / f"input{number}{Path(path).suffix}"
+            if not link.is_symlink():
+                link.symlink_to(Path(path).absolute())
+            path = str(link)
+        found.append(path)
+    return found
 
 
 def _last_error(stderr: str, folder: Path) -> str:

@@ -16,7 +16,7 @@ from cocotb_tools.runner import Verilator
 from fitact_hw.config import SHIFT_BITS, AcceleratorConfig
 from fitact_hw.errors import FitActError
 from fitact_hw.sites import list_sites, select, site_handle_path, verilator_control
-from fitact_hw.verilog import TOP
+from fitact_hw.verilog import RTL, TOP
 from sim.toolchain import find_toolchain
 from tests.generator.machines import PROTECTED, SMALL, sources
 
@@ -56,7 +56,7 @@ def test_simulator_finds_and_flips_every_site(tmp_path: Path, monkeypatch: pytes
     runner.build(
         sources=[control, *sources(PROTECTED, tmp_path / "rtl")],
         hdl_toplevel=TOP,
-        build_args=["-O1"],
+        build_args=["-O1", f"-I{RTL}"],
         build_dir=tmp_path / "build",
         timescale=("1ns", "1ps"),
     )

@@ -22,12 +22,12 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 
 WATCH = '''"""Notes every file that any Python process opens below the source tree."""
 import os, sys
-TREE, ENVIRONMENT, LOG = {tree!r}, {environment!r}, {log!r}
+TREE, OTHERS, LOG = {tree!r}, {others!r}, {log!r}
 
 def note(event, arguments):
     if event == "open" and isinstance(arguments[0], str):
         path = os.path.abspath(arguments[0])
-        if path.startswith(TREE) and not path.startswith(ENVIRONMENT) and path != LOG:
+        if path.startswith(TREE) and not path.startswith(OTHERS) and path != LOG:
             log = os.open(LOG, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
             os.write(log, (path + "\\n").encode())
             os.close(log)
@@ -66,7 +66,9 @@ class Installed:
         self.site, self.opened, home = folder / "site", folder / "opened", folder / "home"
         self.environment = {"PATH": "/usr/bin:/bin", "HOME": str(home), "PYTHONPATH": str(self.site)}
         pip("install", "--quiet", "--no-deps", "--no-index", "--target", self.site, wheel)
-        watch = WATCH.format(tree=f"{ROOT}/", environment=f"{Path(sys.prefix).resolve()}/", log=str(self.opened))
+        # not the sources: this environment, the builds that it shares, and what cocotb looks for above its folder there
+        others = (f"{Path(sys.prefix).resolve()}/", f"{build_root().resolve()}/", str(ROOT / "pyproject.toml"))
+        watch = WATCH.format(tree=f"{ROOT}/", others=others, log=str(self.opened))
         (self.site / "sitecustomize.py").write_text(watch)
         (home / ".cache").mkdir(parents=True)
         build_root().mkdir(parents=True, exist_ok=True)
