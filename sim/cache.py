@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from golden.support.files import write_text
 from golden.support.folders import BUILD, build_root
 from sim.errors import SimulationError
 
@@ -55,9 +56,7 @@ class Entry:
 
     def finish(self) -> None:
         """Say that the build is finished."""
-        part = self.folder / f"{STAMP}.part"
-        part.write_text(json.dumps(self._stamp()))
-        part.replace(self.folder / STAMP)
+        write_text(self.folder / STAMP, json.dumps(self._stamp()))
 
     def _stamp(self) -> dict[str, Any]:
         return {"inputs": self.digest, "bytes": {name: (self.folder / name).stat().st_size for name in self.products}}

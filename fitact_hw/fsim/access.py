@@ -108,13 +108,18 @@ def activation_words(instruction: Instruction) -> np.ndarray:
 
 def bound_places(instruction: Instruction, granularity: Granularity) -> np.ndarray:
     """Bound (counted within a lane of the buffer) of every pixel of one image: int64 (rows * cols,)."""
-    row = np.arange(instruction["rows"], dtype=np.int64)[:, None]
-    col = np.arange(instruction["cols"], dtype=np.int64)[None, :]
+    rows, cols = instruction["rows"], instruction["cols"]
+    row, col = np.divmod(np.arange(rows * cols, dtype=np.int64), cols)
+    return instruction["bound_base"] + bound_offset(row, col, cols, granularity)
+
+
+def bound_offset(row: np.ndarray, col: np.ndarray, cols: np.ndarray | int, granularity: Granularity) -> np.ndarray:
+    """Bound of a tile's pixels at (``row``, ``col``) of ``cols`` in a row, from the tile's first one; int64."""
     if granularity is Granularity.CHANNEL:
-        row, col = row * 0, col * 0
-    elif granularity is Granularity.PATCH:
-        row, col = row // PATCH_SIDE, col // PATCH_SIDE
-    return (instruction["bound_base"] + row * (col.max() + 1) + col).reshape(-1)
+        return np.zeros_like(row)
+    if granularity is Granularity.PATCH:
+        row, col, cols = row // PATCH_SIDE, col // PATCH_SIDE, (cols - 1) // PATCH_SIDE + 1
+    return np.asarray(row * cols + col)
 
 
 def weight_words(instruction: Instruction, side: int) -> np.ndarray:

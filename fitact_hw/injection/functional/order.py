@@ -14,6 +14,7 @@ from fitact_hw.fsim.access import (
     BUFFERS,
     NO_ADDRESS,
     activation_words,
+    bound_offset,
     bound_places,
     depth,
     dma_addresses,
@@ -25,7 +26,6 @@ from fitact_hw.fsim.access import (
 )
 from fitact_hw.isa import AccMode, Buffer, Instruction, Opcode
 from fitact_hw.program import Placement, Program
-from golden.bounds.granularity import PATCH_SIDE
 from golden.qnetwork import INPUT
 
 ZERO = -1
@@ -152,12 +152,7 @@ class Chains:
         """As :func:`fitact_hw.fsim.access.bound_places`, of each (chain, pixel)."""
         rows, cols = self.fields["rows"][chain], self.fields["cols"][chain]
         row, col = np.divmod(pixel % (rows * cols), cols)
-        base = self.fields["bound_base"][chain]
-        if granularity is Granularity.CHANNEL:
-            return np.asarray(base)
-        if granularity is Granularity.PATCH:
-            return np.asarray(base + row // PATCH_SIDE * ((cols - 1) // PATCH_SIDE + 1) + col // PATCH_SIDE)
-        return np.asarray(base + row * cols + col)
+        return np.asarray(self.fields["bound_base"][chain] + bound_offset(row, col, cols, granularity))
 
 
 @dataclass(frozen=True, eq=False)

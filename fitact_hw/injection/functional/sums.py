@@ -7,20 +7,13 @@ from collections.abc import Sequence
 import numpy as np
 
 from fitact_hw.fsim.arithmetic import wrap
+from fitact_hw.injection.functional.accumulators import Accumulators
 from fitact_hw.injection.functional.array import Deltas
 from fitact_hw.injection.functional.changes import Held, Words, flipped
-from fitact_hw.injection.functional.epilogues import Epilogues
-from fitact_hw.injection.functional.operands import Operands
 
 
-class Sums:
+class Sums(Accumulators):
     """Output words of one image's run after an upset, where accumulators add."""
-
-    def __init__(self, epilogues: Epilogues, operands: Operands) -> None:
-        self.epilogues, self.operands = epilogues, operands
-        self.schedule, self.order = epilogues.schedule, epilogues.order
-        self.gemms, self.config = self.order.gemms, self.order.program.config
-        self.rows = np.arange(self.config.side)
 
     def added(self, deltas: Sequence[Deltas]) -> list[Words]:
         """Output words of one layer when the array's results change so."""
