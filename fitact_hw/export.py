@@ -13,6 +13,7 @@ from fitact_hw.docs_gen import registers_md
 from fitact_hw.sites import list_sites
 from fitact_hw.verilog import TOP, generate, rtl_includes, rtl_sources
 from golden.support.files import write_text
+from golden.support.folders import NAME
 
 FILE_LIST, CORE, SITES, CONFIGURATION = "fitact.f", "fitact.core", "sites.csv", "configuration.json"
 
@@ -102,5 +103,5 @@ def _sites(config: AcceleratorConfig) -> str:
 
 
 def _configuration(config: AcceleratorConfig, version: str) -> str:
-    record = {"fitact": version, "fingerprint": config.fingerprint, "configuration": config.model_dump(mode="json")}
+    record = {NAME: version, "fingerprint": config.fingerprint, "configuration": config.model_dump(mode="json")}
     return json.dumps(record, indent=1) + "\n"
