@@ -32,6 +32,77 @@ SHIFT_BITS = 6
 """Width of a channel's right shift (bits), 0..63."""
 
 
+Sides = int | tuple[int, int]
+"""Rows and columns; one number where they are equal."""
+
+Pads = int | tuple[int, int, int, int]
+"""Zeros above, left, below and right; one number where they are equal."""
+
+
+@dataclass(frozen=True)
+class Axis:
+    """Windows along rows or columns: ``kernel`` places, ``stride`` apart, ``before`` and ``after`` zeros around."""
+
+    kernel: int
+    stride: int
+    before: int
+    after: int
+
+    def windows(self, size: int) -> int:
+        """Number of windows on ``size`` places."""
+        return (size + self.before + self.after - self.kernel) // self.stride + 1
+
+    @property
+    def padded(self) -> bool:
+        """Whether there are zeros around."""
+        return bool(self.before or self.after)
+
+
+class Windowed:
+    """What has ``kernel``, ``stride`` and ``padding``: both axes of it."""
+
+    kernel: Sides
+    stride: Sides
+    padding: Pads
+
+    @property
+    def rows(self) -> Axis:
+        """Windows from top to bottom."""
+        before, _, after, _ = pads(self.padding)
+        return Axis(pair(self.kernel)[0], pair(self.stride)[0], before, after)
+
+    @property
+    def columns(self) -> Axis:
+        """Windows from left to right."""
+        _, before, _, after = pads(self.padding)
+        return Axis(pair(self.kernel)[1], pair(self.stride)[1], before, after)
+
+    @property
+    def area(self) -> int:
+        """Places of a window."""
+        return self.rows.kernel * self.columns.kernel
+
+
+def pair(sides: Sides) -> tuple[int, int]:
+    """Rows and columns."""
+    return sides if isinstance(sides, tuple) else (sides, sides)
+
+
+def pads(padding: Pads) -> tuple[int, int, int, int]:
+    """Above, left, below, right."""
+    return padding if isinstance(padding, tuple) else (padding, padding, padding, padding)
+
+
+def sides(values: tuple[int, int]) -> Sides:
+    """One number if both are equal."""
+    return values[0] if values[0] == values[1] else values
+
+
+def margins(values: tuple[int, int, int, int]) -> Pads:
+    """One number if all are equal."""
+    return values[0] if len(set(values)) == 1 else values
+
+
 @dataclass(frozen=True, eq=False)
 class Residual:
     """A second operand of the same shape as the output, added to the accumulator.
@@ -44,11 +115,11 @@ class Residual:
 
 
 @dataclass(frozen=True, eq=False)
-class QLayer:
+class QLayer(Windowed):
     """One layer. A fully connected layer is a ``conv`` whose kernel covers its whole input.
 
     ``out_shape`` and ``in_shape`` are (channels, rows, columns).
-    ``weight``: int64 (out_channels, in_channels, kernel, kernel) for ``conv``, else None.
+    ``weight``: int64 (out_channels, in_channels, kernel rows, kernel columns) for ``conv``, else None.
     ``bias``: int64 (out_channels,) at accumulator precision; ``shift``: int64 (out_channels,), 0..63.
     ``bound``: None, an int (one per layer) or int64 of ``out_shape`` (one per neuron);
     present exactly when ``activation`` is ``clip`` or ``saturate``.
@@ -61,9 +132,9 @@ class QLayer:
     source: str
     in_shape: tuple[int, int, int]
     out_shape: tuple[int, int, int]
-    kernel: int
-    stride: int
-    padding: int
+    kernel: Sides
+    stride: Sides
+    padding: Pads
     weight: np.ndarray | None
     bias: np.ndarray
     shift: np.ndarray

@@ -15,7 +15,7 @@ import torch
 from torch.nn import functional as F
 
 from golden.errors import GoldenError
-from golden.qnetwork import INPUT, QLayer, QNetwork
+from golden.qnetwork import INPUT, QLayer, QNetwork, pads, pair
 
 LayerTrace = dict[str, np.ndarray]
 """Output of each layer by name, int64 (batch, channels, rows, columns); also :data:`INPUT`."""
@@ -90,19 +90,23 @@ def accumulate(layer: QLayer, x: np.ndarray) -> np.ndarray:
     """Sum (or maximum) before residual, bias and epilogue, modulo 2**64, not yet wrapped to acc_bits."""
     if layer.kind == "conv":
         assert layer.weight is not None
-        return _convolve(x, layer.weight, layer.stride, layer.padding)
-    pad = layer.padding
-    x = np.pad(x, [(0, 0), (0, 0), (pad, pad), (pad, pad)]) if pad else x
+        return _convolve(_padded(x, layer), layer.weight, pair(layer.stride))
+    x = _padded(x, layer)
     combine = np.maximum if layer.kind == "maxpool" else np.add
     _, rows, columns = layer.out_shape
     acc: np.ndarray | None = None
-    for i in range(layer.kernel):
-        for j in range(layer.kernel):
-            row_end, column_end = i + layer.stride * rows, j + layer.stride * columns
-            part = x[:, :, i : row_end : layer.stride, j : column_end : layer.stride]
+    for i in range(layer.rows.kernel):
+        for j in range(layer.columns.kernel):
+            row_end, column_end = i + layer.rows.stride * rows, j + layer.columns.stride * columns
+            part = x[:, :, i : row_end : layer.rows.stride, j : column_end : layer.columns.stride]
             acc = part.copy() if acc is None else combine(acc, part, out=acc)
     assert acc is not None
     return acc
+
+
+def _padded(x: np.ndarray, layer: QLayer) -> np.ndarray:
+    top, left, bottom, right = pads(layer.padding)
+    return np.pad(x, [(0, 0), (0, 0), (top, bottom), (left, right)]) if layer.padding else x
 
 
 def epilogue(layer: QLayer, acc: np.ndarray, acc_bits: int, word_bits: int) -> np.ndarray:
@@ -183,16 +187,14 @@ def _evaluate(qnet: QNetwork, layer: QLayer, trace: LayerTrace, overrides: Overr
     return _output(overrides, layer.name, run_layer(layer, x, qnet.acc_bits, qnet.word_bits, residual))
 
 
-def _convolve(x: np.ndarray, weight: np.ndarray, stride: int, padding: int) -> np.ndarray:
+def _convolve(x: np.ndarray, weight: np.ndarray, stride: tuple[int, int]) -> np.ndarray:
     """Integer cross-correlation modulo 2**64, images grouped so that one huge image slows only itself."""
     if len(x) == 0:
         raise GoldenError("a batch needs at least one image")
     gain = _gain(weight)
     peaks = _peaks(x)
     classes = np.array([0 if p * gain < _EXACT32 else 1 if p * gain < _EXACT64 else 2 for p in peaks])
-    parts = [
-        (np.flatnonzero(classes == c), _product(x[classes == c], weight, stride, padding)) for c in np.unique(classes)
-    ]
+    parts = [(np.flatnonzero(classes == c), _product(x[classes == c], weight, stride)) for c in np.unique(classes)]
     if len(parts) == 1:
         return parts[0][1]
     out = np.empty((len(x), *parts[0][1].shape[1:]), dtype=np.int64)
@@ -217,48 +219,45 @@ def _peaks(x: np.ndarray) -> list[int]:
     return [max(int(high), -int(low)) for high, low in zip(highs, lows, strict=True)]
 
 
-def _product(x: np.ndarray, weight: np.ndarray, stride: int, padding: int) -> np.ndarray:
+def _product(x: np.ndarray, weight: np.ndarray, stride: tuple[int, int]) -> np.ndarray:
     peak, gain = max(_peaks(x)), _gain(weight)
     if peak * gain < _EXACT32:
-        return _float_product(x, weight, stride, padding, np.float32)
+        return _float_product(x, weight, stride, np.float32)
     if peak * gain < _EXACT64:
-        return _float_product(x, weight, stride, padding, np.float64)
+        return _float_product(x, weight, stride, np.float64)
     # Limbs: value = high * 2**16 + low, with low in 0..65535; inputs first, since that mostly suffices.
     mask = (1 << _LIMB_BITS) - 1
     if peak > mask:
-        low = _product(x & mask, weight, stride, padding)
-        high = _product(x >> _LIMB_BITS, weight, stride, padding)
+        low = _product(x & mask, weight, stride)
+        high = _product(x >> _LIMB_BITS, weight, stride)
     elif max(_peaks(weight)) > mask:
-        low = _product(x, weight & mask, stride, padding)
-        high = _product(x, weight >> _LIMB_BITS, stride, padding)
+        low = _product(x, weight & mask, stride)
+        high = _product(x, weight >> _LIMB_BITS, stride)
     else:
         raise GoldenError(f"a layer of {weight[0].size} products per output is too large for the reference")
     return low + (high << _LIMB_BITS)
 
 
-def _float_product(
-    x: np.ndarray, weight: np.ndarray, stride: int, padding: int, dtype: type[np.floating]
-) -> np.ndarray:
+def _float_product(x: np.ndarray, weight: np.ndarray, stride: tuple[int, int], dtype: type[np.floating]) -> np.ndarray:
     """The same in floating point; all partial sums are exact integers, in whatever order they form.
 
     As a plain matrix product, because convolution libraries may use Winograd's fractions; by NumPy, whose OpenBLAS
     is up to 1.5 times as fast in float64 as the MKL of torch on AMD.
     """
     batch, _, rows, columns = x.shape
-    kernel = weight.shape[-1]
+    kernel = weight.shape[2:]
     matrix = weight.reshape(len(weight), -1).astype(dtype)
-    if kernel == rows == columns and padding == 0:
+    if kernel == (rows, columns):
         flat = x.reshape(batch, -1).astype(dtype)
         return (flat @ matrix.T).astype(np.int64).reshape(batch, len(weight), 1, 1)
-    out_rows = (rows + 2 * padding - kernel) // stride + 1
-    out_columns = (columns + 2 * padding - kernel) // stride + 1
+    out_rows, out_columns = ((size - k) // s + 1 for size, k, s in zip((rows, columns), kernel, stride, strict=True))
     out = np.empty((batch, len(weight), out_rows, out_columns), dtype=np.int64)
     chunk = max(1, _CHUNK_ELEMENTS // (matrix.shape[1] * out_rows * out_columns))
     for start in range(0, batch, chunk):
         part = x[start : start + chunk].astype(dtype)
-        if kernel == 1 and padding == 0:
-            unfolded = part[:, :, ::stride, ::stride].reshape(len(part), matrix.shape[1], -1)
+        if kernel == (1, 1):
+            unfolded = part[:, :, :: stride[0], :: stride[1]].reshape(len(part), matrix.shape[1], -1)
         else:
-            unfolded = F.unfold(torch.from_numpy(part), kernel, padding=padding, stride=stride).numpy()
+            unfolded = F.unfold(torch.from_numpy(part), kernel, stride=stride).numpy()
         out[start : start + chunk] = np.matmul(matrix, unfolded).reshape(-1, *out.shape[1:])
     return out

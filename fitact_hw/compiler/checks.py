@@ -24,10 +24,6 @@ def _fits(values: np.ndarray, bits: int) -> bool:
     return values.size == 0 or (int(values.min()) >= -limit and int(values.max()) < limit)
 
 
-def _out_side(layer: QLayer, extent: int) -> int:
-    return (extent + 2 * layer.padding - layer.kernel) // layer.stride + 1
-
-
 def check_network(qnet: QNetwork, config: AcceleratorConfig, images: int) -> None:
     """Raise :class:`CompileError` if ``qnet`` at batch size ``images`` cannot run on ``config``."""
     if images < 1:
@@ -75,16 +71,17 @@ def _check_shapes(layer: QLayer, shapes: dict[str, tuple[int, int, int]]) -> Non
             raise CompileError(f"{where}source {source!r} is not an earlier layer; order the layers by use")
         if shapes[source] != shape:
             raise CompileError(f"{where}expects {shape} from {source!r}, which makes {shapes[source]}")
-    if not 1 <= layer.kernel <= MAX_KERNEL or not 1 <= layer.stride <= MAX_KERNEL:
-        raise CompileError(f"{where}kernel {layer.kernel} and stride {layer.stride} must be 1 to {MAX_KERNEL}")
-    if not 0 <= layer.padding <= MAX_KERNEL:
-        raise CompileError(f"{where}padding {layer.padding} must be 0 to {MAX_KERNEL}")
+    for axis in (layer.rows, layer.columns):
+        if not 1 <= axis.kernel <= MAX_KERNEL or not 1 <= axis.stride <= MAX_KERNEL:
+            raise CompileError(f"{where}kernel {layer.kernel} and stride {layer.stride} must be 1 to {MAX_KERNEL}")
+        if not 0 <= min(axis.before, axis.after) <= max(axis.before, axis.after) <= MAX_KERNEL:
+            raise CompileError(f"{where}padding {layer.padding} must be 0 to {MAX_KERNEL}")
     channels, rows, cols = layer.out_shape
-    expected = (_out_side(layer, layer.in_shape[1]), _out_side(layer, layer.in_shape[2]))
+    expected = (layer.rows.windows(layer.in_shape[1]), layer.columns.windows(layer.in_shape[2]))
     if (rows, cols) != expected or min(channels, rows, cols) < 1:
         raise CompileError(f"{where}output {layer.out_shape} does not follow from its input; expected {expected}")
     if layer.weight is not None:
-        wanted = (channels, layer.in_shape[0], layer.kernel, layer.kernel)
+        wanted = (channels, layer.in_shape[0], layer.rows.kernel, layer.columns.kernel)
         if layer.weight.shape != wanted:
             raise CompileError(f"{where}weight has shape {layer.weight.shape}, expected {wanted}")
     if (layer.weight is None) == (layer.kind == "conv"):

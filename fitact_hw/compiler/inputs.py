@@ -10,10 +10,11 @@ import numpy as np
 from fitact_hw.config import AcceleratorConfig
 from fitact_hw.errors import CompileError
 from fitact_hw.program import Program
-from golden.qnetwork import INPUT, QLayer, QNetwork
+from golden.qnetwork import INPUT, Pads, QLayer, QNetwork, Sides, pads, pair
 
 UNFOLD = "unfold"
-"""Key of :attr:`Program.meta`: JSON [kernel, stride, padding] of the unfolded first layer, if it is."""
+"""Key of :attr:`Program.meta`: JSON [kernel, stride, padding] of the unfolded first layer, if it is; rows and columns,
+or above, left, below and right, where they differ."""
 
 INPUT_SHAPE = "input_shape"
 """Key of :attr:`Program.meta`: JSON [channels, rows, columns] of one image before unfolding."""
@@ -26,9 +27,9 @@ def unfold_first(qnet: QNetwork, config: AcceleratorConfig) -> QLayer | None:
     """
     layer, side = qnet.layers[0], config.side
     sources = [item.source for item in qnet.layers] + [i.residual.source for i in qnet.layers if i.residual]
-    if layer.weight is None or layer.kernel == 1 or layer.source != INPUT or sources.count(INPUT) != 1:
+    if layer.weight is None or layer.area == 1 or layer.source != INPUT or sources.count(INPUT) != 1:
         return None
-    channels, positions = layer.in_shape[0], layer.kernel**2
+    channels, positions = layer.in_shape[0], layer.area
     if -(-channels * positions // side) >= positions * -(-channels // side):
         return None
     return replace(
@@ -41,11 +42,13 @@ def unfold_first(qnet: QNetwork, config: AcceleratorConfig) -> QLayer | None:
     )
 
 
-def unfold(images: np.ndarray, kernel: int, stride: int, padding: int) -> np.ndarray:
-    """int64 (B, C, H, W) to (B, C * kernel * kernel, rows, columns): one channel per element of a patch."""
-    padded = np.pad(images, ((0, 0), (0, 0), (padding, padding), (padding, padding)))
-    windows = np.lib.stride_tricks.sliding_window_view(padded, (kernel, kernel), axis=(2, 3))
-    windows = windows[:, :, ::stride, ::stride]
+def unfold(images: np.ndarray, kernel: Sides, stride: Sides, padding: Pads) -> np.ndarray:
+    """int64 (B, C, H, W) to (B, C * kernel area, rows, columns): one channel per element of a patch."""
+    top, left, bottom, right = pads(padding)
+    padded = np.pad(images, ((0, 0), (0, 0), (top, bottom), (left, right)))
+    windows = np.lib.stride_tricks.sliding_window_view(padded, pair(kernel), axis=(2, 3))
+    down, across = pair(stride)
+    windows = windows[:, :, ::down, ::across]
     batch, _, rows, cols = windows.shape[:4]
     return np.ascontiguousarray(windows.transpose(0, 1, 4, 5, 2, 3)).reshape(batch, -1, rows, cols)
 
@@ -62,7 +65,8 @@ def with_images(program: Program, qimages: np.ndarray) -> np.ndarray:
     if qimages.size and (int(qimages.min()) < -limit or int(qimages.max()) >= limit):
         raise CompileError(f"an input value does not fit {program.config.word_bits} bits; quantise the images")
     if UNFOLD in program.meta:
-        qimages = unfold(qimages, *json.loads(program.meta[UNFOLD]))
+        window = (tuple(part) if isinstance(part, list) else part for part in json.loads(program.meta[UNFOLD]))
+        qimages = unfold(qimages, *window)
     memory = program.memory.copy()
     program.tensors[INPUT].write(memory, qimages)
     return memory

@@ -11,6 +11,7 @@ from fitact_hw.compiler.tiling import Geometry, Tiling
 from fitact_hw.config import AcceleratorConfig, pow2_ceil
 from fitact_hw.errors import CompileError
 from fitact_hw.program import LANE_DTYPES, ParameterBlock, Placement
+from golden.qnetwork import pair
 
 ALIGNMENT = 512
 """Every block in memory starts at a multiple of this many bytes."""
@@ -97,13 +98,13 @@ def channel_index(channels: int, tiles: int, side: int, inner: tuple[int, ...]) 
 
 
 def weight_index(geometry: Geometry, tiling: Tiling) -> np.ndarray:
-    """int64 (words, side): which element of the (O, I, K, K) weight each lane of each weight word holds."""
+    """int64 (words, side): which element of the (O, I, K, L) weight each lane of each weight word holds."""
     layer, side = geometry.layer, geometry.side
-    outs, ins, kernel = geometry.out_tiles, geometry.in_tiles, layer.kernel
-    index = np.full((outs * side, ins * side, kernel, kernel), -1, np.int64)
+    outs, ins, kernel = geometry.out_tiles, geometry.in_tiles, pair(layer.kernel)
+    index = np.full((outs * side, ins * side, *kernel), -1, np.int64)
     assert layer.weight is not None
     index[: layer.out_shape[0], : layer.in_shape[0]] = np.arange(layer.weight.size).reshape(layer.weight.shape)
-    index = index.reshape(outs, side, ins, side, kernel, kernel)
+    index = index.reshape(outs, side, ins, side, *kernel)
     parts = []
     for chunk in tiling.chunks:
         tiles = slice(chunk.tiles.start, chunk.tiles.start + chunk.tiles.size)
@@ -147,7 +148,7 @@ def place_layer(memory: MemoryMap, geometry: Geometry, tiling: Tiling) -> LayerA
     weight = 0
     if layer.weight is not None:
         weight = memory.add_words("weight", layer.name, layer.weight, weight_index(geometry, tiling))
-    sizes = [chunk.tiles.size * chunk.rows.size * layer.kernel for chunk in tiling.chunks]
+    sizes = [chunk.tiles.size * chunk.rows.size * layer.columns.kernel for chunk in tiling.chunks]
     bias = memory.add_bytes(bias_bytes(layer.bias, layer.shift, tiles, config))
     channels = layer.out_shape[0]
     index = channel_index(channels, tiles, side, ()).reshape(tiles, side)

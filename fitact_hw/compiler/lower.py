@@ -185,10 +185,10 @@ class LayerLowering:
             "kernel_row_stride": cols.total if chunk.rows.size > 1 else 0,
             "channel_stride": load.channel_stride if tiles.size > 1 else 0,
             "image_stride": load.image_stride if tile.images.size > 1 else 0,
-            "row_stride": layer.stride // step * cols.total if tile.rows.size > 1 else 0,
-            "col_stride": layer.stride if tile.cols.size > 1 else 0,
+            "row_stride": layer.rows.stride // step * cols.total if tile.rows.size > 1 else 0,
+            "col_stride": layer.columns.stride if tile.cols.size > 1 else 0,
             "kernel_rows": chunk.rows.size,
-            "kernel_cols": layer.kernel,
+            "kernel_cols": layer.columns.kernel,
             "channel_tiles": tiles.size,
             "weight_base": weights.start,
             "weight_stride": 0 if pool else geometry.side,
@@ -225,7 +225,7 @@ class LayerLowering:
 
     def _weights(self, out_tile: int, number: int, chunk: Chunk) -> Region:
         side, addresses = self.geometry.side, self.addresses
-        words = chunk.tiles.size * chunk.rows.size * self.geometry.layer.kernel * side
+        words = chunk.tiles.size * chunk.rows.size * self.geometry.layer.columns.kernel * side
         first = (out_tile * addresses.tiles + addresses.first_tile[number]) * side
         fields = linear_load(addresses.weight + first * self.context.config.word_bytes, words)
         load = WindowLoad((fields,), (words,), 0, 0)

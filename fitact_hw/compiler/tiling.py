@@ -12,7 +12,7 @@ from fitact_hw.compiler.bounds import patch_side, tile_words
 from fitact_hw.config import RMW_CYCLES, AcceleratorConfig
 from fitact_hw.errors import CompileError
 from fitact_hw.isa import Opcode, largest
-from golden.qnetwork import QLayer
+from golden.qnetwork import Axis, QLayer
 
 LOAD_LATENCY = 24
 """Cycles from the start of a LOAD to its first word, assumed by the cost model."""
@@ -118,7 +118,8 @@ class Geometry:
     @property
     def row_step(self) -> int:
         """Input rows from one loaded row to the next: a 1x1 kernel skips the rows between."""
-        return self.layer.stride if self.layer.kernel == 1 and self.layer.padding == 0 else 1
+        rows = self.layer.rows
+        return rows.stride if rows.kernel == 1 and not rows.padded else 1
 
     @property
     def uses_identity(self) -> bool:
@@ -130,13 +131,13 @@ class Geometry:
         """Weight buffer words that stay for the layer's own weights."""
         return min(self.config.weight_words - (self.side if self.uses_identity else 0), MAX_WORDS)
 
-    def window(self, out: Span, kernel: Span, extent: int, step: int = 1) -> Window:
-        """The input window of output rows ``out`` and kernel rows ``kernel``."""
-        layer = self.layer
-        low = out.start * layer.stride - layer.padding + kernel.start
+    @staticmethod
+    def window(out: Span, kernel: Span, axis: Axis, extent: int, step: int = 1) -> Window:
+        """The input window of output rows (or columns) ``out`` and kernel rows ``kernel``."""
+        low = out.start * axis.stride - axis.before + kernel.start
         if step > 1:
             return Window(low, out.size, 0, 0, 0)
-        high = low + (out.size - 1) * layer.stride + kernel.size
+        high = low + (out.size - 1) * axis.stride + kernel.size
         if high <= 0:  # only padding; a LOAD reads at least one row, so one that nobody uses follows
             return Window(0, 1, high - low, 0, 0)
         if low >= extent:
@@ -146,11 +147,12 @@ class Geometry:
 
     def row_window(self, out: Span, kernel: Span) -> Window:
         """Input rows."""
-        return self.window(out, kernel, self.layer.in_shape[1], self.row_step)
+        return self.window(out, kernel, self.layer.rows, self.layer.in_shape[1], self.row_step)
 
     def col_window(self, out: Span) -> Window:
         """Input columns; all kernel columns are in one chunk."""
-        return self.window(out, Span(0, self.layer.kernel), self.layer.in_shape[2])
+        columns = self.layer.columns
+        return self.window(out, Span(0, columns.kernel), columns, self.layer.in_shape[2])
 
 
 @dataclass(frozen=True)
@@ -196,23 +198,24 @@ class Tiling:
 def _chunks(geometry: Geometry, row_words: list[int], act_words: int, weight_words: int) -> tuple[Chunk, ...] | None:
     """The contraction in chunks that fit; ``row_words[r]``: words of r kernel rows of one channel tile."""
     layer, tiles = geometry.layer, geometry.in_tiles
-    per_row = layer.kernel * geometry.side if layer.weight is not None else 0
-    whole = Span(0, layer.kernel)
-    together = min(tiles, act_words // row_words[layer.kernel])
+    kernel = layer.rows.kernel
+    per_row = layer.columns.kernel * geometry.side if layer.weight is not None else 0
+    whole = Span(0, kernel)
+    together = min(tiles, act_words // row_words[kernel])
     if per_row:
-        together = min(together, weight_words // (per_row * layer.kernel))
+        together = min(together, weight_words // (per_row * kernel))
     if together >= 1:
         return tuple(Chunk(part, whole) for part in split(tiles, -(-tiles // together)))
-    for rows in range(layer.kernel - 1, 0, -1):
+    for rows in range(kernel - 1, 0, -1):
         if row_words[rows] <= act_words and rows * per_row <= weight_words:
-            parts = split(layer.kernel, -(-layer.kernel // rows))
+            parts = split(kernel, -(-kernel // rows))
             return tuple(Chunk(Span(tile, 1), part) for tile in range(tiles) for part in parts)
     return None
 
 
 def _row_words(geometry: Geometry, rows: tuple[Span, ...], cols: tuple[Span, ...], images: int) -> list[int]:
     """Most activation words of one channel tile for 0, 1, ... kernel rows (any position of them)."""
-    kernel = geometry.layer.kernel
+    kernel = geometry.layer.rows.kernel
     edge_rows, edge_cols = {*rows[:2], *rows[-2:]}, {*cols[:2], *cols[-2:]}
     width = max(geometry.col_window(span).total for span in edge_cols)
     result = [0]
@@ -233,7 +236,7 @@ def _cost(geometry: Geometry, plan: Tiling) -> int:
     passes = tile_count * geometry.out_tiles
     residual = 1 if layer.residual is not None else 0
     pieces = passes * (len(plan.chunks) + residual)
-    positions = layer.kernel**2 * geometry.in_tiles
+    positions = layer.area * geometry.in_tiles
     compute = passes * (positions + residual) * max(tile.pixels, geometry.side, RMW_CYCLES) + pieces * PIECE_CYCLES
     reloaded = passes if layer.weight is None or not plan.resident else tile_count
     words = reloaded * plan.act_words + passes * residual * tile.pixels
@@ -277,7 +280,7 @@ def _plan(geometry: Geometry, parts: tuple[int, int, int]) -> Tiling | None:
             if chunks is None:
                 continue
             words = [chunk.tiles.size * row_words[chunk.rows.size] for chunk in chunks]
-            per_row = layer.kernel * geometry.side
+            per_row = layer.columns.kernel * geometry.side
             weights = max(c.tiles.size * c.rows.size * per_row for c in chunks) if layer.weight is not None else 1
             resident = max(words) * len(chunks) <= capacity
             plan = Tiling(images, rows, cols, chunks, sum(words), max(words), weights, resident, slots * pixels)
@@ -318,9 +321,10 @@ def _check_least(geometry: Geometry) -> None:
     layer, config, side = geometry.layer, geometry.config, geometry.bound_side
     rows, cols = (geometry.parts(extent, -(-extent // side)) for extent in layer.out_shape[1:])
     pixel = _row_words(geometry, rows, cols, 1)[1]
+    kernel = layer.columns.kernel if layer.weight is not None else 0
     needs = {
         "activation_words": pixel + (rows[0].size * cols[0].size if layer.residual is not None else 0),
-        "weight_words": geometry.side * ((layer.kernel if layer.weight is not None else 0) + geometry.uses_identity),
+        "weight_words": geometry.side * (kernel + geometry.uses_identity),
     }
     for name, least in needs.items():
         depth = getattr(config, name)

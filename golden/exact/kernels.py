@@ -23,7 +23,7 @@ from torch.nn import functional as F
 
 from golden.exact import integer, limbs
 from golden.exact.fused import Fused
-from golden.qnetwork import QLayer
+from golden.qnetwork import Axis, QLayer
 
 EXACT = {torch.float32: 1 << 24, torch.float64: 1 << 53}
 """Integers up to this magnitude are exact in a floating-point type."""
@@ -52,21 +52,30 @@ class Geometry:
     columns: int
     out_rows: int
     out_columns: int
-    kernel: int
-    stride: int
-    padding: int
+    down: Axis
+    across: Axis
 
     @staticmethod
     def of(layer: QLayer) -> Geometry:
         """The geometry of a layer (for pools ``inputs`` equals ``outputs``)."""
         (inputs, rows, columns), (outputs, out_rows, out_columns) = layer.in_shape, layer.out_shape
         sides = (rows, columns, out_rows, out_columns)
-        return Geometry(inputs, outputs, *sides, layer.kernel, layer.stride, layer.padding)
+        return Geometry(inputs, outputs, *sides, layer.rows, layer.columns)
+
+    @property
+    def area(self) -> int:
+        """Places of a window."""
+        return self.down.kernel * self.across.kernel
+
+    @property
+    def padded(self) -> bool:
+        """Whether there are zeros around."""
+        return self.down.padded or self.across.padded
 
     @property
     def suits_winograd(self) -> bool:
         """3x3, stride 1, same size, even sides, and enough channels for the transforms to pay."""
-        shape = (self.kernel, self.stride, self.padding) == (3, 1, 1)
+        shape = self.down == self.across == Axis(3, 1, 1, 1)
         return shape and self.rows % 2 == 0 and self.columns % 2 == 0 and min(self.inputs, self.outputs) >= 16
 
 
@@ -124,7 +133,7 @@ class Weights:
 
     def term(self, row: Tensor, column: Tensor, inputs: Tensor) -> Tensor:
         """Rows of the matrix: int64, of (kernel row, kernel column, input)."""
-        return (row * self.geometry.kernel + column) * self.geometry.inputs + inputs
+        return (row * self.geometry.across.kernel + column) * self.geometry.inputs + inputs
 
     def add(self, row: Tensor, column: Tensor, inputs: Tensor, outputs: Tensor, delta: Tensor) -> None:
         """Add ``delta`` (int64) to the weights at distinct (kernel row, kernel column, input, output)."""
@@ -149,28 +158,29 @@ def _largest_sum(magnitudes: Tensor) -> float:
 def images_per_block(geometry: Geometry, winograd: bool, item_bytes: int) -> int:
     """Images whose workspace fits the cache: unfolded or transformed input and sums, ``item_bytes`` each."""
     g = geometry
-    unfolded, taps = (4 * g.inputs, 16) if winograd else (g.kernel**2 * g.inputs, g.kernel**2)
+    unfolded, taps = (4 * g.inputs, 16) if winograd else (g.area * g.inputs, g.area)
     sums = (4 if winograd else 1) * g.outputs
     size = g.out_rows * g.out_columns * (unfolded + sums) * item_bytes
     return max(1, max(_BLOCK_BYTES, taps * g.inputs * g.outputs * item_bytes) // size)
 
 
-def pad(x: Tensor, padding: int) -> Tensor:
+def pad(x: Tensor, g: Geometry) -> Tensor:
     """Zeros around the rows and columns of (batch, rows, columns, channels)."""
-    return F.pad(x, (0, 0, padding, padding, padding, padding)) if padding else x
+    across, down = (g.across.before, g.across.after), (g.down.before, g.down.after)
+    return F.pad(x, (0, 0, *across, *down)) if g.padded else x
 
 
 def unfold(x: Tensor, g: Geometry) -> Tensor:
     """im2col: (batch * out_rows * out_columns, kernel * kernel * channels) of x."""
-    if g.kernel == 1 and g.padding == 0:
-        return x[:, :: g.stride, :: g.stride].reshape(-1, x.shape[3])
-    if g.kernel == g.rows == g.columns and g.padding == 0:
+    if g.area == 1 and not g.padded:
+        return x[:, :: g.down.stride, :: g.across.stride].reshape(-1, x.shape[3])
+    if (g.down.kernel, g.across.kernel) == (g.rows, g.columns) and not g.padded:
         return x.reshape(len(x), -1)
-    x = pad(x, g.padding).contiguous()
+    x = pad(x, g).contiguous()
     batch, row, column, channel = x.stride()
     windows = x.as_strided(
-        (len(x), g.out_rows, g.out_columns, g.kernel, g.kernel, x.shape[3]),
-        (batch, row * g.stride, column * g.stride, row, column, channel),
+        (len(x), g.out_rows, g.out_columns, g.down.kernel, g.across.kernel, x.shape[3]),
+        (batch, row * g.down.stride, column * g.across.stride, row, column, channel),
     )
     return windows.reshape(len(x) * g.out_rows * g.out_columns, -1)
 
@@ -221,7 +231,7 @@ def winograd(x: Tensor, transformed: Tensor, g: Geometry) -> Tensor:
 def _to_tiles(x: Tensor) -> Tensor:
     """(4, 4, batch, rows / 2, columns / 2, channels): the transform of each 4x4 tile, which overlap by half."""
     batch, rows, columns, channels = x.shape
-    x = pad(x, 1)
+    x = F.pad(x, (0, 0, 1, 1, 1, 1))
     vertical = _input_terms([x[:, k : k + rows - 1 : 2] for k in range(4)])
     both = [_input_terms([v[:, :, k : k + columns - 1 : 2] for k in range(4)]) for v in vertical]
     return torch.stack([term for terms in both for term in terms]).view(4, 4, batch, rows // 2, columns // 2, channels)
@@ -261,6 +271,12 @@ def wide(x: Tensor, matrix: Tensor, g: Geometry) -> Tensor:
     return low + (high << _LIMB_BITS)
 
 
+def seen_by(x: Tensor, g: Geometry, row: int, column: int) -> Tensor:
+    """What the kernel's place (row, column) meets in padded ``x``: (batch, out_rows, out_columns, channels)."""
+    last_row, last_column = (g.out_rows - 1) * g.down.stride + 1, (g.out_columns - 1) * g.across.stride + 1
+    return x[:, row : row + last_row : g.down.stride, column : column + last_column : g.across.stride]
+
+
 def sparse_terms(
     x: Tensor,
     g: Geometry,
@@ -276,19 +292,11 @@ def sparse_terms(
     Weight n adds ``delta[n]`` times its input channel, seen through its kernel position, to ``target[n]``.
     """
     out = torch.zeros(count, len(x), g.out_rows, g.out_columns, dtype=x.dtype, device=x.device)
-    position = row * g.kernel + column
+    position = row * g.across.kernel + column
     for place in torch.unique(position).tolist():
         chosen = torch.nonzero(position == place).flatten()
         planes = x.index_select(3, inputs[chosen])
-        if g.padding:
-            planes = pad(planes, g.padding)
-        first_row, first_column = divmod(place, g.kernel)
-        last_row, last_column = (g.out_rows - 1) * g.stride + 1, (g.out_columns - 1) * g.stride + 1
-        seen = planes[
-            :,
-            first_row : first_row + last_row : g.stride,
-            first_column : first_column + last_column : g.stride,
-        ]
+        seen = seen_by(pad(planes, g), g, *divmod(place, g.across.kernel))
         terms = seen.permute(3, 0, 1, 2) * delta[chosen].to(x.dtype).view(-1, 1, 1, 1)
         out.index_add_(0, target[chosen], terms)
     return out

@@ -244,7 +244,7 @@ class Convolution:
         assert clean.acc is not None
         g = self.geometry
         delta = source.select(changed) - clean_source.select(changed)
-        rows = self.weights.matrix.view(g.kernel**2, g.inputs, g.outputs).index_select(1, changed)
+        rows = self.weights.matrix.view(g.area, g.inputs, g.outputs).index_select(1, changed)
         matrix = rows.reshape(-1, g.outputs)
         reach = clean.acc_peak
         if len(changed):

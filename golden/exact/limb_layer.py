@@ -46,5 +46,6 @@ def limb_layer(
         epilogue.bound = pointer(bound)
     if residual is not None:
         epilogue.residual, epilogue.residual_shift = pointer(residual[0]), residual[1]
-    sizes = (g.rows, g.columns, g.inputs, g.kernel, g.stride, g.padding, g.out_rows, g.out_columns)
+    windows = (part for axis in (g.down, g.across) for part in (axis.kernel, axis.stride, axis.before, axis.after))
+    sizes = (g.rows, g.columns, g.inputs, *windows, g.out_rows, g.out_columns)
     return weights.layer(source.data, source.peak, sizes, epilogue, changes)

@@ -59,15 +59,23 @@ struct Weights {
     const int8_t* fourth;
 };
 
+// Windows along rows or columns, with zeros before and after.
+struct Axis {
+    long kernel, stride, before, after;
+};
+
 struct Shape {
-    long images, rows, columns, channels, kernel, stride, padding, out_rows, out_columns, outputs;
-    long padded_rows() const { return rows + 2 * padding; }
-    long padded_columns() const { return columns + 2 * padding; }
+    long images, rows, columns, channels;
+    Axis down, across;
+    long out_rows, out_columns, outputs;
+    long padded_rows() const { return down.before + rows + down.after; }
+    long padded_columns() const { return across.before + columns + across.after; }
+    bool padded() const { return down.before || down.after || across.before || across.after; }
     long plane() const { return images * padded_rows() * padded_columns() * channels; }
     long image_pixels() const { return out_rows * out_columns; }
     long pixels() const { return images * image_pixels(); }
-    long run() const { return kernel * channels; }  // a kernel row reads so many neighbours
-    long blocks() const { return (kernel * run() + TILE_BYTES - 1) / TILE_BYTES; }
+    long run() const { return across.kernel * channels; }  // a kernel row reads so many neighbours
+    long blocks() const { return (down.kernel * run() + TILE_BYTES - 1) / TILE_BYTES; }
 };
 
 // Grows and is not cleared.
@@ -123,24 +131,25 @@ void split(const double* x, long count, int limbs, long plane, int8_t* out, Rang
 
 // Planes of digits, one per limb, with the padding around every image; whether the values have no more.
 bool split_padded(const double* x, const Shape& s, int limbs, int8_t* planes) {
-    const long plane = s.plane(), line = s.columns * s.channels, margin = s.padding * s.channels;
-    const long padded_line = s.padded_columns() * s.channels, border = s.padding * padded_line;
+    const long plane = s.plane(), line = s.columns * s.channels, padded_line = s.padded_columns() * s.channels;
+    const long left = s.across.before * s.channels, right = s.across.after * s.channels;
+    const long above = s.down.before * padded_line, below = s.down.after * padded_line;
     Range range;
-    if (!s.padding) split(x, plane, limbs, plane, planes, range);
-    for (long image = 0; s.padding && image < s.images; image++) {
+    if (!s.padded()) split(x, plane, limbs, plane, planes, range);
+    for (long image = 0; s.padded() && image < s.images; image++) {
         const long first = image * s.padded_rows() * padded_line;
         for (int limb = 0; limb < limbs; limb++) {
             int8_t* p = planes + limb * plane + first;
-            std::memset(p, 0, border);
-            std::memset(p + s.padded_rows() * padded_line - border, 0, border);
-            for (long row = s.padding; row < s.padding + s.rows; row++) {
-                std::memset(p + row * padded_line, 0, margin);
-                std::memset(p + (row + 1) * padded_line - margin, 0, margin);
+            std::memset(p, 0, above);
+            std::memset(p + s.padded_rows() * padded_line - below, 0, below);
+            for (long row = s.down.before; row < s.down.before + s.rows; row++) {
+                std::memset(p + row * padded_line, 0, left);
+                std::memset(p + (row + 1) * padded_line - right, 0, right);
             }
         }
         for (long row = 0; row < s.rows; row++)
             split(x + (image * s.rows + row) * line, line, limbs, plane,
-                  planes + first + (row + s.padding) * padded_line + margin, range);
+                  planes + first + (row + s.down.before) * padded_line + left, range);
     }
     return range.fits(limbs);
 }
@@ -154,9 +163,9 @@ void gather(const int8_t* planes, const Shape& s, int limbs, long first, long ti
         const long column = pixel % s.out_columns, above = pixel / s.out_columns;
         const long row = above % s.out_rows, image = above / s.out_rows, place = pixel - first;
         int8_t* to = panel + place / TILE_ROWS * blocks * limbs * TILE + place % TILE_ROWS * TILE_BYTES;
-        for (long k = 0; k < s.kernel; k++) {
-            const long line = image * s.padded_rows() + row * s.stride + k;
-            const int8_t* from = planes + (line * s.padded_columns() + column * s.stride) * s.channels;
+        for (long k = 0; k < s.down.kernel; k++) {
+            const long line = image * s.padded_rows() + row * s.down.stride + k;
+            const int8_t* from = planes + (line * s.padded_columns() + column * s.across.stride) * s.channels;
             for (long done = 0; done < run;) {
                 const long term = k * run + done, block = term / TILE_BYTES, offset = term % TILE_BYTES;
                 const long n = std::min(TILE_BYTES - offset, run - done);

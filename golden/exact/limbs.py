@@ -85,7 +85,7 @@ class LimbWeights:
         """
         x = x.contiguous()
         out = x.new_empty(len(x), *sizes[-2:], self.outputs)
-        numbers = (ctypes.c_long * 10)(len(x), *sizes, self.outputs)
+        numbers = (ctypes.c_long * 15)(len(x), *sizes, self.outputs)
         # bounds far above what occurs are common, so four digits are tried only when three were too few
         first = next((limbs for limbs, most in _PEAKS.items() if peak <= most), LIMBS)
         with self._changed(changes) as weights:
@@ -164,6 +164,10 @@ def library() -> ctypes.CDLL | None:
     return loaded if loaded.limbs_permitted() and _is_exact(loaded) else None
 
 
+_POINT = (1, 1, 0, 0)
+"""An axis of a 1x1 convolution."""
+
+
 def _is_exact(loaded: ctypes.CDLL) -> bool:
     """For extreme words, where an overflow would show."""
     zeros = torch.zeros(18, dtype=torch.int64)
@@ -171,7 +175,7 @@ def _is_exact(loaded: ctypes.CDLL) -> bool:
     for word, weight in ((0x7F7F7F, LARGEST), (0x7FFFFFFF, -0x7F7F), (-0x7F7F, -LARGEST), (-127, LARGEST)):
         x = torch.full((1, 1, 17, 70), float(word), dtype=torch.float64)
         weights = LimbWeights(loaded, torch.full((70, 18), weight))
-        sums = weights.layer(x, abs(word), (1, 17, 70, 1, 1, 0, 1, 17), epilogue)
+        sums = weights.layer(x, abs(word), (1, 17, 70, *_POINT, *_POINT, 1, 17), epilogue)
         if sums is None or not bool((sums == 70 * word * weight).all()):
             return False
     return True

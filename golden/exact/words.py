@@ -77,7 +77,7 @@ class Pool:
         """The pool of ``source``, plus the residual operand if the layer has one."""
         acc, peak = self._sums(source.data), source.peak
         if residual is None and self.identity:
-            return Words(acc, peak * (1 if self.layer.kind == "maxpool" else self.geometry.kernel**2))
+            return Words(acc, peak * (1 if self.layer.kind == "maxpool" else self.geometry.area))
         # pools are a small part of the work: always the wide way
         words = acc.to(torch.int64)
         if residual is not None and self.layer.residual is not None:
@@ -96,12 +96,11 @@ class Pool:
 
     def _sums(self, x: Tensor) -> Tensor:
         g = self.geometry
-        x = kernels.pad(x, g.padding)
-        last_row, last_column = (g.out_rows - 1) * g.stride + 1, (g.out_columns - 1) * g.stride + 1
+        x = kernels.pad(x, g)
         acc: Tensor | None = None
-        for row in range(g.kernel):
-            for column in range(g.kernel):
-                seen = x[:, row : row + last_row : g.stride, column : column + last_column : g.stride]
+        for row in range(g.down.kernel):
+            for column in range(g.across.kernel):
+                seen = kernels.seen_by(x, g, row, column)
                 if acc is None:
                     acc = seen.clone()
                 elif self.layer.kind == "maxpool":

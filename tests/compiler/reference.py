@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
 import numpy as np
 
-from golden.qnetwork import ACC_BITS, INPUT, QLayer, QNetwork, Residual
+from golden.qnetwork import ACC_BITS, INPUT, Pads, QLayer, QNetwork, Residual, Sides, pads, pair
 
 NETWORK_SEED = 2026
 
@@ -22,14 +23,16 @@ def reference_layer(layer: QLayer, tensors: dict[str, np.ndarray], word_bits: in
     x = tensors[layer.source]
     weight = np.asarray(layer.weight)
     bound = np.asarray(layer.bound)
-    pad, stride, (channels, rows, cols) = layer.padding, layer.stride, layer.out_shape
-    x = np.pad(x, ((0, 0), (0, 0), (pad, pad), (pad, pad)))
+    (top, left, bottom, right), (down, across) = pads(layer.padding), pair(layer.stride)
+    channels, rows, cols = layer.out_shape
+    x = np.pad(x, ((0, 0), (0, 0), (top, bottom), (left, right)))
     total = np.zeros((x.shape[0], channels, rows, cols), np.int64)
     if layer.kind == "maxpool":
         total -= np.int64(1) << 62
-    for r in range(layer.kernel):
-        for c in range(layer.kernel):
-            patch = x[:, :, r : r + stride * (rows - 1) + 1 : stride, c : c + stride * (cols - 1) + 1 : stride]
+    kernel_rows, kernel_cols = pair(layer.kernel)
+    for r in range(kernel_rows):
+        for c in range(kernel_cols):
+            patch = x[:, :, r : r + down * (rows - 1) + 1 : down, c : c + across * (cols - 1) + 1 : across]
             if layer.kind == "conv":
                 total += np.einsum("oi,biyx->boyx", weight[:, :, r, c], patch, optimize=False)
             elif layer.kind == "avgpool":
@@ -88,9 +91,9 @@ class NetworkBuilder:
     def conv(
         self,
         channels: int,
-        kernel: int,
-        stride: int = 1,
-        padding: int = 0,
+        kernel: Sides,
+        stride: Sides = 1,
+        padding: Pads = 0,
         activation: str = "relu",
         bound: str = "none",
         source: str | None = None,
@@ -101,11 +104,10 @@ class NetworkBuilder:
         source = source or self.last
         shape = self.shapes[source]
         kernel = kernel or shape[1]
-        rows, cols = ((side + 2 * padding - kernel) // stride + 1 for side in shape[1:])
+        out = (channels, *self._out_sides(shape, kernel, stride, padding))
         top = 1 << (self.word_bits - 1)
-        weight = self.rng.integers(-top, top, (channels, shape[0], kernel, kernel), np.int64)
-        spread = self.word_bits - 1 + int(np.log2(max(1, shape[0] * kernel**2)) / 2)
-        out = (channels, rows, cols)
+        weight = self.rng.integers(-top, top, (channels, shape[0], *pair(kernel)), np.int64)
+        spread = self.word_bits - 1 + int(np.log2(shape[0] * math.prod(pair(kernel))) / 2)
         edge = min(top * top, 1 << (self.acc_bits - 1))
         bias = self.rng.integers(-edge, edge, channels, np.int64)
         shift = self.rng.integers(max(0, spread - 2), spread + 2, channels, np.int64)
@@ -118,12 +120,18 @@ class NetworkBuilder:
         )  # fmt: skip
         return name
 
-    def pool(self, kind: str, kernel: int, stride: int, padding: int = 0, source: str | None = None) -> str:
+    @staticmethod
+    def _out_sides(shape: tuple[int, int, int], kernel: Sides, stride: Sides, padding: Pads) -> tuple[int, int]:
+        top, left, bottom, right = pads(padding)
+        (rows, cols), (down, across) = pair(kernel), pair(stride)
+        return (shape[1] + top + bottom - rows) // down + 1, (shape[2] + left + right - cols) // across + 1
+
+    def pool(self, kind: str, kernel: Sides, stride: Sides, padding: Pads = 0, source: str | None = None) -> str:
         """Append a pooling layer."""
         source = source or self.last
         channels, height, width = self.shapes[source]
-        rows, cols = ((side + 2 * padding - kernel) // stride + 1 for side in (height, width))
-        bits = int(np.log2(kernel * kernel)) if kind == "avgpool" else 0
+        rows, cols = self._out_sides((channels, height, width), kernel, stride, padding)
+        bits = (math.prod(pair(kernel)) - 1).bit_length() if kind == "avgpool" else 0
         zero = np.zeros(channels, np.int64)
         name = f"{kind}{len(self.layers)}"
         self._add(

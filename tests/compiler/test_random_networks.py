@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from fitact_hw.config import AcceleratorConfig, BoundFormat, Granularity
 from tests.compiler.checking import check_program, fitted_to
 from tests.compiler.reference import NetworkBuilder
+from tests.compiler.strategies import sides_for, windows
 
 FAST = settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 CHAINS = settings(FAST, max_examples=50)
@@ -52,16 +53,26 @@ def activations(draw: st.DrawFn) -> tuple[str, str]:
 
 
 @FAST
-@given(data=st.data(), kernel=st.integers(1, 4), stride=st.integers(1, 3), seed=st.integers(0, 2**16))
-def test_one_convolution_is_exact(data: st.DataObject, kernel: int, stride: int, seed: int) -> None:
-    config = data.draw(machines(kernel))
-    padding = data.draw(st.integers(0, 3))
-    least = max(1, kernel - 2 * padding)
-    rows, cols = (data.draw(st.integers(least, 9)) for _ in range(2))
-    shape = (data.draw(st.integers(1, 19)), rows, cols)
+@given(data=st.data(), seed=st.integers(0, 2**16))
+def test_one_convolution_is_exact(data: st.DataObject, seed: int) -> None:
+    kernel, stride, padding = data.draw(windows())
+    config = data.draw(machines(max(kernel)))
+    shape = (data.draw(st.integers(1, 19)), *data.draw(sides_for(kernel, padding)))
     builder = NetworkBuilder(shape, config.word_bits, seed, config.acc_bits)
     activation, bound = data.draw(activations())
     builder.conv(data.draw(st.integers(1, 19)), kernel, stride, padding, activation, bound)
+    check_program(fitted_to(builder.network(), config), config, builder.images(data.draw(st.integers(1, 3))))
+
+
+@FAST
+@given(data=st.data(), seed=st.integers(0, 2**16), kind=st.sampled_from(["maxpool", "avgpool"]))
+def test_one_pool_is_exact(data: st.DataObject, seed: int, kind: str) -> None:
+    kernel, stride, padding = data.draw(windows())
+    config = data.draw(machines(max(kernel)))
+    shape = (data.draw(st.integers(1, 9)), *data.draw(sides_for(kernel, padding)))
+    builder = NetworkBuilder(shape, config.word_bits, seed, config.acc_bits)
+    builder.conv(data.draw(st.integers(1, 19)), 1, activation="relu")
+    builder.pool(kind, kernel, stride, padding)
     check_program(fitted_to(builder.network(), config), config, builder.images(data.draw(st.integers(1, 3))))
 
 

@@ -17,7 +17,7 @@ from golden.exact.kernels import Geometry
 from golden.exact.limb_layer import limb_layer
 from golden.exact.limbs import LARGEST, Changes, LimbWeights
 from golden.exact.words import Words
-from golden.qnetwork import Activation
+from golden.qnetwork import Activation, Axis
 from tests.exact.computers import logits_under_faults, printed, without_compiler_or_cache
 
 CPU = torch.device("cpu")
@@ -37,24 +37,36 @@ def limb_weights(matrix: Tensor) -> LimbWeights:
     return LimbWeights(library, matrix)
 
 
+def square(channels: int, outputs: int, side: int, out_side: int, kernel: int, stride: int, padding: int) -> Geometry:
+    axis = Axis(kernel, stride, padding, padding)
+    return Geometry(channels, outputs, side, side, out_side, out_side, axis, axis)
+
+
+@st.composite
+def axes(draw: st.DrawFn) -> Axis:
+    """One axis of a convolution; its padding may differ before and after."""
+    kernel = draw(st.sampled_from([1, 2, 3, 4]))
+    pads = st.integers(0, kernel // 2)
+    return Axis(kernel, draw(st.sampled_from([1, 2])), draw(pads), draw(pads))
+
+
 @needs_unit
 @settings(max_examples=150, deadline=None)
 @given(data=st.data())
 def test_layers_equal_the_int64_epilogue_of_exact_sums(data: st.DataObject) -> None:
     draw_one = data.draw
     rng = np.random.default_rng(draw_one(st.integers(0, 1 << 20)))
-    kernel = draw_one(st.sampled_from([1, 3, 4]))
-    stride, padding = draw_one(st.sampled_from([1, 2])), draw_one(st.sampled_from([0, 1])) * (kernel // 2)
-    side = draw_one(st.integers(4, 9))
+    down, across = draw_one(axes()), draw_one(axes())
+    rows, columns = draw_one(st.integers(4, 9)), draw_one(st.integers(4, 9))
     channels, outputs = draw_one(st.sampled_from([1, 3, 16, 64, 70])), draw_one(st.sampled_from([1, 8, 16, 37, 300]))
     images = draw_one(st.integers(1, 5))
-    out_side = (side + 2 * padding - kernel) // stride + 1
-    g = Geometry(channels, outputs, side, side, out_side, out_side, kernel, stride, padding)
-    shape = (images, out_side, out_side, outputs)
+    out = (down.windows(rows), across.windows(columns))
+    g = Geometry(channels, outputs, rows, columns, *out, down, across)
+    shape = (images, *out, outputs)
 
     low, high = draw_one(st.sampled_from([(-127, 127), (-0x7F7F, 99), (-0x7F7F7F, 0x7F7F7F), (0, (1 << 31) - 1)]))
-    x = integers(rng, low, high, images, side, side, channels)
-    matrix = integers(rng, -LARGEST, LARGEST, kernel * kernel * channels, outputs)
+    x = integers(rng, low, high, images, rows, columns, channels)
+    matrix = integers(rng, -LARGEST, LARGEST, g.area * channels, outputs)
     residual = integers(rng, -(1 << 31), (1 << 31) - 1, *shape) if draw_one(st.booleans()) else None
     activation: Activation = draw_one(st.sampled_from(["linear", "relu", "clip", "saturate"]))
     bound = None
@@ -84,7 +96,7 @@ def test_layers_equal_the_int64_epilogue_of_exact_sums(data: st.DataObject) -> N
 def test_the_deepest_layer_does_not_overflow() -> None:
     for word, weight in ((0x7FFFFFFF, -LARGEST), (0x7F7F7F, LARGEST), (0x7F7F8080, -0x7E8080)):
         matrix = torch.full((limbs.MOST_TERMS, 1), weight)
-        g = Geometry(limbs.MOST_TERMS, 1, 1, 1, 1, 1, 1, 1, 0)
+        g = square(limbs.MOST_TERMS, 1, 1, 1, 1, 1, 0)
         nothing = torch.zeros(1, dtype=torch.int64)
         parameters = Parameters(nothing, nothing, "linear", None, 64, 1, torch.float64)
         x = Words(torch.full((1, 1, 1, limbs.MOST_TERMS), float(word), dtype=torch.float64), float(word))
@@ -99,7 +111,7 @@ def test_the_deepest_layer_does_not_overflow() -> None:
 @pytest.mark.parametrize("threads", [1, 3])
 def test_images_do_not_depend_on_their_company(threads: int) -> None:
     rng = np.random.default_rng(4)
-    g = Geometry(64, 32, 16, 16, 16, 16, 3, 1, 1)
+    g = square(64, 32, 16, 16, 3, 1, 1)
     weights = limb_weights(integers(rng, -1000, 1000, 9 * 64, 32))
     x = integers(rng, 0, 1 << 23, 40, 16, 16, 64).double()
     nothing = torch.zeros(32, dtype=torch.int64)
@@ -123,7 +135,7 @@ def test_images_do_not_depend_on_their_company(threads: int) -> None:
 @needs_unit
 def test_words_with_too_many_digits_are_refused() -> None:
     weights = limb_weights(torch.ones(1, 1))
-    g = Geometry(1, 1, 1, 1, 1, 1, 1, 1, 0)
+    g = square(1, 1, 1, 1, 1, 1, 0)
     nothing = torch.zeros(1, dtype=torch.int64)
     parameters = Parameters(nothing, nothing, "linear", None, 64, (1 << 31) - 1, torch.float64)
     for words, fits in (
@@ -141,7 +153,7 @@ def test_words_with_too_many_digits_are_refused() -> None:
 @pytest.mark.parametrize("input_bits", [7, 15, 23, 31])
 def test_changed_weights_are_as_new_ones(largest: int, input_bits: int) -> None:
     rng = np.random.default_rng(largest)
-    g = Geometry(30, 70, 5, 5, 3, 3, 3, 1, 0)
+    g = square(30, 70, 5, 3, 3, 1, 0)
     matrix = integers(rng, -LARGEST, LARGEST, 270, 70)
     places = torch.from_numpy(rng.permutation(270 * 70)[:300])
     changes = Changes(places // 70, places % 70, integers(rng, -largest - 1, largest, 300))

@@ -51,9 +51,10 @@ def _accumulated(layer: QLayer, image: np.ndarray, c: int, i: int, j: int) -> in
     channels: Sequence[int] = range(layer.in_shape[0]) if layer.kind == "conv" else [c]
     terms = []
     for channel in channels:
-        for a in range(layer.kernel):
-            for b in range(layer.kernel):
-                row, column = i * layer.stride + a - layer.padding, j * layer.stride + b - layer.padding
+        for a in range(layer.rows.kernel):
+            for b in range(layer.columns.kernel):
+                row = i * layer.rows.stride + a - layer.rows.before
+                column = j * layer.columns.stride + b - layer.columns.before
                 inside = 0 <= row < layer.in_shape[1] and 0 <= column < layer.in_shape[2]
                 value = int(image[channel, row, column]) if inside else 0
                 weight = 1 if layer.weight is None else int(layer.weight[c, channel, a, b])

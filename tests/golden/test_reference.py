@@ -54,7 +54,7 @@ def test_wide_sums_are_exact(word_bits: int, style: str) -> None:
         weight[0, :: 1 if style == "limits" else 500] = low
     if style != "huge_weight":
         x[0, :: 1 if style == "limits" else 500] = low
-    got = reference.wrap(reference._convolve(x, weight, 1, 0), ACC_BITS[word_bits])
+    got = reference.wrap(reference._convolve(x, weight, (1, 1)), ACC_BITS[word_bits])
     for k in range(2):
         for c in range(4):
             total = sum(int(a) * int(b) for a, b in zip(x[k].flat, weight[c].flat, strict=True))
@@ -67,7 +67,7 @@ def test_float_limits_are_respected(edge: int) -> None:
     for total in (edge - 1, edge, edge + 1):
         x = np.array([1, 1, -1]).reshape(1, 3, 1, 1)
         weight = np.array([total - 3, 2, -1]).reshape(1, 3, 1, 1)
-        assert int(reference._convolve(x, weight, 1, 0).item()) == total
+        assert int(reference._convolve(x, weight, (1, 1)).item()) == total
 
 
 def small_network(word_bits: int = 8, seed: int = 0) -> QNetwork:

@@ -21,6 +21,7 @@ from sim.job import EVERYTHING, Job, MemoryModel, Status
 from sim.simulator import Simulator
 from tests.compiler.checking import fitted_to
 from tests.compiler.reference import NetworkBuilder, reference_network
+from tests.compiler.strategies import sides_for, windows
 
 LAYERS_PER_RUN = 6
 """Layers that one simulator process runs; starting it costs more than a small layer."""
@@ -52,9 +53,8 @@ def simulator(name: str) -> Simulator:
 @st.composite
 def cases(draw: st.DrawFn, config: AcceleratorConfig) -> tuple[QNetwork, np.ndarray, MemoryModel]:
     """A layer (sometimes with a pool or a residual behind it), images, and a memory that stalls at random."""
-    kernel, stride, padding = draw(st.integers(1, 4)), draw(st.integers(1, 3)), draw(st.integers(0, 3))
-    least = max(1, kernel - 2 * padding)
-    shape = (draw(st.integers(1, 10)), draw(st.integers(least, 8)), draw(st.integers(least, 8)))
+    kernel, stride, padding = draw(windows())
+    shape = (draw(st.integers(1, 10)), *draw(sides_for(kernel, padding)))
     builder = NetworkBuilder(shape, config.word_bits, draw(st.integers(0, 2**16)), config.acc_bits)
     activation = draw(st.sampled_from(["linear", "relu", "clip", "saturate"]))
     bound = draw(st.sampled_from(["layer", "neuron"])) if activation in ("clip", "saturate") else "none"
@@ -65,7 +65,8 @@ def cases(draw: st.DrawFn, config: AcceleratorConfig) -> tuple[QNetwork, np.ndar
         channels = builder.shapes[first][0]
         builder.conv(channels, 3, 1, 1, "clip", "neuron", residual=first, lshift=draw(st.integers(0, 9)))
     elif extra == "pool" and min(rows, cols) >= 2:
-        builder.pool(draw(st.sampled_from(["maxpool", "avgpool"])), 2, draw(st.integers(1, 2)))
+        kernel = (draw(st.integers(1, 2)), 2)
+        builder.pool(draw(st.sampled_from(["maxpool", "avgpool"])), kernel, draw(st.integers(1, 2)))
     stalls: dict[str, Any] = {
         f"stall_{name}": draw(st.sampled_from([0, 60, 200])) for name in ("ar", "r", "aw", "w", "b")
     }

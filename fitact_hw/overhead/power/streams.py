@@ -50,7 +50,7 @@ class Operands:
             and layer.residual is None
             and layer.in_shape[0] % self.rows == 0
             and pixels >= self.cycles
-            and layer.kernel < layer.in_shape[1]
+            and layer.rows.kernel < layer.in_shape[1]
         )
 
     def _draw(self, rng: np.random.Generator, work: Sequence[float]) -> tuple[QLayer, int, int]:
@@ -68,7 +68,8 @@ class Operands:
     def _seen(self, layer: QLayer, first: int, channels: slice, y: int, x: int) -> np.ndarray:
         """Input words (channels, cycles) that kernel position (y, x) meets; zeros beyond the edge."""
         image, row, column = self._pixels(layer, first)
-        row, column = row * layer.stride + y - layer.padding, column * layer.stride + x - layer.padding
+        row = row * layer.rows.stride + y - layer.rows.before
+        column = column * layer.columns.stride + x - layer.columns.before
         _, rows, columns = layer.in_shape
         inside = (row >= 0) & (row < rows) & (column >= 0) & (column < columns)
         source = self._trace[layer.source]
@@ -127,8 +128,8 @@ class Operands:
         assert layer.weight is not None
         everything = slice(None)
         passes = []
-        for y in range(layer.kernel):
-            for x in range(layer.kernel):
+        for y in range(layer.rows.kernel):
+            for x in range(layer.columns.kernel):
                 products = layer.weight[k, :, y, x, None] * self._seen(layer, first, everything, y, x)
                 passes.append(products.reshape(-1, self.rows, self.cycles).sum(axis=1))
         return np.concatenate(passes)
