@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 
 class UserError(Exception):
     """Base of every expected failure: one line that says what to do; the command line prints it and exits with 2."""
@@ -24,7 +26,11 @@ class WeightsError(GoldenError):
 
 
 class UnsupportedError(GoldenError):
-    """A network holds something that the quantiser cannot lower."""
+    """A network holds something that the quantiser cannot lower. ``problems``: each place by itself."""
+
+    def __init__(self, message: str, problems: Sequence[str] = ()) -> None:
+        super().__init__(message)
+        self.problems = tuple(problems) or (message,)
 
 
 class QuantisationWarning(UserWarning):

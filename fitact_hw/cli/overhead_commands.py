@@ -224,14 +224,14 @@ def _file_names(paths: Sequence[str | Path] | None) -> list[str]:
 
 def _layers(name: str) -> Callable[[], Sequence[Any]]:
     """Shapes of a network's layers, when they are needed; trained weights are not."""
-    from golden.networks.models import build_model
+    from golden.networks.graphs import untrained_network
 
-    model = build_model(name)  # an unknown name fails here, before minutes of synthesis
+    network = untrained_network(name)  # an unknown name fails here, before minutes of synthesis
 
     def layers() -> Sequence[Any]:
         from golden.frontend.lowering import lower
 
-        return lower(model)
+        return lower(network)
 
     return layers
 

@@ -19,26 +19,59 @@ class BoundedReLU(nn.Module):
 
     ``bound``: float32, one value () for the layer or one per neuron (channels, rows, columns) or
     (features,); never negative. ``clip``: ``x if 0 < x <= bound else 0`` (FitAct, Clip-Act);
-    ``saturate``: ``min(max(x, 0), bound)`` (Ranger).
+    ``saturate``: ``min(max(x, 0), bound)`` (Ranger). ``limit``: that of the activation itself (6 for ReLU6), if it has
+    one: no bound is above it, and it saturates.
     """
 
     is_activation = True
 
-    def __init__(self, bound: Tensor, mode: Mode) -> None:
+    def __init__(self, bound: Tensor, mode: Mode, limit: float | None = None) -> None:
         super().__init__()
         if mode not in ("clip", "saturate"):
             raise GoldenError(f"unknown activation mode {mode!r}: known are clip, saturate")
         if bool((bound < 0).any()) or not bool(torch.isfinite(bound).all()):
             raise GoldenError(f"a bound is negative or not finite (smallest {float(bound.min())})")
-        self.mode = mode
+        self.mode: Mode = mode if limit is None else "saturate"
+        self.limit = limit
         self.bound: Tensor
-        self.register_buffer("bound", bound.detach().clone().float())
+        self.register_buffer("bound", bound.detach().clone().float().clamp_max(torch.inf if limit is None else limit))
 
     def forward(self, x: Tensor) -> Tensor:
         """Bounded activation of x (batch, *neurons)."""
-        if self.mode == "saturate":
-            return torch.minimum(torch.relu(x), self.bound)
-        return torch.where(x <= self.bound, torch.relu(x), torch.zeros((), dtype=x.dtype, device=x.device))
+        if torch.compiler.is_exporting():
+            return bounded_relu(x, self.bound, self.mode, torch.inf if self.limit is None else self.limit)
+        return _bounded(x, self.bound, self.mode)
+
+
+def _bounded(x: Tensor, bound: Tensor, mode: str) -> Tensor:
+    if mode == "saturate":
+        return torch.minimum(torch.relu(x), bound)
+    return torch.where(x <= bound, torch.relu(x), torch.zeros((), dtype=x.dtype, device=x.device))
+
+
+@torch.library.custom_op("fitact::bounded_relu", mutates_args=())
+def bounded_relu(x: Tensor, bound: Tensor, mode: str, limit: float) -> Tensor:
+    """:class:`BoundedReLU` as one operator, so that an exported graph shows it whole."""
+    return _bounded(x, bound, mode)
+
+
+@bounded_relu.register_fake
+def _(x: Tensor, bound: Tensor, mode: str, limit: float) -> Tensor:
+    return torch.empty_like(x)
+
+
+class LimitedReLU(nn.Module):
+    """``min(max(x, 0), limit)``: ReLU6 and other clips from zero on."""
+
+    is_activation = True
+
+    def __init__(self, limit: float) -> None:
+        super().__init__()
+        self.limit = limit
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Activation of x (batch, *neurons)."""
+        return x.clamp(0, self.limit)
 
 
 class SmoothBoundedReLU(nn.Module):
@@ -60,9 +93,9 @@ class SmoothBoundedReLU(nn.Module):
         return torch.relu(x) * torch.sigmoid(self.k * (self.bound - x))
 
 
-_RELUS = (nn.ReLU, BoundedReLU, SmoothBoundedReLU)
+_RELUS = (nn.ReLU, BoundedReLU, SmoothBoundedReLU, LimitedReLU)
 _OTHERS = (
-    *(nn.ELU, nn.GELU, nn.CELU, nn.GLU, nn.Hardshrink, nn.Hardsigmoid, nn.Hardswish, nn.Hardtanh, nn.LeakyReLU),
+    *(nn.ELU, nn.GELU, nn.CELU, nn.GLU, nn.Hardshrink, nn.Hardsigmoid, nn.Hardswish, nn.LeakyReLU),
     *(nn.LogSigmoid, nn.Mish, nn.PReLU, nn.RReLU, nn.SELU, nn.SiLU, nn.Sigmoid, nn.Softplus, nn.Softshrink),
     *(nn.Softsign, nn.Tanh, nn.Tanhshrink, nn.Threshold),
 )
@@ -73,29 +106,45 @@ _FUNCTIONS = (
 )
 
 
+def _own_limit(module: nn.Module) -> float | None:
+    """Where an activation saturates by itself."""
+    if isinstance(module, LimitedReLU | BoundedReLU):
+        return module.limit
+    if isinstance(module, nn.Hardtanh) and module.min_val == 0:  # ReLU6 is one
+        return float(module.max_val)
+    return None
+
+
 def activation_names(model: nn.Module) -> list[str]:
     """Dotted names of the ReLU (or bounded) modules in order of execution.
 
     Raises UnsupportedError, naming all of them, for activations that no bound could be put to: functions, a module that
-    is called at several places, and other kinds than ReLU. Nothing must be left unprotected silently.
+    is called at several places, and other kinds than ReLU. Nothing must be left unprotected silently. In a network of
+    :func:`golden.frontend.lowering.import_network` every call is a module of its own.
     """
+    calls = getattr(model, "activation_calls", None)
+    if calls is not None:
+        return list(calls)
     names: list[str] = []
     refused: list[str] = []
     for node in symbolic(model).nodes:
         if node.op == "call_module":
             module = model.get_submodule(str(node.target))
-            if isinstance(module, _RELUS):
+            if isinstance(module, _RELUS) or _own_limit(module) is not None:
                 if node.target in names:
                     refused.append(f"{node.name} calls {node.target} again (give each call its own nn.ReLU)")
                 names.append(str(node.target))
-            elif isinstance(module, _OTHERS):
+            elif isinstance(module, (*_OTHERS, nn.Hardtanh)):
                 refused.append(f"{node.name} is {type(module).__name__}")
         elif node.op in ("call_function", "call_method"):
             function = str(getattr(node.target, "__name__", node.target)).rstrip("_")
             if function in _FUNCTIONS:
                 refused.append(f"{node.name} is the function {function} (use a module nn.ReLU)")
     if refused:
-        raise UnsupportedError(f"activations of {type(model).__name__} that cannot be bounded: {'; '.join(refused)}")
+        raise UnsupportedError(
+            f"activations of {type(model).__name__} that cannot be bounded: {'; '.join(refused)}; import_network makes "
+            "a module of each call of a ReLU"
+        )
     return names
 
 
@@ -110,13 +159,16 @@ def replace_modules(model: nn.Module, replacements: Mapping[str, nn.Module]) -> 
 
 
 def apply_bounds(model: nn.Module, bounds: Mapping[str, Tensor], mode: Mode) -> nn.Module:
-    """Replace every ReLU by a bounded one. Raises GoldenError unless each has exactly one bound, UnsupportedError for
-    activations that cannot be bounded."""
+    """Replace every ReLU by a bounded one; those with a limit of their own saturate, whatever ``mode`` is.
+
+    Raises GoldenError unless each has exactly one bound, UnsupportedError for activations that cannot be bounded.
+    """
     names = activation_names(model)
     if set(names) != set(bounds):
         missing = sorted(set(names) ^ set(bounds))
         raise GoldenError(f"bounds and activations of the network do not match: {', '.join(missing)}")
-    return replace_modules(model, {name: BoundedReLU(bounds[name], mode) for name in names})
+    limits = {name: _own_limit(model.get_submodule(name)) for name in names}
+    return replace_modules(model, {name: BoundedReLU(bounds[name], mode, limits[name]) for name in names})
 
 
 class Recorder:

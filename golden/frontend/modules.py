@@ -8,7 +8,6 @@ from contextlib import contextmanager
 
 import torch
 from torch import nn
-from torch.nn.modules import module as torch_module
 
 from golden.errors import UnsupportedError
 
@@ -47,15 +46,3 @@ def in_one_type(model: nn.Module) -> nn.Module:
 
 def _tensors(model: nn.Module) -> dict[str, torch.Tensor]:
     return {**dict(model.named_parameters()), **dict(model.named_buffers())}
-
-
-def refuse_hooks(model: nn.Module) -> None:
-    """Raise UnsupportedError for a module with forward hooks or with a ``forward`` of its own: no trace shows them."""
-    for name, module in model.named_modules():
-        place = f"module {name or type(model).__name__} ({type(module).__name__})"
-        if module._forward_hooks or module._forward_pre_hooks:
-            raise UnsupportedError(f"{place} has a forward hook, which cannot be lowered: remove it first")
-        if "forward" in vars(module):
-            raise UnsupportedError(f"{place} has had its forward replaced, which cannot be lowered")
-    if torch_module._global_forward_hooks or torch_module._global_forward_pre_hooks:
-        raise UnsupportedError("torch has a global forward hook, which cannot be lowered: remove it first")

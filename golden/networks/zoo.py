@@ -14,7 +14,9 @@ from torch import Tensor, nn
 from golden.bounds.schemes import UNPROTECTED, find_scheme
 from golden.errors import WeightsError
 from golden.frontend.activations import activation_names, apply_bounds
+from golden.frontend.network import GraphNetwork
 from golden.networks.artefacts import WEIGHTS_FOLDER, half_up, read_arrays, read_artefact, read_manifest, write_artefact
+from golden.networks.graphs import stored_graph
 from golden.networks.models import build_model
 from golden.qnetwork import QNetwork
 from golden.quantisation.quantise import BinaryPoints, check_word, quantise
@@ -41,6 +43,19 @@ def load_model(name: str, scheme: str = UNPROTECTED.name, folder: Path = WEIGHTS
     if mode is not None:
         apply_bounds(model, load_bounds(name, scheme, folder), mode)
     return model
+
+
+def load_network(name: str, scheme: str = UNPROTECTED, folder: Path = WEIGHTS_FOLDER) -> GraphNetwork:
+    """The same as a graph, which is lowered without an export."""
+    mode = find_scheme(scheme).mode
+    graph, arrays = stored_graph(name), _expand(read_arrays(f"{name}.npz", folder))
+    wanted = {tensor for op in graph.ops for tensor in op.tensors.values()}
+    if not wanted <= set(arrays):
+        raise WeightsError(f"{folder / name}.npz does not hold the weights of this {name}")
+    network = GraphNetwork(graph, {key: torch.from_numpy(arrays[key]).float() for key in wanted}).eval()
+    if mode is not None:
+        apply_bounds(network, load_bounds(name, scheme, folder), mode)
+    return network
 
 
 def load_bounds(name: str, scheme: str, folder: Path = WEIGHTS_FOLDER) -> Bounds:
@@ -75,8 +90,8 @@ def load_qnetwork(name: str, scheme: str, word_bits: int, folder: Path = WEIGHTS
     Raises GoldenError for unknown arguments, WeightsError if a file is missing or damaged.
     """
     check_word(word_bits)
-    model = load_model(name, scheme, folder)
-    return quantise(model, load_points(name, word_bits, folder), name, scheme)
+    network = load_network(name, scheme, folder)
+    return quantise(network, load_points(name, word_bits, folder), name, scheme)
 
 
 CODE_BITS = {"resnet50": 8}

@@ -7,18 +7,18 @@ saturation cost on the calibration images is noted.
 from __future__ import annotations
 
 import warnings
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from torch import nn
 
 from golden.errors import GoldenError, QuantisationWarning
-from golden.frontend.check import check_layers
+from golden.frontend.check import check_import, check_layers, checkable
 from golden.frontend.layers import FloatLayer
-from golden.frontend.lowering import lower
-from golden.frontend.values import layer_values
+from golden.frontend.lowering import import_network, lower_network
 from golden.qnetwork import ACC_BITS, INPUT
-from golden.quantisation.images import network_input
+from golden.quantisation.images import check_images, network_input, taken_shape
 from golden.quantisation.points import (
     FINEST,
     MAX_SHIFT,
@@ -31,11 +31,10 @@ from golden.quantisation.points import (
 )
 from golden.quantisation.q15_16 import points_q15_16
 from golden.quantisation.ranges import Range, Sums, input_peaks, output_range, word_range
+from golden.quantisation.seen import Seen, best_points, observe
 
 _ANY = 100
 """Finest binary point of activations, which have no scale of their own."""
-_CHECKED = 16
-"""Images on which the lowered layers are compared with the network."""
 _UNSEEN = 0.5
 """Steps of an output: a smaller error of its sum is within its own rounding."""
 
@@ -51,27 +50,25 @@ def calibrate(model: nn.Module, images: np.ndarray, word_bits: int, per_channel:
     for operators without counterpart; GoldenError for images and parameters that no point suits.
     """
     check_word(word_bits)
-    pixels = network_input(images)
+    pixels, taken = network_input(images), taken_shape(images)
     if not len(pixels):
         raise GoldenError("calibration needs at least one image")
-    channels, rows, columns = (int(size) for size in pixels.shape[1:])
-    layers = lower(model, (channels, rows, columns))
-    values = {INPUT: pixels, **layer_values(model, pixels, layers)}
-    _refuse_non_finite(layers, values)
-    check_layers(model, layers, pixels[:_CHECKED])
+    network = import_network(model, taken)
+    check_images(network, pixels)
+    lowered = lower_network(network)
+    layers = lowered.layers
+    seen = observe(layers, pixels)
+    few = pixels[: checkable(network)]
+    check_import(model, network, few)
+    check_layers(network, lowered, few)
     if word_bits == 32:
-        points = points_q15_16(layers, values)
+        points, notes = points_q15_16(layers, seen)
     else:
-        points = _Calibration(layers, values, word_bits, per_channel).run()
-    for note in points.notes:
+        best = best_points(layers, pixels, seen, word_bits, _ANY)
+        points, notes = _Calibration(layers, seen, best, word_bits, per_channel).run()
+    for note in notes:
         warnings.warn(note, QuantisationWarning, stacklevel=2)
-    return points
-
-
-def _refuse_non_finite(layers: list[FloatLayer], values: dict[str, np.ndarray]) -> None:
-    for layer in layers:
-        if not np.isfinite(values[layer.name]).all():
-            raise GoldenError(f"layer {layer.name} ({layer.node}) is NaN or infinite on the calibration images")
+    return replace(points, input_shape=taken, notes=tuple(notes))
 
 
 @dataclass
@@ -99,25 +96,28 @@ class _Calibration:
     """
 
     def __init__(
-        self, layers: list[FloatLayer], values: dict[str, np.ndarray], word_bits: int, per_channel: bool
+        self,
+        layers: list[FloatLayer],
+        seen: Mapping[str, Seen],
+        best: Mapping[str, int],
+        word_bits: int,
+        per_channel: bool,
     ) -> None:
         self.layers, self.word_bits, self.per_channel = layers, word_bits, per_channel
         self.acc_bits = ACC_BITS[word_bits]
         self.by_name = {layer.name: layer for layer in layers}
-        made = [INPUT, *(layer.name for layer in layers if layer.kind == "conv")]
-        self.best = {name: best_frac(values[name], word_bits, _ANY) for name in made}
-        self.peaks = {name: np.abs(value).max(axis=0) for name, value in values.items()}
+        self.seen, self.best = seen, best
         self.limits: dict[str, int] = {}
 
-    def run(self) -> BinaryPoints:
+    def run(self) -> tuple[BinaryPoints, list[str]]:
+        """The points, and what they lose."""
         for _ in range(len(self.layers) + 1):
             try:
                 found = self._attempt()
             except _TooFine as problem:
                 self.limits[problem.tensor], last = problem.frac, problem.layer
                 continue
-            shape = self.layers[0].in_shape
-            return BinaryPoints(self.word_bits, found.activation, found.weight, shape, tuple(found.notes))
+            return BinaryPoints(self.word_bits, found.activation, found.weight), found.notes
         raise _unaligned(last, self.word_bits)
 
     def _attempt(self) -> _Found:
@@ -125,7 +125,7 @@ class _Calibration:
         for name, frac in self.limits.items():
             found.notes.append(
                 f"{name}: kept {self.best[name] - frac} bits coarser than would suit it, since it is a residual "
-                f"operand of a layer with large weights: its largest value is {self.peaks[name].max() * 2.0**frac:.3g} "
+                f"operand of a layer with large weights: its largest value is {self.seen[name].peak * 2.0**frac:.3g} "
                 "steps"
             )
         for layer in self.layers:
@@ -152,7 +152,7 @@ class _Calibration:
         frac_in, frac_out = found.activation[layer.source], self._activation(layer.name)
         weight = layer.weight.reshape(len(layer.weight), -1)
         shared = layer.residual is not None or not self.per_channel
-        costs = _Costs(weight, input_peaks(layer, self.peaks[layer.source]), self.word_bits)
+        costs = _Costs(weight, input_peaks(layer, self.seen[layer.source].peaks), self.word_bits)
         wanted = _weight_fracs(weight, self.word_bits, shared)
         wanted = costs.without_dead_inputs(wanted, frac_out - frac_in, frac_out, shared)
         wanted = np.minimum(wanted, frac_out - frac_in + MAX_SHIFT)

@@ -6,6 +6,8 @@ import numpy as np
 
 from golden.data.cifar10 import MEAN, STD
 from golden.errors import GoldenError
+from golden.frontend.graph import image_shape
+from golden.frontend.network import GraphNetwork
 
 
 def normalise_images(images: np.ndarray) -> np.ndarray:
@@ -15,18 +17,33 @@ def normalise_images(images: np.ndarray) -> np.ndarray:
     return ((images / 255.0 - np.array(MEAN)) / np.array(STD)).transpose(0, 3, 1, 2)
 
 
+def taken_shape(images: np.ndarray) -> tuple[int, ...]:
+    """Of one of these images, as a network takes it. Raises GoldenError as :func:`network_input`."""
+    shape = network_input(images[:0]).shape[1:] if np.asarray(images).dtype == np.uint8 else np.shape(images)[1:]
+    return tuple(int(size) for size in shape)
+
+
+def check_images(network: GraphNetwork, pixels: np.ndarray) -> None:
+    """Raise GoldenError unless ``pixels`` (count, channels, rows, columns) are of the size that ``network`` is for."""
+    if pixels.shape[1:] != network.graph.input_shape:
+        size, wanted = ("x".join(map(str, shape)) for shape in (pixels.shape[1:], network.graph.input_shape))
+        raise GoldenError(f"{network.graph.name} takes images of {wanted}, not {size}")
+
+
 def network_input(images: np.ndarray) -> np.ndarray:
     """Images as a network takes them, float64 (count, channels, rows, columns): floating-point images of that layout
-    as they are, uint8 (count, rows, columns, 3) normalised as in training.
+    (or vectors or sequences, :func:`golden.frontend.graph.image_shape`) as they are, uint8 (count, rows, columns, 3)
+    normalised as in training.
 
     Raises GoldenError for anything else, and for numbers that are not finite.
     """
     images = np.asarray(images)
-    if images.ndim == 4 and np.issubdtype(images.dtype, np.floating):
-        wrong = ~np.isfinite(images).all(axis=(1, 2, 3))
+    if 2 <= images.ndim <= 4 and np.issubdtype(images.dtype, np.floating):
+        pixels = images.astype(np.float64).reshape(len(images), *image_shape(images.shape[1:]))
+        wrong = ~np.isfinite(pixels).all(axis=(1, 2, 3))
         if wrong.any():
             raise GoldenError(f"image {int(wrong.argmax())} holds numbers that are NaN or infinite")
-        return images.astype(np.float64)
+        return pixels
     if images.ndim != 4 or images.shape[3] != 3 or images.dtype != np.uint8:
         raise GoldenError(
             "expected float images (count, channels, rows, columns) as the network takes them or uint8 images "

@@ -17,22 +17,20 @@ MAX_SHIFT = 63
 FINEST = 30
 """Finest binary point of a weight, unless its whole layer is smaller: what is 0 there counts as 0."""
 
-Shape = tuple[int, int, int]
-
 
 @dataclass(frozen=True)
 class BinaryPoints:
     """Binary points by layer name: of each layer's output, and of its weights (one per output channel
     or one for all). ``activation`` also holds :data:`golden.qnetwork.INPUT`.
 
-    ``input_shape``: (channels, rows, columns) of the images they were found for. ``notes``: what was lost on the
+    ``input_shape``: of one image as the network takes it. ``notes``: what was lost on the
     calibration images, one line each.
     """
 
     word_bits: int
     activation: dict[str, int]
     weight: dict[str, list[int]]
-    input_shape: Shape = (3, 32, 32)
+    input_shape: tuple[int, ...] = (3, 32, 32)
     notes: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
@@ -43,12 +41,11 @@ class BinaryPoints:
     def from_json(data: Mapping[str, Any]) -> BinaryPoints:
         """Inverse of :meth:`to_json`. Raises WeightsError if the data are not of that form."""
         try:
-            channels, rows, columns = (int(size) for size in data.get("input_shape", BinaryPoints.input_shape))
             return BinaryPoints(
                 int(data["word_bits"]),
                 {str(key): int(value) for key, value in data["activation"].items()},
                 {str(key): [int(f) for f in value] for key, value in data["weight"].items()},
-                (channels, rows, columns),
+                tuple(int(size) for size in data.get("input_shape", BinaryPoints.input_shape)),
                 tuple(str(note) for note in data.get("notes", ())),
             )
         except (KeyError, TypeError, ValueError, AttributeError) as error:
@@ -83,13 +80,24 @@ def best_frac(values: np.ndarray, bits: int, finest: int = FINEST) -> int:
     """Binary point with the smallest squared quantisation error of ``values`` (the smaller on a tie), at most
     ``finest``; ``bits - 1`` if they count as zero. Raises GoldenError if one is not finite."""
     values = np.asarray(values, np.float64).ravel()
-    peak = float(np.abs(values).max(initial=0.0))
+    candidates = candidate_fracs(float(np.abs(values).max(initial=0.0)), bits, finest)
+    if len(candidates) == 1:
+        return candidates[0]
+    return candidates[int(np.argmin([squared_error(values, frac, bits) for frac in candidates]))]
+
+
+def candidate_fracs(peak: float, bits: int, finest: int = FINEST) -> range:
+    """The binary points among which the best for values of at most ``peak`` is. Raises GoldenError if that is no
+    number."""
     if not np.isfinite(peak):
         raise GoldenError("values that are NaN or infinite have no binary point")
     if counts_as_zero(peak, finest):
-        return bits - 1
+        return range(bits - 1, bits)
     # Clipping beyond 4 bits of the peak never pays; this keeps the search to a few candidates.
     unclipped = int(np.floor(np.log2((2 ** (bits - 1) - 1) / peak)))
-    candidates = range(min(finest, unclipped - 1), min(finest, unclipped + 4) + 1)
-    errors = [float(np.square(to_fixed(values, f, bits) * 2.0**-f - values).sum()) for f in candidates]
-    return candidates[int(np.argmin(errors))]
+    return range(min(finest, unclipped - 1), min(finest, unclipped + 4) + 1)
+
+
+def squared_error(values: np.ndarray, frac: int, bits: int) -> float:
+    """Sum of the squared quantisation errors of float64 ``values``."""
+    return float(np.square(to_fixed(values, frac, bits) * 2.0**-frac - values).sum())

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+
 import numpy as np
 
 from golden.errors import GoldenError
@@ -9,44 +11,43 @@ from golden.frontend.layers import FloatLayer
 from golden.qnetwork import ACC_BITS, INPUT
 from golden.quantisation.points import Q15_16, BinaryPoints, counts_as_zero
 from golden.quantisation.ranges import input_peaks
+from golden.quantisation.seen import TOP, Seen
 
 WORD_BITS = 32
-TOP = 2.0 ** (WORD_BITS - 1 - Q15_16)
 _ACC_TOP = 2.0 ** (ACC_BITS[WORD_BITS] - 1 - 2 * Q15_16) * (1 - 2.0**-20)
 """What an accumulator holds, as a number."""
 
 
-def points_q15_16(layers: list[FloatLayer], values: dict[str, np.ndarray]) -> BinaryPoints:
-    """The points, with a note on each tensor that saturates or vanishes on the calibration images.
+def points_q15_16(layers: Sequence[FloatLayer], seen: Mapping[str, Seen]) -> tuple[BinaryPoints, list[str]]:
+    """The points, and a note on each tensor that saturates or vanishes on the calibration images.
 
-    ``values``: each layer's output on them, and the images, by name. Raises GoldenError for a layer whose sums can
+    ``seen``: what each layer puts out on them, and the images, by name. Raises GoldenError for a layer whose sums can
     wrap on images like these.
     """
-    notes = _notes("the input", values[INPUT], "values on the calibration images")
+    notes = _notes("the input", seen[INPUT], "values on the calibration images")
     for layer in layers:
         if layer.weight is not None:
-            notes += _notes(f"{layer.name}'s weights", layer.weight, "weights")
-            _check_sums(layer, values)
-        notes += _notes(layer.name, values[layer.name], "values on the calibration images")
+            notes += _notes(f"{layer.name}'s weights", Seen.of(layer.weight[None]), "weights")
+            _check_sums(layer, seen)
+        notes += _notes(layer.name, seen[layer.name], "values on the calibration images")
     names = [INPUT, *(layer.name for layer in layers)]
     weights = {layer.name: [Q15_16] for layer in layers if layer.weight is not None}
-    return BinaryPoints(WORD_BITS, dict.fromkeys(names, Q15_16), weights, layers[0].in_shape, tuple(notes))
+    return BinaryPoints(WORD_BITS, dict.fromkeys(names, Q15_16), weights), notes
 
 
-def _notes(what: str, values: np.ndarray, unit: str) -> list[str]:
-    peak = float(np.abs(values).max(initial=0))
+def _notes(what: str, seen: Seen, unit: str) -> list[str]:
+    peak = seen.peak
     if peak and counts_as_zero(peak, Q15_16):
         return [f"{what}: all {unit} are 0 in Q15.16 (largest {peak:.3g}, step {2.0**-Q15_16:.3g})"]
-    beyond = int(np.count_nonzero((values >= TOP) | (values < -TOP)))
-    if not beyond:
+    if not seen.beyond:
         return []
-    return [f"{what}: {beyond} of {values.size} {unit} saturate in Q15.16, at +-{TOP:.0f} (largest {peak:.6g})"]
+    return [f"{what}: {seen.beyond} of {seen.count} {unit} saturate in Q15.16, at +-{TOP:.0f} (largest {peak:.6g})"]
 
 
-def _check_sums(layer: FloatLayer, values: dict[str, np.ndarray]) -> None:
+def _check_sums(layer: FloatLayer, seen: Mapping[str, Seen]) -> None:
     assert layer.weight is not None
     magnitudes = np.minimum(np.abs(layer.weight.reshape(len(layer.weight), -1)), TOP)
-    peaks = input_peaks(layer, np.minimum(np.abs(values[layer.source]).max(axis=0), TOP))
+    peaks = input_peaks(layer, np.minimum(seen[layer.source].peaks, TOP))
     sums = magnitudes @ peaks + np.abs(layer.bias)
     if layer.residual is not None:
         sums += TOP

@@ -13,9 +13,12 @@ import numpy as np
 from torch import nn
 
 from golden.bounds.schemes import UNPROTECTED
-from golden.errors import GoldenError, WeightsError
-from golden.frontend.layers import FloatLayer
-from golden.frontend.lowering import lower
+from golden.errors import GoldenError, UnsupportedError, WeightsError
+from golden.frontend.activations import BoundedReLU
+from golden.frontend.graph import image_shape
+from golden.frontend.layers import FloatLayer, pool_divisor
+from golden.frontend.lowering import import_network, lower_network
+from golden.frontend.network import GraphNetwork
 from golden.qnetwork import ACC_BITS, INPUT, QLayer, QNetwork, Residual
 from golden.quantisation.calibration import calibrate
 from golden.quantisation.images import network_input, normalise_images
@@ -50,7 +53,11 @@ def quantise(
     to this network, GoldenError if a number does not fit the format or sums could wrap.
     """
     check_word(points.word_bits)
-    layers = lower(model, points.input_shape)
+    network = import_network(model, points.input_shape)
+    if image_shape(points.input_shape) != network.graph.input_shape:
+        raise WeightsError("binary points belong to a network for images of another size")
+    _refuse_partial_bounds(network)
+    layers = lower_network(network).layers
     conv_names = {layer.name for layer in layers if layer.kind == "conv"}
     if set(points.weight) != conv_names or set(points.activation) != {INPUT, *(x.name for x in layers)}:
         raise WeightsError("binary points belong to another network")
@@ -67,6 +74,15 @@ def quantise(
         layers=tuple(_quantise_layer(layer, points, ranges) for layer in layers),
         meta=dict(meta or {}),
     )
+
+
+def _refuse_partial_bounds(network: GraphNetwork) -> None:
+    """A protected network protects all activations."""
+    modules = {name: network.get_submodule(name) for name in network.activation_calls}
+    free = [name for name, module in modules.items() if not isinstance(module, BoundedReLU)]
+    if 0 < len(free) < len(modules):
+        names = ", ".join(free)
+        raise UnsupportedError(f"activations {names} of {network.graph.name} have no bounds, others have")
 
 
 def quantise_images(qnet: QNetwork, images: np.ndarray) -> np.ndarray:
@@ -98,8 +114,8 @@ def _quantise_layer(layer: FloatLayer, points: BinaryPoints, ranges: Mapping[str
     weight, residual = None, None
     if layer.weight is None:
         frac_acc = np.full(channels, frac_in, np.int64)
-        # An average pool divides by its area, a power of two, in the same shift.
-        area_bits = 2 * (layer.kernel.bit_length() - 1) if layer.kind == "avgpool" else 0
+        # An average pool divides by a power of two in the same shift.
+        area_bits = pool_divisor(layer.area).bit_length() - 1 if layer.kind == "avgpool" else 0
         shift = np.full(channels, frac_in - frac_out + area_bits, np.int64)
     else:
         fracs = np.broadcast_to(np.asarray(points.weight[layer.name], np.int64), (channels,))

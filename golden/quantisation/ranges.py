@@ -76,6 +76,6 @@ def input_peaks(layer: FloatLayer, peaks: np.ndarray) -> np.ndarray:
     ``peaks``: those of the layer's input, of its shape or flat.
     """
     peaks = peaks.reshape(layer.in_shape).astype(np.float64)
-    if layer.kernel == layer.in_shape[1] == layer.in_shape[2] and not layer.padding:
+    if (layer.rows.kernel, layer.columns.kernel) == layer.in_shape[1:] and not layer.padding:
         return peaks.ravel()
-    return np.repeat(peaks.max(axis=(1, 2)), layer.kernel**2)
+    return np.repeat(peaks.max(axis=(1, 2)), layer.area)

@@ -11,10 +11,10 @@ from collections.abc import Iterable
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from golden.fault_maps import Segment, draw_flips, hit_words
-from golden.frontend.lowering import FloatLayer
+from golden.frontend.check import apply_window
+from golden.frontend.layers import FloatLayer
 from golden.qnetwork import INPUT, last_uses
 from golden.quantisation.quantise import Q15_16, to_fixed
 
@@ -89,13 +89,7 @@ class FoldedNetwork(nn.Module):
 
     def _evaluate(self, layer: FloatLayer, values: dict[str, Tensor]) -> Tensor:
         x = values[layer.source]
-        if layer.kind == "maxpool":
-            y = F.max_pool2d(F.pad(x, (layer.padding,) * 4), layer.kernel, layer.stride)
-        elif layer.kind == "avgpool":
-            y = F.avg_pool2d(x, layer.kernel, layer.stride, layer.padding)
-        else:
-            weight, bias = self.parameters_of[layer.name]
-            y = F.conv2d(x, weight, bias, layer.stride, layer.padding)
+        y = apply_window(layer, x, *self.parameters_of.get(layer.name, ()))
         if layer.residual is not None:
             y = y + values[layer.residual]
         if layer.activation == "linear":

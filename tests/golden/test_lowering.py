@@ -9,7 +9,6 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from golden.errors import UnsupportedError
 from golden.frontend.activations import BoundedReLU, activation_names, apply_bounds
 from golden.frontend.lowering import lower
 from golden.networks.models import build_model
@@ -97,63 +96,6 @@ class Wrapped(nn.Module):
         return y
 
 
-@pytest.mark.parametrize(
-    ("last", "message"),
-    [
-        (nn.Sigmoid(), r"operator Sigmoid \(fx node last\) is not supported"),
-        (nn.Conv2d(4, 4, 3, groups=2), r"operator Conv2d \(fx node last\) with groups 2"),
-        (nn.Conv2d(4, 4, 3, dilation=2), "dilation"),
-        (nn.Conv2d(4, 4, (1, 3)), "kernel"),
-        (nn.Conv2d(4, 4, 3, padding=1, padding_mode="reflect"), "reflect padding"),
-        (nn.MaxPool2d(2, ceil_mode=True), "ceil_mode"),
-        (nn.MaxPool2d(3, padding=1), r"MaxPool2d \(fx node last\) with padding"),
-        (nn.AvgPool2d(3), "power of two"),
-        (nn.AdaptiveAvgPool2d(2), "from a square map to one value"),
-        (nn.Flatten(0), "from one image to one vector"),
-        (nn.GELU(), "GELU"),
-    ],
-)
-def test_unsupported_operator_is_named(last: nn.Module, message: str) -> None:
-    with pytest.raises(UnsupportedError, match=message):
-        lower(Wrapped(last=last), (3, 8, 8))
-
-
-class Multiplied(Wrapped):
-    def forward(self, x: Tensor) -> Tensor:
-        return self.conv(x) * 2
-
-
-class TwoActivations(Wrapped):
-    def forward(self, x: Tensor) -> Tensor:
-        y = self.conv(x)
-        return torch.relu(y) + y
-
-
-class Branching(Wrapped):
-    def forward(self, x: Tensor) -> Tensor:
-        return self.conv(x) if x.sum() > 0 else x
-
-
-class Doubled(Wrapped):
-    def forward(self, x: Tensor) -> Tensor:
-        y = self.conv(x)
-        return y + y
-
-
-@pytest.mark.parametrize(
-    ("model", "message"),
-    [
-        (Multiplied(), r"operator mul \(fx node mul\)"),
-        (TwoActivations(), r"operator relu \(fx node relu\)"),
-        (Branching(), "cannot be traced"),
-        (Doubled(), r"operator add \(fx node add\)"),
-    ],
-)
-def test_unsupported_graph_is_named(model: nn.Module, message: str) -> None:
-    with pytest.raises(UnsupportedError, match=message):
-        lower(model, (3, 8, 8))
-
-
 def test_functional_forms_are_understood() -> None:
     class Functional(nn.Module):
         def __init__(self) -> None:
@@ -179,5 +121,58 @@ def test_activation_kinds() -> None:
     bound = torch.full((4, 8, 8), 0.5)
     layers = lower(Wrapped(last=BoundedReLU(bound, "saturate")), (3, 8, 8))
     assert layers[0].activation == "saturate"
-    with pytest.raises(UnsupportedError, match="bounds of shape"):
-        lower(Wrapped(last=BoundedReLU(torch.ones(8, 8), "clip")), (3, 8, 8))
+
+
+def test_bounds_of_a_flattened_activation_are_those_of_its_layer() -> None:
+    bound = torch.rand(4 * 8 * 8)
+    last = nn.Sequential(nn.Flatten(), BoundedReLU(bound, "clip"))
+    [layer] = lower(Wrapped(last=last), (3, 8, 8))
+    assert layer.activation == "clip"
+    assert layer.bound is not None
+    np.testing.assert_array_equal(layer.bound.ravel(), bound.double().numpy())
+
+
+def test_bounds_in_another_arrangement_find_their_neurons() -> None:
+    class Rearranged(Wrapped):
+        def forward(self, x: Tensor) -> Tensor:
+            y: Tensor = self.last(self.conv(x).permute(0, 2, 3, 1).flatten(1))
+            return y
+
+    bound = torch.rand(4 * 8 * 8)
+    layers = lower(nn.Sequential(Rearranged(last=BoundedReLU(bound, "clip")), nn.Linear(256, 5)), (3, 8, 8))
+    assert layers[0].bound is not None
+    np.testing.assert_array_equal(layers[0].bound, bound.double().numpy().reshape(8, 8, 4).transpose(2, 0, 1))
+    assert layers[1].weight is not None
+    assert layers[1].weight.shape == (5, 4, 8, 8)
+
+
+def test_a_clip_keeps_its_limit_under_every_scheme() -> None:
+    net = nn.Sequential(nn.Conv2d(3, 4, 1), nn.ReLU6(), nn.Conv2d(4, 4, 1), nn.Hardtanh(0, 2))
+    layers = lower(copy.deepcopy(net), (3, 8, 8))
+    assert [(layer.activation, float(layer.bound or 0)) for layer in layers] == [("saturate", 6), ("saturate", 2)]
+    bounds = {"1": torch.full((4, 8, 8), 7.0), "3": torch.full((4, 8, 8), 1.5)}
+    for mode in ("clip", "saturate"):
+        bounded = lower(apply_bounds(copy.deepcopy(net), bounds, mode), (3, 8, 8))
+        assert [layer.activation for layer in bounded] == ["saturate", "saturate"]
+        assert [float(np.max(layer.bound)) for layer in bounded if layer.bound is not None] == [6, 1.5]
+
+
+def test_layers_that_cost_nothing() -> None:
+    """Rearrangements, scales and zeros around are folded into the weights that read them."""
+    conv, linear = nn.Conv2d(3, 4, 3), nn.Linear(144, 5)
+
+    class Folded(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.conv, self.linear = conv, linear
+
+        def forward(self, x: Tensor) -> Tensor:
+            x = torch.nn.functional.pad(x[:, [2, 0, 1]] / 2, (0, 1, 0, 1))
+            y: Tensor = self.linear((self.conv(x).relu() * 3)[:, :, :6].permute(0, 3, 2, 1).flatten(1)[:, :144])
+            return y
+
+    layers = lower(Folded(), (3, 7, 7))
+    assert [layer.name for layer in layers] == ["conv1", "fc1"]
+    assert layers[0].padding == (0, 0, 1, 1)
+    assert layers[0].weight is not None
+    np.testing.assert_allclose(layers[0].weight, conv.weight.detach().double()[:, [1, 2, 0]] / 2)

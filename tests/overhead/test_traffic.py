@@ -13,7 +13,7 @@ from fitact_hw.overhead.cost import build
 from fitact_hw.overhead.schemes import SCHEMES
 from fitact_hw.overhead.sram import SramModel
 from fitact_hw.overhead.traffic import Traffic, measure
-from golden.frontend.lowering import FloatLayer, Shape
+from golden.frontend.layers import FloatLayer, Shape
 from golden.qnetwork import Activation
 
 CONFIG = AcceleratorConfig.create(rows=4, cols=4)

@@ -1,0 +1,96 @@
+"""torch.export of the user's module: its ATen operators, whatever spelling they had, and one line for what fails."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import itertools
+import linecache
+import logging
+import traceback
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+from types import TracebackType
+
+import torch
+from torch import fx, nn
+from torch.export import ExportedProgram
+
+from golden.errors import UnsupportedError
+from golden.frontend.modules import evaluation_mode, float_type, in_one_type
+
+BATCH = 2
+"""Images of the example: with one, an operator over the batch could not be told from none."""
+
+_TORCH = str(Path(torch.__file__).parent)
+_OWN = str(Path(__file__).parent)
+
+
+def exported(model: nn.Module, taken: tuple[int, ...]) -> ExportedProgram:
+    """``model`` in evaluation mode as a functional graph of ATen operators, for images of shape ``taken``.
+
+    ``model`` stays as it is. Raises UnsupportedError in one line: for images it does not take, for control flow that
+    depends on data, for whatever torch.export cannot follow.
+    """
+    model = in_one_type(model)
+    name, size = type(model).__name__, "x".join(map(str, taken))
+    example = torch.zeros(BATCH, *taken, dtype=float_type(model))
+    with evaluation_mode(model), torch.no_grad():
+        try:
+            model(example.clone())
+        except Exception as error:  # whatever the user's own code raises
+            raise UnsupportedError(f"{name} does not take images of {size}: {_line(error)}{_at(error)}") from error
+        try:
+            with _silent():
+                return torch.export.export(model, (example,)).run_decompositions({})
+        except Exception as error:  # torch.export raises dozens of kinds
+            depends = "data-dependent" in str(error) or "DataDependent" in type(error).__name__
+            why = "its control flow depends on data" if depends else _line(error)
+            raise UnsupportedError(f"{name} cannot be exported: {why}{_at(error)}") from error
+
+
+def place_of(node: fx.Node) -> str:
+    """File, line and text of the user's source that made a node."""
+    lines = (node.meta.get("stack_trace") or "").splitlines()
+    found = ""
+    for head, text in itertools.pairwise(lines):
+        if not head.lstrip().startswith('File "'):
+            continue
+        file, _, rest = head.strip().removeprefix('File "').partition('", line ')
+        if not file.startswith((_TORCH, _OWN)):
+            found = f"{Path(file).name}:{rest.partition(',')[0]}: {text.strip()}"
+    return found
+
+
+def _at(error: BaseException) -> str:
+    """Where in the user's code an error came from."""
+    found, step = "", error.__traceback__
+    while isinstance(step, TracebackType):
+        file, line = step.tb_frame.f_code.co_filename, step.tb_lineno
+        if not file.startswith((_TORCH, _OWN, "<")) and not traceback.__file__.startswith(str(Path(file).parent)):
+            found = f" at {Path(file).name}:{line}: {linecache.getline(file, line).strip()}"
+        step = step.tb_next
+    return found
+
+
+def _line(error: BaseException) -> str:
+    """The first line of an error's text."""
+    return (str(error).strip() or type(error).__name__).splitlines()[0]
+
+
+@contextlib.contextmanager
+def _silent() -> Iterator[None]:
+    """Without the graphs and logs that torch.export prints when it fails."""
+    level = logging.root.manager.disable
+    with (
+        warnings.catch_warnings(),
+        contextlib.redirect_stdout(io.StringIO()),
+        contextlib.redirect_stderr(io.StringIO()),
+    ):
+        warnings.simplefilter("ignore")
+        logging.disable(logging.ERROR)
+        try:
+            yield
+        finally:
+            logging.disable(level)
