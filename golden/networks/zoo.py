@@ -45,7 +45,7 @@ def load_model(name: str, scheme: str = UNPROTECTED.name, folder: Path = WEIGHTS
     return model
 
 
-def load_network(name: str, scheme: str = UNPROTECTED, folder: Path = WEIGHTS_FOLDER) -> GraphNetwork:
+def load_network(name: str, scheme: str = UNPROTECTED.name, folder: Path = WEIGHTS_FOLDER) -> GraphNetwork:
     """The same as a graph, which is lowered without an export."""
     mode = find_scheme(scheme).mode
     graph, arrays = stored_graph(name), _expand(read_arrays(f"{name}.npz", folder))
