@@ -8,7 +8,13 @@ from pathlib import Path
 def children(process: int) -> list[int]:
     """Processes that a process started."""
     tasks = Path(f"/proc/{process}/task").glob("*/children")
-    return [int(child) for task in tasks for child in task.read_text().split()]
+    found = []
+    for task in tasks:
+        try:
+            found += [int(child) for child in task.read_text().split()]
+        except (FileNotFoundError, ProcessLookupError):  # the thread ended since it was listed
+            continue
+    return found
 
 
 def alive(process: int) -> bool:

@@ -174,7 +174,10 @@ def test_pieces_are_small_only_at_the_end() -> None:
 
 def is_worker(process: int) -> bool:
     """Whether a process is one that evaluates."""
-    return b"spawn_main" in Path(f"/proc/{process}/cmdline").read_bytes()
+    try:
+        return b"spawn_main" in Path(f"/proc/{process}/cmdline").read_bytes()
+    except (FileNotFoundError, ProcessLookupError):  # it ended since it was listed
+        return False
 
 
 @pytest.mark.skipif(not Path("/proc/self/task").is_dir(), reason="needs Linux")
