@@ -102,8 +102,11 @@ overhead: $(READY)  ## area, timing, memory, latency and energy of every scheme 
 rtl: $(READY)  ## generate the Verilog (default machine: rtl/generated; others: build/)
 	@$(FITACT) rtl $(call pass,rtl)
 
-lint: $(READY)  ## ruff, mypy and Verilator lint
+CXX_SOURCES := $(wildcard sim/tb/*.cpp)
+
+lint: $(READY)  ## ruff, mypy, clang-format and Verilator lint
 	@$(VENV)/bin/ruff check . && $(VENV)/bin/ruff format --check . && $(VENV)/bin/mypy golden fitact_hw sim tests examples
+	@$(VENV)/bin/clang-format --dry-run --Werror $(CXX_SOURCES)
 	@$(FITACT) lint
 
 check: lint  ## lint, types, and the tests that need no simulator build: a few minutes

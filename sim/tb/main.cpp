@@ -1,4 +1,4 @@
-// Simulator process: Verilator's model, its clock, cocotb through VPI, and waves that can be switched on for a few cycles.
+// Simulator process: Verilator's model, its clock, cocotb through VPI, and waves of a few cycles when asked for.
 //
 // cocotb's own main always dumps from time 0 and walks every callback list at every time step. This one opens a wave
 // file when Python asks for it (fitact_waves_open) and keeps the loop short while Python sleeps.
@@ -51,7 +51,8 @@ void arrive(uint64_t) {}
 
 bool settle() {
     const bool called = VerilatedVpi::callValueCbs();
-    while (VerilatedVpi::callValueCbs()) {}
+    while (VerilatedVpi::callValueCbs()) {
+    }
     return called;
 }
 

@@ -1,7 +1,7 @@
 // AXI4 memory of the test top, and the log of traced events.
 //
-// The test top calls fitact_memory_cycle() once per clock cycle in which the bus is not idle, with the signals sampled at
-// the rising edge; the outputs are registered there. Python (in the same process) calls the other functions through
+// The test top calls fitact_memory_cycle() once per clock cycle in which the bus is not idle, with the signals sampled
+// at the rising edge; the outputs are registered there. Python (in the same process) calls the other functions through
 // ctypes. The memory is a private mapping of a file: a fresh mapping is a fresh memory, and forked runs share what they
 // do not change.
 
@@ -99,10 +99,14 @@ void check_burst(const char* name, const Burst& burst, uint64_t bus_bytes) {
     const uint64_t bytes = 1ull << burst.size;
     const uint64_t end = (burst.address & ~(bytes - 1)) + bytes * burst.beats - 1;
     const char* what = nullptr;
-    if (bytes > bus_bytes) what = "beats wider than the bus";
-    else if (burst.type > 2) what = "reserved burst type";
-    else if (burst.type == 1 && burst.address >> 12 != end >> 12) what = "burst crosses a 4 KiB boundary";
-    else if (burst.type != 1 && burst.beats > 16) what = "FIXED or WRAP burst of more than 16 beats";
+    if (bytes > bus_bytes)
+        what = "beats wider than the bus";
+    else if (burst.type > 2)
+        what = "reserved burst type";
+    else if (burst.type == 1 && burst.address >> 12 != end >> 12)
+        what = "burst crosses a 4 KiB boundary";
+    else if (burst.type != 1 && burst.beats > 16)
+        what = "FIXED or WRAP burst of more than 16 beats";
     else if (burst.type == 2 && (burst.beats & (burst.beats - 1) || burst.address & (bytes - 1)))
         what = "WRAP burst of odd length or alignment";
     if (!what) return;
@@ -117,7 +121,8 @@ void check_held(Channel channel, const char* name, bool valid, bool ready, const
     const auto* first = static_cast<const uint8_t*>(payload);
     const auto* second = static_cast<const uint8_t*>(extra);
     if (held.waiting) {
-        if (!valid) violate(std::string(name) + ": valid dropped before ready");
+        if (!valid)
+            violate(std::string(name) + ": valid dropped before ready");
         else if (std::memcmp(held.payload.data(), first, bytes) ||
                  (extra_bytes && std::memcmp(held.payload.data() + bytes, second, extra_bytes)))
             violate(std::string(name) + ": payload changed before ready");
@@ -162,12 +167,15 @@ void put_beat(const Burst& burst, uint64_t bus_bytes) {
 
 void take_beat(Burst& burst, const uint8_t* bus, const uint8_t* strobes, uint64_t bus_bytes, bool last) {
     const uint64_t address = burst.beat_address(), bytes = 1ull << burst.size;
-    const uint64_t lane = address & (bus_bytes - 1), count = std::min(bytes - (address & (bytes - 1)), bus_bytes - lane);
+    const uint64_t lane = address & (bus_bytes - 1);
+    const uint64_t count = std::min(bytes - (address & (bytes - 1)), bus_bytes - lane);
     burst.response = std::max(burst.response, response_for(address, count));
     for (uint64_t i = 0; i < bus_bytes; ++i) {
         if (!(strobes[i / 8] >> (i % 8) & 1)) continue;
-        if (i < lane || i >= lane + count) violate("W: strobe outside the byte lanes of a narrow beat");
-        else if (burst.response == OKAY) g_memory.data[address - lane + i] = bus[i];
+        if (i < lane || i >= lane + count)
+            violate("W: strobe outside the byte lanes of a narrow beat");
+        else if (burst.response == OKAY)
+            g_memory.data[address - lane + i] = bus[i];
     }
     if (last != (burst.done + 1 == burst.beats)) violate("W: WLAST does not match AWLEN");
     ++burst.done;
@@ -213,16 +221,17 @@ void fitact_die_with_parent() { prctl(PR_SET_PDEATHSIG, SIGKILL); }
 
 // ---- called from the test top ----
 
-void fitact_trace(unsigned events, unsigned long long now) { g_trace.push_back({static_cast<int64_t>(now / PERIOD), events}); }
+void fitact_trace(unsigned events, unsigned long long now) {
+    g_trace.push_back({static_cast<int64_t>(now / PERIOD), events});
+}
 
-void fitact_memory_cycle(int bus_bytes_arg,
-                         svBit ar_valid, unsigned ar_addr, unsigned ar_id, unsigned ar_len, unsigned ar_size, unsigned ar_burst,
-                         svBit r_ready,
-                         svBit aw_valid, unsigned aw_addr, unsigned aw_id, unsigned aw_len, unsigned aw_size, unsigned aw_burst,
-                         svBit w_valid, const svBitVecVal* w_data, const svBitVecVal* w_strb, svBit w_last,
-                         svBit b_ready,
-                         svBit* ar_ready, svBit* r_valid, unsigned* r_id, svBitVecVal* r_data, unsigned* r_resp, svBit* r_last,
-                         svBit* aw_ready, svBit* w_ready, svBit* b_valid, unsigned* b_id, unsigned* b_resp, svBit* active) {
+void fitact_memory_cycle(int bus_bytes_arg, svBit ar_valid, unsigned ar_addr, unsigned ar_id, unsigned ar_len,
+                         unsigned ar_size, unsigned ar_burst, svBit r_ready, svBit aw_valid, unsigned aw_addr,
+                         unsigned aw_id, unsigned aw_len, unsigned aw_size, unsigned aw_burst, svBit w_valid,
+                         const svBitVecVal* w_data, const svBitVecVal* w_strb, svBit w_last, svBit b_ready,
+                         svBit* ar_ready, svBit* r_valid, unsigned* r_id, svBitVecVal* r_data, unsigned* r_resp,
+                         svBit* r_last, svBit* aw_ready, svBit* w_ready, svBit* b_valid, unsigned* b_id,
+                         unsigned* b_resp, svBit* active) {
     Memory& m = g_memory;
     const auto bus_bytes = static_cast<uint64_t>(bus_bytes_arg);
     const unsigned ar_payload[] = {ar_addr, ar_id, ar_len, ar_size, ar_burst};
@@ -269,7 +278,8 @@ void fitact_memory_cycle(int bus_bytes_arg,
     }
     if (w_valid && m.w_ready) {
         Burst& burst = m.writes.front();
-        take_beat(burst, reinterpret_cast<const uint8_t*>(w_data), reinterpret_cast<const uint8_t*>(w_strb), bus_bytes, w_last);
+        take_beat(burst, reinterpret_cast<const uint8_t*>(w_data), reinterpret_cast<const uint8_t*>(w_strb), bus_bytes,
+                  w_last);
         ++m.write_beats;
         m.next_write = m.now + m.options.write_interval;
         if (burst.done == burst.beats) {
