@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -116,12 +117,18 @@ def export(
     root: RootOption = None,
 ) -> Any:
     """Store a finished training run's weights and log, and calibrate the binary points."""
+    from fitact_hw.reporting.provenance import Run, fingerprint
     from golden.data.cifar10 import load_images
     from golden.training import release
     from golden.training.train import CHECKPOINT
 
-    source = (folder or _run_folder(model)) / CHECKPOINT
-    release.export(model, source, load_images(True, cifar10, root), weights)
+    began, source = Run(), (folder or _run_folder(model)) / CHECKPOINT
+    training = load_images(True, cifar10, root)
+
+    def origin() -> dict[str, Any]:
+        return began.record(checkpoint=fingerprint(source.read_bytes()), images=training.digest)
+
+    release.export(model, source, training, weights, origin)
     terminal().print(f"stored {weights / model}.npz and its binary points", soft_wrap=True)
     return {"model": model, "weights": weights}
 
@@ -166,6 +173,7 @@ def post_train(
 
     The committed bounds stay as they are; `--out golden/weights` replaces them.
     """
+    from fitact_hw.reporting.provenance import Run, of_weights
     from golden.bounds.granularity import find_granularity
     from golden.data.cifar10 import load_images
     from golden.search.find import find_bounds, options_for, profiles_folder
@@ -174,8 +182,9 @@ def post_train(
     changes = {"k": k, "zeta": zeta, "delta": delta, "lr": lr, "epochs": epochs, "images": images}
     options = replace(options_for(model, seed, factor, **changes), granularity=find_granularity(granularity))
     target = out or Path("build") / model / ("weights" if granularity == "neuron" else f"weights-{granularity}")
-    training = load_images(True, cifar10, root, download)
-    record = find_bounds(model, training, options, schemes, weights, target, cache or profiles_folder())
+    began, training = Run(seed), load_images(True, cifar10, root, download)
+    origin = partial(began.record, weights=of_weights(model, weights), images=training.digest)
+    record = find_bounds(model, training, options, schemes, weights, target, cache or profiles_folder(), origin)
     console = terminal()
     print_bounds(console, record)
     console.print(f"bounds, options and history are in {target} ({model}_bounds.npz, manifest.json)", soft_wrap=True)
@@ -197,6 +206,7 @@ def accuracy(
     root: RootOption = None,
 ) -> Any:
     """Measure every scheme in float and at 8, 16 and 32 bits on the test images."""
+    from fitact_hw.reporting.provenance import Run, of_weights
     from golden.data.cifar10 import JPEG_PACK, find_packs, load_images, load_lossless
     from golden.training.release import measure
 
@@ -204,8 +214,10 @@ def accuracy(
     test_sets = {"test_jpeg" if jpeg else "test": load_images(False, cifar10, root)}
     if (lossless := load_lossless(False, cifar10)) is not None:
         test_sets["test_lossless_part"] = lossless
-    command = command_line("accuracy", model, options={"exact-images": exact_images})
-    result = measure(model, test_sets, weights, command, processes, exact_images, names(schemes))
+    began = Run(command=command_line("accuracy", model, options={"exact-images": exact_images, "schemes": schemes}))
+    prints = {name: data.digest for name, data in test_sets.items()}
+    origin = partial(began.record, weights=of_weights(model, weights), images=prints)
+    result = measure(model, test_sets, weights, origin, processes, exact_images, names(schemes))
     print_accuracy(terminal(), result)
     return result
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from fitact_hw.cli.command import add
+from fitact_hw.cli.command import add, plain
 from fitact_hw.cli.options import (
     ColsOption,
     ConfigOption,
@@ -29,13 +29,13 @@ from fitact_hw.overhead.schemes import choose
 from fitact_hw.reporting.command import command_line
 from fitact_hw.reporting.terminal import terminal, working
 from golden.bounds.schemes import UNPROTECTED
-from golden.support.files import write_text
+from golden.support.files import beside, write_json, write_text
 
 LibrariesOption = Annotated[
     list[str] | None,
     typer.Option("--liberty", help="library beside the compact one: .lib, .lib.xz or a folder; may be repeated"),
 ]
-PageOption = Annotated[Path | None, file_option("Markdown file to write [only print]")]
+PageOption = Annotated[Path | None, file_option("Markdown file to write, figures as JSON beside it [only print]")]
 
 
 def _known(text: str) -> str:
@@ -138,10 +138,13 @@ def overhead_compare(
 ) -> Any:
     """One machine in several technologies: logic added, ranking, stages of the lane, blocks."""
     from fitact_hw.overhead.crosscheck import compare, read
+    from fitact_hw.reporting.provenance import Run, fingerprint
 
+    began = Run()
     runs = [read(path) for path in files]
-    _publish(compare(runs), out)
-    return {run.library: {"machine": run.machine, "cheapest_first": run.ranking(), "added": run.added} for run in runs}
+    record = began.record(files={path.name: fingerprint(path.read_bytes()) for path in files})
+    found = {run.library: {"machine": run.machine, "cheapest_first": run.ranking(), "added": run.added} for run in runs}
+    return _publish(compare(runs), out, {"libraries": found, "provenance": record})
 
 
 def overhead_lanes(
@@ -157,13 +160,17 @@ def overhead_lanes(
     from fitact_hw.overhead.jobs import cache_folder
     from fitact_hw.overhead.lane_check import markdown, measure
     from fitact_hw.overhead.technology import load
+    from fitact_hw.reporting.provenance import Run, of_machine
 
+    command = command_line("overhead-lanes", options={"liberty": _file_names(liberty), "word": word})
+    began = Run(command=command)
     technologies = [load(source, cache_folder()) for source in (None, *(liberty or ()))]
     with working(Console(stderr=True), "mapping") as say:
         libraries = measure(machine, technologies, cache_folder(), say)
-    command = command_line("overhead-lanes", options={"liberty": _file_names(liberty), "word": word})
-    _publish(markdown(machine, libraries, command), out)
-    return {"machine": machine.fingerprint} | {found.technology.name: found.blocks for found in libraries}
+    record = began.record(**of_machine(machine), libraries={tech.name: tech.digest for tech in technologies})
+    blocks = {found.technology.name: found.blocks for found in libraries}
+    result = {"machine": machine.fingerprint, "libraries": blocks, "provenance": record}
+    return _publish(markdown(machine, libraries, command), out, result)
 
 
 @with_machine
@@ -185,8 +192,20 @@ def overhead_power(
     from fitact_hw.overhead.power.report import markdown
     from fitact_hw.overhead.sram import SramModel, nearest_node
     from fitact_hw.overhead.technology import load
+    from fitact_hw.reporting.provenance import Run, fingerprint, of_machine, of_weights
     from golden.quantisation.quantise import quantise_images
 
+    options = {
+        "liberty": _file_names(liberty),
+        "rows": machine.rows,
+        "cols": machine.cols,
+        "word": machine.word_bits,
+        "streams": streams,
+        "seed": seed,
+        "node": node,
+    }
+    command = command_line("overhead-power", model, options=options)
+    began = Run(seed, command)
     layers = _layers(model)()
     networks = load_networks(model, machine, tuple(scheme.key for scheme in measure.COMPARED))
     images = quantise_images(networks[UNPROTECTED.name], load_images(20)[0])
@@ -197,24 +216,23 @@ def overhead_power(
         for technology in technologies:
             sram = SramModel(node or nearest_node(technology.node_nm))
             results.append(measure.evaluate(machine, drawn, layers, technology, sram, cache_folder(), say))
-    options = {
-        "liberty": _file_names(liberty),
-        "rows": machine.rows,
-        "cols": machine.cols,
-        "word": machine.word_bits,
-        "streams": streams,
-        "seed": seed,
-        "node": node,
-    }
-    _publish(markdown(machine, results, command_line("overhead-power", model, options=options)), out)
-    return results
+    record = began.record(
+        **of_machine(machine),
+        weights=of_weights(model),
+        images=fingerprint(images.tobytes()),
+        libraries={tech.name: tech.digest for tech in technologies},
+    )
+    result = {"machine": machine.fingerprint, "results": results, "provenance": record}
+    return _publish(markdown(machine, results, command), out, result)
 
 
-def _publish(page: str, out: Path | None) -> None:
-    """Print a page, and write it whole where that is asked for."""
+def _publish(page: str, out: Path | None, result: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Print a page and, where that is asked for, write it and beside it the result with where it comes from."""
     terminal().print(page, markup=False, soft_wrap=True)
     if out is not None:
         write_text(out, page)
+        write_json(beside(out), plain(result))
+    return result
 
 
 def _file_names(paths: Sequence[str | Path] | None) -> list[str]:

@@ -24,7 +24,7 @@ from fitact_hw.overhead.sram import SramModel, nearest_node
 from fitact_hw.overhead.technology import Technology, TechnologyError
 from fitact_hw.overhead.traffic import BATCH, Traffic, measure
 from fitact_hw.reporting.figures import save_png
-from fitact_hw.reporting.provenance import Run, of_machine, summary
+from fitact_hw.reporting.provenance import Run, of_machine, section
 from fitact_hw.reporting.terminal import noter
 from golden.support.files import write_text
 from golden.support.installation import how_to_install
@@ -107,7 +107,7 @@ def run_overhead(options: Options, networks: Networks, console: Console) -> Resu
         noter(console)(f"wrote pareto.csv and pareto.png to {folder}")
     write_text(folder / "overhead.md", page + "\n")
     save_png(charts.comparison(record), folder / "overhead.png")
-    write_text(folder / "overhead.html", html(f"{page}\n## Run\n\n{summary(run)}\n", pictures))
+    write_text(folder / "overhead.html", html("\n".join([page, "", *section(run), ""]), pictures))
     noter(console)(f"wrote overhead.html, overhead.md, {OVERHEAD} and overhead.png to {folder}")
     return results
 

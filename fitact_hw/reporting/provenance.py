@@ -10,7 +10,7 @@ import shlex
 import subprocess
 import time
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cache
@@ -123,6 +123,25 @@ def summary(record: Mapping[str, Any]) -> str:
     changed = " with changes" if record["changed_since_commit"] else ""
     when = datetime.fromisoformat(record["started"]).strftime("%Y-%m-%d %H:%M UTC")
     return f"{when}, {record['seconds']:.0f} s on {record['processor']}, fitact {record['version']}{commit_id}{changed}"
+
+
+def section(record: Mapping[str, Any]) -> list[str]:
+    """A record as the last section of a Markdown page: all that :func:`summary` says, and what identifies the rest."""
+    packages = ", ".join(f"{name} {number}" for name, number in record["packages"].items())
+    lines = ["## Run", "", f"* {summary(record)}", f"* command: `{record['command']}`"]
+    if record["seed"] is not None:
+        lines.append(f"* seed: {record['seed']}")
+    lines += [f"* system: {record['system']}, {record['cores']} cores", f"* packages: {packages}"]
+    prints = ", ".join(f"{name} `{value}`" for name, value in _flat(record["fingerprints"]))
+    return [*lines, f"* fingerprints (SHA-256, {DIGITS} digits): {prints}"] if prints else lines
+
+
+def _flat(prints: Mapping[str, Any], group: str = "") -> Iterator[tuple[str, str]]:
+    for name, value in prints.items():
+        if isinstance(value, Mapping):
+            yield from _flat(value, f"{group}{name} ")
+        else:
+            yield f"{group}{name}", str(value)
 
 
 _typed: list[str] = []

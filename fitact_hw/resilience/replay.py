@@ -10,13 +10,14 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
+from fitact_hw.reporting.provenance import Run, of_weights
 from fitact_hw.resilience.study import evaluation_images
-from fitact_hw.resilience.subjects import FAULTY, Settings, scheme_subjects
+from fitact_hw.resilience.subjects import FAULTY, Settings, Subject, scheme_subjects
 from fitact_hw.resilience.tables import csv_text
-from fitact_hw.resilience.work import CLEAN, Group, Worker
+from fitact_hw.resilience.work import CLEAN, Group, Worker, fingerprint
 from golden.fault_maps import FaultMap, Kind, Memory, corrupt, draw, stored_bounds
 from golden.qnetwork import QNetwork
-from golden.support.files import write_text
+from golden.support.files import beside, write_json, write_text
 from golden.support.progress import progress
 
 _SHOWN = 20
@@ -55,7 +56,9 @@ def flipped_bits(qnet: QNetwork, faults: FaultMap) -> list[FlippedBit]:
 
 def run_replay(settings: Settings, number: int, images: int, out: Path, console: Console) -> dict[str, Any]:
     """Draw map ``number`` of the only scheme, word width and rate of ``settings``; list its flips in ``out`` (CSV) and,
-    with ``images``, evaluate it and the fault-free network. Returns what was found."""
+    with ``images``, evaluate it and the fault-free network. Returns what was found; it is also in a JSON file beside
+    ``out``, with where it comes from."""
+    began = Run(settings.seed)
     (subject,) = scheme_subjects(settings)
     (rate,) = settings.rates
     loaded = subject.load()
@@ -72,11 +75,25 @@ def run_replay(settings: Settings, number: int, images: int, out: Path, console:
     names: dict[Kind, str] = {"weight": "weights", "bias": "biases", "bound": "bounds"}
     counts = ", ".join(f"{faults.count(kind)} in {name}" for kind, name in names.items())
     console.print(f"{len(bits)} flipped bits ({counts}); all are in {out}", soft_wrap=True)
-    found = {"file": out, "flips": len(bits), **{name: faults.count(kind) for kind, name in names.items()}}
-    if not images:
-        return found
+    record: dict[str, Any] = {"rate": rate, "map": number, "flips": len(bits)}
+    record |= {name: faults.count(kind) for kind, name in names.items()}
+    prints: dict[str, Any] = {"network": fingerprint(*loaded), "weights": of_weights(settings.model, settings.folder)}
+    if images:
+        again = replace(subject, load=lambda: loaded)
+        evaluated, prints["images"] = _evaluate(settings, again, number, images, console)
+        record |= evaluated
+    record["provenance"] = began.record(**prints)
+    write_json(beside(out), record)
+    return {"file": out, **record}
+
+
+def _evaluate(
+    settings: Settings, subject: Subject, number: int, images: int, console: Console
+) -> tuple[dict[str, Any], str]:
+    """How many images stay correct under the map, and a fingerprint of the images."""
+    (rate,) = settings.rates
     chosen, source = evaluation_images(images, console)
-    group = Group(replace(subject, load=lambda: loaded), (CLEAN, (rate, number)), 0, len(chosen))
+    group = Group(subject, (CLEAN, (rate, number)), 0, len(chosen))
     with progress(console, "image evaluations") as bar:
         task = bar.add_task("fault map", total=group.evaluations)
         rows = Worker(settings.seed, chosen)(group, lambda count: bar.advance(task, count)).rows
@@ -84,4 +101,5 @@ def run_replay(settings: Settings, number: int, images: int, out: Path, console:
     console.print(
         f"correct of the first {len(chosen)} images ({source}): {hit.correct}, and {clean.correct} without faults"
     )
-    return {**found, "images": len(chosen), "correct": hit.correct, "correct_without_faults": clean.correct}
+    counts = {"images": len(chosen), "correct": hit.correct, "correct_without_faults": clean.correct}
+    return counts, chosen.digest

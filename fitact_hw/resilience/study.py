@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable, Sequence
 from contextlib import closing
 from functools import partial
@@ -65,7 +64,7 @@ def run(
         _claim_networks(store, [s for s in subjects if s.name not in working], console)
         extended = ExtendedRows(store, kept)
         began = Run(settings.seed)
-        weights, pictures = of_weights(settings.model, settings.folder), _digest(chosen)
+        weights, pictures = of_weights(settings.model, settings.folder), chosen.digest
         with progress(console, "image evaluations") as bar:
             task = bar.add_task("fault maps", total=sum(group.evaluations for group in groups))
             tick = partial(bar.advance, task)
@@ -93,11 +92,7 @@ def _claim_network(store: ResultStore, subject: Subject, network: str) -> None:
 
 def _claim_images(store: ResultStore, chosen: Images, counts: Iterable[int]) -> None:
     for count in sorted(count for count in counts if count <= len(chosen)):
-        store.claim(f"first {count} images", {"image_hash": _digest(chosen.part(0, count))})
-
-
-def _digest(images: Images) -> str:
-    return hashlib.sha256(images.images.tobytes() + images.labels.tobytes()).hexdigest()[:16]
+        store.claim(f"first {count} images", {"image_hash": chosen.part(0, count).digest})
 
 
 def _keys(settings: Settings, subject: Subject) -> dict[Key, Job]:

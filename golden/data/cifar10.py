@@ -69,6 +69,11 @@ class Images:
         """The images ``start`` to ``stop`` (exclusive)."""
         return Images(self.images[start:stop], self.labels[start:stop])
 
+    @property
+    def digest(self) -> str:
+        """SHA-256 of pixels and labels, 16 digits."""
+        return hashlib.sha256(self.images.tobytes() + self.labels.tobytes()).hexdigest()[:16]
+
 
 class Cifar10(Images):
     """CIFAR-10 from the official archive, as torchvision's class of that name reads it.

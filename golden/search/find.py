@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import math
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -227,11 +227,13 @@ def find_bounds(
     folder: Path = WEIGHTS_FOLDER,
     out: Path | None = None,
     cache: Path | None = None,
+    origin: Callable[[], Mapping[str, Any]] = dict,
 ) -> Record:
     """Find the bounds of ``schemes`` (default all) for the network stored in ``folder``; returns the record.
 
     Each scheme is stored in ``out`` (default ``folder``) as soon as it is found. ``cache``: folder where the
-    profile is kept for the next time. Raises GoldenError for an unknown scheme, WeightsError for damaged weights.
+    profile is kept for the next time. ``origin`` gives the record of where bounds come from, kept with each scheme as
+    ``provenance``. Raises GoldenError for an unknown scheme, WeightsError for damaged weights.
     """
     wanted = list(schemes) or list(SEARCHES)
     for scheme in wanted:
@@ -256,5 +258,6 @@ def find_bounds(
         seconds = round(time.monotonic() - began)
         mean = {name: round(float(value.mean()), 3) for name, value in bounds.items()}
         record[scheme] = {"seconds": seconds, **of_scheme, "mean_bound": mean, **profiled.effect(scheme, bounds)}
+        record[scheme]["provenance"] = dict(origin())
         save_bounds(model, {scheme: bounds}, record, out or folder)
     return record

@@ -52,6 +52,11 @@ def write_json(path: Path, value: Any) -> None:
         stream.write((json.dumps(value, indent=1) + "\n").encode())
 
 
+def beside(path: Path) -> Path:
+    """The JSON file beside a page or table that says where it comes from: ``lanes.md.json`` of ``lanes.md``."""
+    return path.with_name(f"{path.name}.json")
+
+
 def read_json(path: Path) -> Any:
     """Read JSON. Raises StoreError naming the file and what to do."""
     try:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 from pathlib import Path
@@ -33,8 +33,17 @@ WORDS = (8, 16, 32)
 CALIBRATION_IMAGES = 500
 
 
-def export(model: str, checkpoint: Path, training: Images, folder: Path = WEIGHTS_FOLDER) -> None:
-    """Store the weights of a finished training run, its log, and the calibrated binary points."""
+def export(
+    model: str,
+    checkpoint: Path,
+    training: Images,
+    folder: Path = WEIGHTS_FOLDER,
+    origin: Callable[[], Mapping[str, Any]] = dict,
+) -> None:
+    """Store the weights of a finished training run, its log, and the calibrated binary points.
+
+    ``origin`` gives the record of where they come from, kept in the manifest as ``provenance``.
+    """
     state = load_checkpoint(checkpoint)
     if state is None or state["recipe"]["model"] != model:
         raise WeightsError(f"{checkpoint} is no checkpoint of {model}")
@@ -51,6 +60,7 @@ def export(model: str, checkpoint: Path, training: Images, folder: Path = WEIGHT
     points = {word: calibrate(stored, images.images, word) for word in WORDS}
     calibration = {"images": CALIBRATION_IMAGES, "seed": recipe["seed"], "of": "training set"}
     save_points(model, points, calibration, folder)
+    update_facts(f"{model}.npz", {"provenance": dict(origin())}, folder)
 
 
 def schedule(log: list[dict[str, Any]]) -> str:
@@ -67,7 +77,7 @@ def measure(
     model: str,
     test_sets: Mapping[str, Images],
     folder: Path = WEIGHTS_FOLDER,
-    command: str = "",
+    origin: Callable[[], Mapping[str, Any]] = dict,
     processes: int | None = None,
     exact_images: int | None = None,
     schemes: Sequence[str] = (),
@@ -75,7 +85,8 @@ def measure(
     """Accuracy of every scheme with stored bounds in float and at every word width, with the files as committed.
 
     Returns and writes (to ``accuracy.json``) by test set, scheme and number format; also the share of
-    fault-free test activations above their bound. Several single-threaded processes do the work.
+    fault-free test activations above their bound. Several single-threaded processes do the work. ``origin`` gives
+    the record of where the figures come from; ``provenance`` lists those of all runs that they are of.
     ``exact_images``: words are tried on the first that many images only (integers are slower than floats).
     ``schemes``: measure only these again; the others' figures are kept if they are of as many images. Raises
     GoldenError if there are no such figures.
@@ -88,12 +99,17 @@ def measure(
         for scheme in chosen
     ]
     result: dict[str, Any] = {
-        "command": command,
         "images": {kind: len(data) for kind, data in test_sets.items()},
         "images_of_word_formats": {kind: min(len(data), exact_images or len(data)) for kind, data in test_sets.items()},
     }
     if schemes:
         result = _known_figures(model, result, folder)
+    before = result.get("provenance", [])
+
+    def store() -> None:
+        result["provenance"] = [*before, dict(origin())]
+        _store(model, result, folder)
+
     context = get_context("spawn")
     arrays = {kind: (data.images, data.labels) for kind, data in test_sets.items()}
     with ProcessPoolExecutor(processes or os.cpu_count(), context, _prepare, (arrays,)) as pool:
@@ -102,14 +118,14 @@ def measure(
             _, _, kind, scheme, form, _ = job
             name = "float32" if form == "float" else word_name(int(form))
             result.setdefault(kind, {}).setdefault(scheme, {})[name] = round(100 * value, 2)
-            _store(model, result, folder)  # it takes minutes: what is known is kept
+            store()  # it takes minutes: what is known is kept
     first = next(iter(test_sets.values()))
     network = load_model(model, folder=folder)
     shares = result.setdefault("share_of_activations_above_bound", {})
     bounded = [scheme for scheme in chosen if find_scheme(scheme).mode is not None]
     for scheme in track(bounded, "activations above bounds", len(bounded)):
         shares[scheme] = _share_above(network, model, scheme, first, folder)
-        _store(model, result, folder)
+        store()
     facts = {kind: result[kind][UNPROTECTED.name]["float32"] for kind in test_sets}
     update_facts(f"{model}.npz", {"accuracy_percent": facts}, folder)
     return result

@@ -57,7 +57,7 @@ def test_release(tmp_path: Path) -> None:
     recipe = Recipe(epochs=1, batch=16, validation=8, low_resolution=16, low_fraction=1, seed=3)
     data, weights = random_images(40), tmp_path / "weights"
     checkpoint = train(recipe, data, tmp_path / "run", processes=1)
-    export("alexnet", checkpoint, data, weights)
+    export("alexnet", checkpoint, data, weights, lambda: {"command": "an export"})
     with pytest.raises(WeightsError, match="bounds"):
         load_qnetwork("alexnet", "fitact", 8, weights)
     learning = PostTraining(epochs=1, images=16, batch=16, checks=1, delta=1.0)
@@ -66,13 +66,18 @@ def test_release(tmp_path: Path) -> None:
         proact=replace(learning, distil=1.0),
         fitact=learning,
     )
-    record = find_bounds("alexnet", data, options, folder=weights, cache=tmp_path / "profiles")
+    origin = {"command": "a search"}
+    cache = tmp_path / "profiles"
+    record = find_bounds("alexnet", data, options, folder=weights, cache=cache, origin=lambda: origin)
     assert record["neurons"] == 140_288
     assert 0 <= record["neurons_that_never_fire"] <= record["fitact"]["neurons_with_bound_0"] < 140_288
     assert set(record["ranger"]["validation_accuracy"]) == {"unprotected", "hard"}
     facts = read_manifest(weights)
     assert facts["alexnet.npz"]["recipe"]["seed"] == 3
     assert facts["alexnet.npz"]["schedule"] == "epochs 1-1 of 1"
+    assert facts["alexnet.npz"]["provenance"] == {"command": "an export"}
+    assert facts["alexnet_bounds.npz"]["ranger"]["provenance"] == facts["alexnet_bounds.npz"]["fitact"]["provenance"]
+    assert facts["alexnet_bounds.npz"]["fitact"]["provenance"] == origin
     for option in ("k", "zeta", "delta", "lr", "epochs"):
         assert option in facts["alexnet_bounds.npz"]["fitact"]
     hybrid = load_bounds("alexnet", "proact", weights)
@@ -82,7 +87,9 @@ def test_release(tmp_path: Path) -> None:
     assert layer.shape == ()
     assert neuron.shape == (64, 32, 32)
     assert neuron.max() <= layer
-    result = measure("alexnet", {"few": random_images(3, 5)}, weights, "a command", processes=1, exact_images=2)
+    few, first, second = {"few": random_images(3, 5)}, {"command": "the first"}, {"command": "the second"}
+    result = measure("alexnet", few, weights, lambda: first, processes=1, exact_images=2)
+    assert result["provenance"] == [first]
     assert result["images"] == {"few": 3}
     assert result["images_of_word_formats"] == {"few": 2}
     assert json.loads((weights / ACCURACY).read_text())["alexnet"] == result
@@ -91,7 +98,7 @@ def test_release(tmp_path: Path) -> None:
         assert set(formats) == {"float32", "int8", "int16", "Q15.16"}
         assert all(0 <= value <= 100 for value in formats.values())
         assert {formats[form] for form in ("int8", "int16", "Q15.16")} <= {0.0, 50.0, 100.0}
-    again = ({"few": random_images(3, 5)}, weights, "another command", 1)
+    again = (few, weights, lambda: second, 1)
     with pytest.raises(GoldenError, match="no figures of alexnet with as many images: measure all"):
         measure("alexnet", *again, exact_images=3, schemes=["fitact"])
     wrong = {**result, "few": {**result["few"], "fitact": {"float32": -1}, "ranger": {"float32": -1}}}
@@ -99,6 +106,7 @@ def test_release(tmp_path: Path) -> None:
     assert measure("alexnet", *again, exact_images=2, schemes=["fitact"]) == {
         **result,
         "few": {**result["few"], "ranger": {"float32": -1}},
+        "provenance": [first, second],
     }
     assert json.loads((weights / ACCURACY).read_text())["vgg16"] == {}
 

@@ -13,7 +13,7 @@ import pytest
 
 from fitact_hw.config import AcceleratorConfig
 from fitact_hw.reporting import provenance
-from fitact_hw.reporting.provenance import Run, fingerprint, of_machine, of_weights, summary
+from fitact_hw.reporting.provenance import Run, fingerprint, of_machine, of_weights, section, summary
 from golden.networks.artefacts import WEIGHTS_FOLDER, read_manifest
 
 PLAIN = AcceleratorConfig.create(rows=4, cols=4)
@@ -41,6 +41,25 @@ def test_a_record_says_when_on_what_and_how_long() -> None:
     assert record["processor"]
     assert record["processor"] in summary(record)
     assert f"fitact {record['version']}" in summary(record)
+
+
+def test_the_section_of_a_page_has_all_of_a_record() -> None:
+    record = Run(seed=7, command="fitact sim 'my net'").record(program="abc", weights={"a.npz": "1", "b.npz": "2"})
+    lines = section(record)
+    assert lines[:5] == [
+        "## Run",
+        "",
+        f"* {summary(record)}",
+        "* command: `fitact sim 'my net'`",
+        "* seed: 7",
+    ]
+    text = "\n".join(lines)
+    assert all(f"{name} {number}" in text for name, number in record["packages"].items())
+    assert record["system"] in text
+    assert lines[-1].endswith(": program `abc`, weights a.npz `1`, weights b.npz `2`")
+    bare = "\n".join(section(Run(command="x").record()))
+    assert "seed" not in bare
+    assert "fingerprints" not in bare
 
 
 def test_commit_and_changes_of_a_checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
