@@ -33,10 +33,12 @@ def load_networks(model: str, config: AcceleratorConfig, schemes: tuple[str, ...
 def load_images(count: int) -> tuple[np.ndarray, np.ndarray, str]:
     """``count`` test images: uint8 (count, 32, 32, 3), labels int64 (count,), and where they come from.
 
-    Up to 20 come from the data files of the foolbox package; more need CIFAR-10 (docs/howto/own-data.md).
+    Up to 20 come from the data files of the foolbox package; more need CIFAR-10 (docs/howto/own-data.md). Raises
+    DataError if there are not so many.
     """
     from golden.data import cifar10 as data
 
+    data.check_count(count)
     chosen = data.sample_images()
     source = "the first 20 CIFAR-10 test images, as shipped in the foolbox package"
     if count > len(chosen):

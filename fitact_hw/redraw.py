@@ -13,12 +13,13 @@ from typing import Any
 from fitact_hw.campaign.archive import load_archive
 from fitact_hw.campaign.report.analysis import Analysis
 from fitact_hw.campaign.report.findings import all_comparisons
-from fitact_hw.campaign.report.publish import DATA, file_stem, published_charts
+from fitact_hw.campaign.report.publish import file_stem, published_charts
 from fitact_hw.errors import FitActError
 from fitact_hw.overhead import charts as overhead_charts
 from fitact_hw.overhead import pareto
 from fitact_hw.overhead.flow import OVERHEAD
 from fitact_hw.reporting.figures import save_png
+from fitact_hw.reporting.published import DATA
 from fitact_hw.resilience import charts as resilience_charts
 from fitact_hw.resilience.experiments import GRANULARITY, RESILIENCE
 from fitact_hw.resilience.summary import summarise

@@ -13,6 +13,7 @@ from functools import lru_cache
 from typing import Literal
 
 from fitact_hw.config import AcceleratorConfig
+from fitact_hw.structures import structure_of
 from fitact_hw.verilog import TOP, GeneratorError, design
 
 Kind = Literal["memory", "register"]
@@ -45,53 +46,10 @@ class FaultSite:
         return self.path.rsplit(".", 1)[-1]
 
 
-_PE = {
-    "weight_q": "pe_weight",
-    "shadow_q": "pe_shadow",
-    "act_q": "pe_activation",
-    "psum_q": "pe_psum",
-    "swap_q": "pe_control",
-    "load_q": "pe_control",
-}
-
-_LANES = {"fitact_lane": "lane", "fitact_clamp": "lane", "fitact_epilogue": "epilogue"}
-
-_UNITS = {
-    "u_csr": "csr",
-    "u_control": "control",
-    "u_protection": "protection",
-    "u_fetch": "fetch",
-    "u_arbiter": "arbiter",
-    "u_load_queue": "queue",
-    "u_compute_queue": "queue",
-    "u_store_queue": "queue",
-    "u_load_to_compute": "token",
-    "u_compute_to_load": "token",
-    "u_compute_to_store": "token",
-    "u_store_to_compute": "token",
-    "u_load": "load",
-    "u_store": "store",
-    "u_sequencer": "sequencer",
-    "u_delay": "control_delay",
-}
-"""Everything inside one of these instances of the top, whatever it is made of."""
-
-
 def _structure(path: str, module: str) -> str:
-    parts = path.split(".")
-    group: str | None
-    if parts[0] == "u_array":
-        group = _PE.get(parts[-1]) if module == "fitact_pe" else "skew"
-    elif parts[0] == "u_buffers" and module == "fitact_word_check":
-        group = "protection"
-    elif parts[0] == "u_buffers":
-        group = f"{parts[1].removeprefix('u_')}_buffer" if parts[-1] == "data_mem" else "buffer_output"
-    elif parts[0] == "u_lanes":
-        group = _LANES.get(module)
-    else:
-        group = _UNITS.get(parts[0])
+    group = structure_of(path, module)
     if group is None:
-        raise GeneratorError(f"{path}: give storage of {module} a group in fitact_hw/sites.py")
+        raise GeneratorError(f"{path}: give storage of {module} a group in fitact_hw/structures.py")
     return group
 
 

@@ -27,7 +27,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("fitact_hw.errors", "fitact_hw.interrupts", "fitact_hw.registers", "fitact_hw.templates"),
     ("fitact_hw.config_errors",),
     ("fitact_hw.config", "fitact_hw.csr"),
-    ("fitact_hw.isa", "fitact_hw.faults"),
+    ("fitact_hw.isa", "fitact_hw.faults", "fitact_hw.structures"),
     ("fitact_hw.program",),
     ("fitact_hw.verilog",),
     ("fitact_hw.sites", "fitact_hw.docs_gen"),
@@ -56,8 +56,9 @@ HARDWARE_TAKES = ("golden.errors", "golden.support", "golden.qnetwork", "golden.
 """What the machine's description, generator, compiler and simulator may know of the golden model."""
 
 MACHINE = (
-    *("fitact_hw.config", "fitact_hw.csr", "fitact_hw.isa", "fitact_hw.faults", "fitact_hw.program"),
-    *("fitact_hw.verilog", "fitact_hw.sites", "fitact_hw.docs_gen", "fitact_hw.compiler", "fitact_hw.fsim", "sim"),
+    *("fitact_hw.config", "fitact_hw.csr", "fitact_hw.isa", "fitact_hw.faults", "fitact_hw.structures"),
+    *("fitact_hw.program", "fitact_hw.verilog", "fitact_hw.sites", "fitact_hw.docs_gen", "fitact_hw.compiler"),
+    *("fitact_hw.fsim", "sim"),
 )
 
 PACKAGES = ("golden", "fitact_hw", "sim")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -84,7 +83,7 @@ def run_replay(
     """
     with Store(store_path(folder)) as store, store.snapshot():
         options, bound, facts = options_of(store), store.identity(), store.facts()
-        row = find(store, fault)
+        row = store.find(fault)
     options = replace(options, schemes=(row.scheme,))
     machine = source_fingerprint(options.config)
     subject = load(options, row.scheme)
@@ -120,12 +119,3 @@ def window(item: Repeat, around: tuple[int, int], out: Path) -> WaveWindow:
     out.mkdir(parents=True, exist_ok=True)
     cycle = item.event.cycle
     return WaveWindow(max(0, cycle - around[0]), cycle + around[1], (out / f"{item.row.id}.vcd").resolve())
-
-
-def find(store: Store, fault: str) -> Row:
-    """The injection called ``fault``: fitact-3, or fitact-0003. Raises CampaignError if there is none."""
-    match = re.fullmatch(r"(.+)-(\d+)", fault)
-    row = store.row(match[1], int(match[2])) if match else None
-    if row is None:
-        raise CampaignError(f"{store.path} has no injection {fault!r}: names are like fitact-17, see its report")
-    return row

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -213,6 +214,14 @@ class Store(Database):
         """One injection."""
         found = self.select(f"SELECT {self._columns} FROM injection WHERE scheme = ? AND number = ?", scheme, number)
         return _unpacked(found[0]) if found else None
+
+    def find(self, fault: str) -> Row:
+        """The injection called ``fault``: fitact-3, or fitact-0003. Raises CampaignError if there is none."""
+        match = re.fullmatch(r"(.+)-(\d+)", fault)
+        row = self.row(match[1], int(match[2])) if match else None
+        if row is None:
+            raise CampaignError(f"{self.path} has no injection {fault!r}: names are like fitact-17, see its report")
+        return row
 
     def add_rtl(self, differences: Mapping[tuple[str, int], str]) -> None:
         """Keep what plain RTL runs of the injections (scheme, number) said against their rows, "" for nothing."""

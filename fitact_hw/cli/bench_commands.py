@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
+from fitact_hw.cli.checks import network
 from fitact_hw.cli.command import add
 from fitact_hw.cli.options import ModelArgument, SchemeOption, SeedOption, numbers, with_machine
 from fitact_hw.cli.panels import BENCHMARKS
@@ -39,6 +40,7 @@ def resilience_bench(
     compiled: Annotated[bool, typer.Option("--compile/--no-compile", help="as after a study's first minute")] = True,
 ) -> Any:
     """Speed of exact evaluation under faults against plain float32 inference of the same network, in one run."""
+    network(model, [scheme])
     from fitact_hw.bench.evaluation import run_bench
     from golden.support.threads import use_threads
 

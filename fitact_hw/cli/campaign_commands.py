@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from fitact_hw.cli.checks import finite, injection, known_structures, network, rtl_images, scheduler_address
 from fitact_hw.cli.command import add
 from fitact_hw.cli.options import (
     ModelArgument,
@@ -37,7 +38,10 @@ VALIDATIONS = Path("build/validations")
 StructuresOption = Annotated[str, typer.Option(help="comma-separated; empty: all: see `fitact sites`")]
 OutOption = Annotated[Path | None, folder_option("campaign folder [build/campaigns/<model>]")]
 WorkersOption = Annotated[int, typer.Option(min=1, help="local worker processes; results do not depend on it")]
-SchedulerOption = Annotated[str | None, typer.Option(help="address of a Dask scheduler to use instead (tcp://...)")]
+SchedulerOption = Annotated[
+    str | None,
+    typer.Option(help="address of a Dask scheduler to use instead (tcp://...)", callback=scheduler_address),
+]
 
 
 def stored(text: str | Path) -> Path:
@@ -51,7 +55,12 @@ def stored(text: str | Path) -> Path:
 FolderArgument = Annotated[Path, typer.Argument(help="campaign folder", parser=stored, metavar="FOLDER")]
 FitOption = Annotated[
     float,
-    typer.Option("--fit-per-mbit", min=0, help="raw upset rate of the cells in FIT per 10^6 bits"),
+    typer.Option(
+        "--fit-per-mbit",
+        min=0,
+        help="raw upset rate of the cells in FIT per 10^6 bits",
+        callback=finite("--fit-per-mbit"),
+    ),
 ]
 ConfidenceOption = Annotated[
     str, typer.Option(help="confidence of the intervals, e.g. 95% or 0.95", callback=share("--confidence"))
@@ -76,13 +85,17 @@ def run(
     sample: Annotated[
         Sample, typer.Option(help="draw from all (bit, cycle) points, or only from live ones: written, and read again")
     ] = Sample.ALL,
-    images: Annotated[int, typer.Option(min=1, help="test images that the injections are spread over")] = 4,
+    images: Annotated[
+        int, typer.Option(min=1, help="test images that the injections are spread over", callback=rtl_images)
+    ] = 4,
     seed: SeedOption = 1,
     workers: WorkersOption = 2,
     scheduler: SchedulerOption = None,
     out: OutOption = None,
 ) -> Any:
     """Run a campaign, or continue it: stop it at any time and repeat the command."""
+    chosen = known_structures(structures, sample)
+    network(model, names(schemes))
     from fitact_hw.campaign.plan import CampaignOptions
     from golden.networks.registry import stored_schemes
 
@@ -90,7 +103,7 @@ def run(
         model=model,
         config=machine,
         schemes=names(schemes) or stored_schemes(model),
-        structures=names(structures),
+        structures=chosen,
         faults=faults,
         images=images,
         seed=seed,
@@ -196,6 +209,7 @@ def replay(
     out: Annotated[Path | None, folder_option("folder of the waveform [the campaign folder]")] = None,
 ) -> Any:
     """Run one injection again in plain RTL; fails if its result differs from the stored one."""
+    injection(folder, fault)
     from fitact_hw.campaign.replay import run_replay
     from fitact_hw.reporting.terminal import terminal
 
@@ -215,6 +229,7 @@ def validate(
     out: Annotated[Path | None, folder_option("result folder [build/validations/<model>]")] = None,
 ) -> Any:
     """The same upsets through the engine and as plain RTL runs: must agree on every result; resumable."""
+    network(model, names(schemes))
     from fitact_hw.campaign.plan import CampaignOptions
     from fitact_hw.validation.engine import default_injections, run_validation
     from golden.networks.registry import stored_schemes
@@ -236,12 +251,12 @@ def bench(
     seed: SeedOption = 1,
 ) -> Any:
     """Injections per second: engine, plain RTL, software only; and where the engine's time goes."""
+    chosen = known_structures(structures)
+    network(model, [scheme])
     from fitact_hw.bench.injection import run_bench
     from fitact_hw.campaign.plan import CampaignOptions
 
-    return run_bench(
-        CampaignOptions(model, machine, (scheme,), names(structures), faults, 1, seed), rtl_runs, software_runs
-    )
+    return run_bench(CampaignOptions(model, machine, (scheme,), chosen, faults, 1, seed), rtl_runs, software_runs)
 
 
 def register(main: typer.Typer) -> Any:

@@ -11,6 +11,7 @@ from typing import Annotated, Any
 import typer
 from rich.table import Table
 
+from fitact_hw.cli.checks import known_structure
 from fitact_hw.cli.command import add
 from fitact_hw.cli.options import ColsOption, ConfigOption, RowsOption, WordOption, folder_option, with_machine
 from fitact_hw.cli.panels import MACHINE
@@ -44,13 +45,13 @@ def rtl(
     out: Annotated[Path | None, folder_option("export everything that another tool needs to this folder")] = None,
 ) -> Any:
     """Generate the Verilog of one machine; with --out, a folder that stands alone: cells, file list, registers."""
+    machine = AcceleratorConfig.load(config, rows=rows, cols=cols, word_bits=word, bounds=bounds)
+    if default and out:
+        raise FitActError("--default refreshes rtl/generated and --out exports a folder: give one of them")
     from fitact_hw import verilog
     from fitact_hw.export import FILE_LIST, export
     from fitact_hw.reporting.provenance import version
 
-    machine = AcceleratorConfig.load(config, rows=rows, cols=cols, word_bits=word, bounds=bounds)
-    if default and out:
-        raise FitActError("--default refreshes rtl/generated and --out exports a folder: give one of them")
     if out:
         written = export(machine, out, version())
         terminal().print(f"exported {len(written)} files to {out}: its README.md and {FILE_LIST} say how to use them")
@@ -105,7 +106,9 @@ def lint_machine(machine: AcceleratorConfig) -> str:
 @with_machine
 def sites(
     machine: AcceleratorConfig,
-    structure: Annotated[str | None, typer.Option(help="list every site of one structure")] = None,
+    structure: Annotated[
+        str | None, typer.Option(help="list every site of one structure", callback=known_structure)
+    ] = None,
 ) -> Any:
     """What an upset can hit: storage of the machine by structure, or every site of one structure."""
     from fitact_hw.sites import list_sites

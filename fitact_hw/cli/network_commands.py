@@ -9,6 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
+from fitact_hw.cli.checks import data_set, finite, network
 from fitact_hw.cli.command import add
 from fitact_hw.cli.options import (
     ModelArgument,
@@ -21,6 +22,7 @@ from fitact_hw.cli.options import (
     names,
 )
 from fitact_hw.cli.panels import NETWORKS
+from fitact_hw.errors import FitActError
 from fitact_hw.reporting.command import command_line
 from fitact_hw.reporting.network_tables import print_accuracy, print_bounds
 from fitact_hw.reporting.terminal import terminal
@@ -31,7 +33,7 @@ from golden.networks.artefacts import WEIGHTS_FOLDER
 SourceOption = Annotated[
     str | None, typer.Option("--cifar10", help="CIFAR-10 packs: files or a folder [FITACT_CIFAR10]")
 ]
-RootOption = Annotated[Path | None, typer.Option(help="folder of the CIFAR-10 archive [data, in the build root]")]
+RootOption = Annotated[Path | None, folder_option("folder of the CIFAR-10 archive [data, in the build root]")]
 WeightsOption = Annotated[Path, given_folder_option("folder of weights, bounds, binary points and manifest")]
 DownloadOption = Annotated[bool, typer.Option(help="fetch CIFAR-10 if FITACT_CIFAR10 names none")]
 ProcessesOption = Annotated[int | None, typer.Option(min=1, help="CPU processes [one per core]")]
@@ -40,10 +42,17 @@ ExactImagesOption = Annotated[
 ]
 
 # Options of post-training; those not given are the network's and the scheme's own.
-SlopeOption = Annotated[float | None, typer.Option(help="slope of the smooth form")]
-BoundWeightOption = Annotated[float | None, typer.Option(help="weight of the bounds in the loss")]
-AcceptedDropOption = Annotated[float | None, typer.Option(help="accepted drop of clean accuracy (0.003: 0.3 points)")]
-BoundRateOption = Annotated[float | None, typer.Option(help="Adam's rate, as a fraction of the starting bound")]
+SlopeOption = Annotated[float | None, typer.Option(help="slope of the smooth form", callback=finite("--k"))]
+BoundWeightOption = Annotated[
+    float | None, typer.Option(help="weight of the bounds in the loss", callback=finite("--zeta"))
+]
+AcceptedDropOption = Annotated[
+    float | None,
+    typer.Option(help="accepted drop of clean accuracy (0.003: 0.3 points)", callback=finite("--delta")),
+]
+BoundRateOption = Annotated[
+    float | None, typer.Option(help="Adam's rate, as a fraction of the starting bound", callback=finite("--lr"))
+]
 StageEpochsOption = Annotated[int | None, typer.Option(min=1, help="epochs of post-training, per stage")]
 EpochImagesOption = Annotated[int | None, typer.Option(min=1, help="training images per epoch of post-training")]
 
@@ -81,6 +90,7 @@ def train(
 
     The committed files stay as they are; `--weights golden/weights` replaces them.
     """
+    data_set(cifar10, root, download)
     from golden.data.cifar10 import load_images
     from golden.training import train as training
 
@@ -117,6 +127,9 @@ def export(
     root: RootOption = None,
 ) -> Any:
     """Store a finished training run's weights and log, and calibrate the binary points."""
+    if not (folder or _run_folder(model)).is_dir():
+        raise FitActError(f"{_run_folder(model)} does not exist: run `fitact train {model}` first, or name --folder")
+    data_set(cifar10, root)
     from fitact_hw.reporting.provenance import Run, fingerprint
     from golden.data.cifar10 import load_images
     from golden.training import release
@@ -151,7 +164,10 @@ def post_train(
     epochs: StageEpochsOption = None,
     images: EpochImagesOption = None,
     factor: Annotated[
-        float | None, typer.Option(help="FitAct without learning: the profiled maxima of the neurons times this")
+        float | None,
+        typer.Option(
+            help="FitAct without learning: the profiled maxima of the neurons times this", callback=finite("--factor")
+        ),
     ] = None,
     granularity: Annotated[
         str,
@@ -173,6 +189,8 @@ def post_train(
 
     The committed bounds stay as they are; `--out golden/weights` replaces them.
     """
+    network(model, weights=weights)
+    data_set(cifar10, root, download)
     from fitact_hw.reporting.provenance import Run, of_weights
     from golden.bounds.granularity import find_granularity
     from golden.data.cifar10 import load_images
@@ -206,6 +224,8 @@ def accuracy(
     root: RootOption = None,
 ) -> Any:
     """Measure every scheme in float and at 8, 16 and 32 bits on the test images."""
+    network(model, names(schemes), weights)
+    data_set(cifar10, root)
     from fitact_hw.reporting.provenance import Run, of_weights
     from golden.data.cifar10 import JPEG_PACK, find_packs, load_images, load_lossless
     from golden.training.release import measure

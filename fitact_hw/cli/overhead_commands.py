@@ -9,6 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
+from fitact_hw.cli.checks import finite, sram_node, stream_count, technologies
 from fitact_hw.cli.command import add, plain
 from fitact_hw.cli.options import (
     ColsOption,
@@ -19,6 +20,8 @@ from fitact_hw.cli.options import (
     WordOption,
     file_option,
     folder_option,
+    given_file,
+    given_file_option,
     known_models,
     names,
     with_machine,
@@ -63,9 +66,15 @@ def overhead(
     list_pdks: Annotated[
         bool, typer.Option("--list-pdks", help="show the libraries that are installed, and stop")
     ] = False,
-    node: Annotated[int | None, typer.Option("--node", help="nm of the SRAM and energy model [the library's]")] = None,
+    node: Annotated[
+        int | None,
+        typer.Option("--node", help="nm of the SRAM and energy model [the library's]", callback=sram_node),
+    ] = None,
     port_factor: Annotated[
-        float, typer.Option("--port-factor", min=1.0, help="SRAM area factor for the second port")
+        float,
+        typer.Option(
+            "--port-factor", min=1.0, help="SRAM area factor for the second port", callback=finite("--port-factor")
+        ),
     ] = 1.0,
     fpga: Annotated[bool, typer.Option(help="place and route the lanes on an ECP5")] = True,
     full_top: Annotated[
@@ -83,12 +92,12 @@ def overhead(
     ] = "",
     pareto: Annotated[
         list[Path] | None,
-        typer.Option(
+        given_file_option(
+            "also chart accuracy against area: CSV of `make resilience` or `fitact granularity`; may be repeated",
             "--pareto",
-            help="also chart accuracy against area: CSV of `make resilience` or `fitact granularity`; may be repeated",
         ),
     ] = None,
-    ber: Annotated[float, typer.Option("--ber", min=0.0, help="bit error rate of the Pareto chart")] = 1e-5,
+    ber: Annotated[float, typer.Option("--ber", min=0.0, max=1.0, help="bit error rate of the Pareto chart")] = 1e-5,
     out: Annotated[Path, folder_option("folder of results")] = Path("build/overhead"),
 ) -> Any:
     """Area, timing, FPGA resources, memory, latency and energy of every protection scheme, before layout."""
@@ -96,6 +105,7 @@ def overhead(
     if list_pdks:
         return _list_pdks(console)
     machine = AcceleratorConfig.load(config, rows=rows, cols=cols, word_bits=word)
+    technologies([liberty])  # fails here, before minutes of synthesis
     given = {
         "rows": rows,
         "cols": cols,
@@ -133,7 +143,12 @@ def overhead(
 
 
 def overhead_compare(
-    files: Annotated[list[Path], typer.Argument(help="overhead.json of two or more runs with different LIBERTY=")],
+    files: Annotated[
+        list[Path],
+        typer.Argument(
+            help="overhead.json of two or more runs with different LIBERTY=", parser=given_file, metavar="FILE"
+        ),
+    ],
     out: PageOption = None,
 ) -> Any:
     """One machine in several technologies: logic added, ranking, stages of the lane, blocks."""
@@ -155,19 +170,18 @@ def overhead_lanes(
 ) -> Any:
     """One lane of every scheme in several technologies: area of the clamps, longest paths."""
     machine = AcceleratorConfig.load(config, word_bits=word)
+    chosen = technologies([None, *(liberty or ())])
     from rich.console import Console
 
     from fitact_hw.overhead.jobs import cache_folder
     from fitact_hw.overhead.lane_check import markdown, measure
-    from fitact_hw.overhead.technology import load
     from fitact_hw.reporting.provenance import Run, of_machine
 
     command = command_line("overhead-lanes", options={"liberty": _file_names(liberty), "word": word})
     began = Run(command=command)
-    technologies = [load(source, cache_folder()) for source in (None, *(liberty or ()))]
     with working(Console(stderr=True), "mapping") as say:
-        libraries = measure(machine, technologies, cache_folder(), say)
-    record = began.record(**of_machine(machine), libraries={tech.name: tech.digest for tech in technologies})
+        libraries = measure(machine, chosen, cache_folder(), say)
+    record = began.record(**of_machine(machine), libraries={tech.name: tech.digest for tech in chosen})
     blocks = {found.technology.name: found.blocks for found in libraries}
     result = {"machine": machine.fingerprint, "libraries": blocks, "provenance": record}
     return _publish(markdown(machine, libraries, command), out, result)
@@ -178,12 +192,17 @@ def overhead_power(
     machine: AcceleratorConfig,
     model: ModelArgument = "alexnet",
     liberty: LibrariesOption = None,
-    streams: Annotated[int, typer.Option(min=64, help="PEs and lanes simulated, a multiple of 64")] = 512,
+    streams: Annotated[
+        int, typer.Option(min=64, help="PEs and lanes simulated, a multiple of 64", callback=stream_count)
+    ] = 512,
     seed: SeedOption = 1,
-    node: Annotated[int | None, typer.Option("--node", help="nm of the SRAM model [each library's]")] = None,
+    node: Annotated[
+        int | None, typer.Option("--node", help="nm of the SRAM model [each library's]", callback=sram_node)
+    ] = None,
     out: PageOption = None,
 ) -> Any:
     """Energy of array and lanes from switching activity: mapped gates, simulated with a network's operands."""
+    chosen = technologies([None, *(liberty or ())])
     from rich.console import Console
 
     from fitact_hw.networks import load_images, load_networks
@@ -191,7 +210,6 @@ def overhead_power(
     from fitact_hw.overhead.power import measure
     from fitact_hw.overhead.power.report import markdown
     from fitact_hw.overhead.sram import SramModel, nearest_node
-    from fitact_hw.overhead.technology import load
     from fitact_hw.reporting.provenance import Run, fingerprint, of_machine, of_weights
     from golden.quantisation.quantise import quantise_images
 
@@ -209,18 +227,17 @@ def overhead_power(
     layers = _layers(model)()
     networks = load_networks(model, machine, tuple(scheme.key for scheme in measure.COMPARED))
     images = quantise_images(networks[UNPROTECTED.name], load_images(20)[0])
-    technologies = [load(source, cache_folder()) for source in (None, *(liberty or ()))]
     with working(Console(stderr=True), "drawing operands") as say:
         drawn = measure.draw(networks, images, machine.rows, streams, seed)
         results = []
-        for technology in technologies:
+        for technology in chosen:
             sram = SramModel(node or nearest_node(technology.node_nm))
             results.append(measure.evaluate(machine, drawn, layers, technology, sram, cache_folder(), say))
     record = began.record(
         **of_machine(machine),
         weights=of_weights(model),
         images=fingerprint(images.tobytes()),
-        libraries={tech.name: tech.digest for tech in technologies},
+        libraries={tech.name: tech.digest for tech in chosen},
     )
     result = {"machine": machine.fingerprint, "results": results, "provenance": record}
     return _publish(markdown(machine, results, command), out, result)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args
 import typer
 from rich.console import Console
 
+from fitact_hw.cli.checks import network, positive_rate, study_images
 from fitact_hw.cli.command import add
 from fitact_hw.cli.options import (
     ModelArgument,
@@ -28,6 +29,7 @@ from fitact_hw.cli.options import (
 from fitact_hw.cli.panels import BIT_ERRORS
 from fitact_hw.reporting.terminal import terminal
 from golden.bounds.schemes import DEFAULT
+from golden.networks.registry import check_grouped, learned_granularity
 
 if TYPE_CHECKING:
     from fitact_hw.resilience.pool import Processes
@@ -49,7 +51,9 @@ RatesOption = Annotated[
     ),
 ]
 MapsOption = Annotated[int, typer.Option("--maps", min=1, help="fault maps per rate, the same for all networks")]
-ImagesOption = Annotated[int, typer.Option("--images", min=1, help="test images (needs FITACT_CIFAR10)")]
+ImagesOption = Annotated[
+    int, typer.Option("--images", min=1, help="test images (needs FITACT_CIFAR10)", callback=study_images)
+]
 BoundsOption = Annotated[
     str,
     typer.Option(
@@ -61,7 +65,9 @@ BoundsOption = Annotated[
 WeightsOption = Annotated[
     Path | None, given_folder_option("folder of weights and bounds, e.g. what post-train wrote [committed]")
 ]
-ThreadsOption = Annotated[int | None, typer.Option("--threads", min=1, help="CPU threads [1]: more are slower")]
+ThreadsOption = Annotated[
+    int | None, typer.Option("--threads", min=1, max=1024, help="CPU threads [1]: more are slower")
+]
 WorkersOption = Annotated[
     int | None,
     typer.Option(
@@ -103,6 +109,7 @@ def resilience(
     threads: ThreadsOption = None,
 ) -> Any:
     """Accuracy against bit error rate in parameter memory for every protection scheme; resumable."""
+    network(model, names(schemes), weights)
     from fitact_hw.resilience.experiments import run_resilience
     from fitact_hw.resilience.subjects import Settings
 
@@ -143,6 +150,10 @@ def granularity(
     threads: ThreadsOption = None,
 ) -> Any:
     """Accuracy against bytes of bound storage: layer, channel, 2x2-patch, neuron; words and 4-bit codes."""
+    network(model, [source], weights)
+    check_grouped(source)
+    for folder in learned or ():
+        learned_granularity(model, source, folder)
     from fitact_hw.resilience.experiments import run_granularity
     from fitact_hw.resilience.subjects import Settings
 
@@ -164,16 +175,19 @@ def granularity(
 def fault_map(
     model: ModelArgument = "alexnet",
     scheme: SchemeOption = DEFAULT.name,
-    rate: Annotated[float, typer.Option(min=0, max=1, help="bit error rate of the study")] = 1e-6,
+    rate: Annotated[float, typer.Option(help="bit error rate of the study", callback=positive_rate)] = 1e-6,
     number: Annotated[int, typer.Option("--map", min=0, help="number of the map: column `map` of _maps.csv")] = 0,
     word: Annotated[int, typer.Option("--word", help="word width in bits (32: Q15.16)", callback=known_word)] = 32,
     bounds: Annotated[Memory, typer.Option("--bounds", help="memory of the bounds")] = "faulty",
-    images: Annotated[int, typer.Option("--images", min=0, help="evaluate it on so many test images")] = 0,
+    images: Annotated[
+        int, typer.Option("--images", min=0, help="evaluate it on so many test images", callback=study_images)
+    ] = 0,
     seed: SeedOption = 1,
     weights: WeightsOption = None,
     out: Annotated[Path | None, file_option("CSV of all flips [build/<model>/fault-maps/...]")] = None,
 ) -> Any:
     """One fault map of a study again: every flipped bit of the memory and, with --images, how many stay correct."""
+    network(model, [scheme], weights)
     from fitact_hw.resilience.replay import run_replay
     from fitact_hw.resilience.subjects import Settings
     from golden.support.threads import use_threads

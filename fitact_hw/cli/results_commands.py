@@ -10,11 +10,19 @@ import typer
 from fitact_hw.cli.command import add
 from fitact_hw.cli.options import given_folder
 from fitact_hw.cli.panels import RESULTS
+from fitact_hw.reporting.published import DATA
+
+
+def _published(text: str | Path) -> Path:
+    folder = given_folder(text)
+    if not (folder / DATA).is_dir():
+        raise ValueError(f"has no folder {DATA!r} of published tables: name a folder such as docs/results")
+    return folder
 
 
 def redraw(
     folder: Annotated[
-        Path, typer.Argument(help="folder of pages, charts and a folder `data`", parser=given_folder, metavar="FOLDER")
+        Path, typer.Argument(help="folder of pages, charts and a folder `data`", parser=_published, metavar="FOLDER")
     ] = Path("docs/results"),
 ) -> Any:
     """Draw every chart of published results again from the tables in the folder's `data`."""

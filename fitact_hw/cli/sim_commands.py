@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
+from fitact_hw.cli.checks import injection, network, rtl_images
 from fitact_hw.cli.command import add
 from fitact_hw.cli.options import (
     ModelArgument,
@@ -25,8 +26,12 @@ from golden.bounds.schemes import DEFAULT
 
 
 def _with_results(text: str | Path) -> Path:
+    from fitact_hw.campaign.store import store_path
+
     if not Path(text).is_dir():
         raise ValueError("does not exist: run `make sim` first or name another folder")
+    if not store_path(Path(text)).is_file():
+        raise ValueError("holds no upsets: run `make sim` first or name another folder")
     return Path(text)
 
 
@@ -36,7 +41,11 @@ def sim(
     model: ModelArgument = "alexnet",
     images: Annotated[
         int | None,
-        typer.Option(min=1, help="test images [8, fewer for a large network]; more than 20 need FITACT_CIFAR10"),
+        typer.Option(
+            min=1,
+            help="test images [8, fewer for a large network]; more than 20 need FITACT_CIFAR10",
+            callback=rtl_images,
+        ),
     ] = None,
     faults: Annotated[int, typer.Option(min=0, help="single-event upsets per protection scheme")] = 203,
     shape: Annotated[
@@ -50,6 +59,7 @@ def sim(
     waves: Annotated[bool, typer.Option("--waves", help="dump a waveform of the first upset")] = False,
 ) -> Any:
     """Run a network through the RTL: bit-exact check, classification, upsets for every protection scheme."""
+    network(model, [scheme])
     from fitact_hw.simulate.run import SimOptions, run_sim
 
     return run_sim(
@@ -80,6 +90,7 @@ def replay(
     after: Annotated[int, typer.Option(min=1, help="cycles dumped after the upset")] = 2000,
 ) -> Any:
     """Run one recorded upset again; fails if its outcome differs from the record."""
+    injection(results, fault)
     from fitact_hw.campaign.replay import run_replay
     from fitact_hw.reporting.terminal import terminal
 
@@ -96,6 +107,7 @@ def validate(
     workers: WorkersOption = 2,
 ) -> Any:
     """Upsets in RTL buffers against the same corruption of the golden model's tensors: must agree on every logit."""
+    network(model, [scheme])
     from fitact_hw.validation.tensors import run_validate
 
     return run_validate(model, machine, scheme, injections, seed, workers)
@@ -110,11 +122,12 @@ def validate_memory(
     rate: Annotated[
         float | None, typer.Option(min=0, max=1, help="bit error rate [1e-4, 1e-5, 3e-6 for 8, 16, 32 bits]")
     ] = None,
-    images: Annotated[int, typer.Option(min=1, help="test images per run")] = 1,
+    images: Annotated[int, typer.Option(min=1, help="test images per run", callback=rtl_images)] = 1,
     seed: SeedOption = 1,
     workers: WorkersOption = 2,
 ) -> Any:
     """Bit errors in the memory image (weights, biases, bounds) through the whole RTL: logits as the golden model's."""
+    network(model, names(schemes))
     from fitact_hw.validation.memory import run_validate_memory
     from golden.networks.registry import stored_schemes
 

@@ -32,8 +32,8 @@ def evaluation_images(count: int, console: Console) -> tuple[Images, str]:
             raise
         images = sample_images()
         console.print(
-            f"[yellow]note:[/] {error}; the {len(images)} sample images are used instead, "
-            "too few for accuracies: set FITACT_CIFAR10"
+            f"[yellow]note:[/] {error}; the {len(images)} sample images are used instead, too few for accuracies",
+            soft_wrap=True,
         )
         return images.part(0, min(count, len(images))), "sample images (first official test images)"
     if count > len(images):

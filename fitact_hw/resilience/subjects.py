@@ -9,12 +9,12 @@ from pathlib import Path
 
 import numpy as np
 
-from golden.bounds.granularity import SHARED, Granularity, find_granularity
+from golden.bounds.granularity import SHARED, Granularity
 from golden.bounds.schemes import DEFAULT, find_scheme
 from golden.bounds.stored import LEARNED, BoundFormat, StoredBounds, regroup, variant_name
 from golden.errors import GoldenError
-from golden.networks.artefacts import WEIGHTS_FOLDER, read_manifest
-from golden.networks.registry import check_model, stored_schemes
+from golden.networks.artefacts import WEIGHTS_FOLDER
+from golden.networks.registry import check_grouped, check_model, learned_granularity, stored_schemes
 from golden.networks.zoo import load_qnetwork
 from golden.qnetwork import QNetwork
 from golden.quantisation.quantise import check_word, quantise_images
@@ -130,9 +130,8 @@ def granularity_subjects(settings: Settings, source: str = DEFAULT.name, learned
     for other sources, for an unknown model and for folders without such bounds.
     """
     check_model(settings.model)
-    if find_scheme(source).granularity is not Granularity.NEURON:
-        raise GoldenError(f"scheme {source} has no neuron bounds to group: choose another source")
-    own = {_learned_granularity(settings.model, source, folder): folder for folder in learned}
+    check_grouped(source)
+    own = {learned_granularity(settings.model, source, folder): folder for folder in learned}
     if len(own) < len(learned):
         raise GoldenError("two folders have bounds learned for the same groups: name one of each granularity")
     variants = [
@@ -156,13 +155,3 @@ def granularity_subjects(settings: Settings, source: str = DEFAULT.name, learned
             load = partial(_load_grouped, of, source, word_bits, granularity, saturate, form)
             subjects += [Subject(name, word_bits, memory, load) for memory in settings.memories]
     return subjects
-
-
-def _learned_granularity(model: str, source: str, folder: Path) -> Granularity:
-    record = read_manifest(folder).get(f"{model}_bounds.npz", {}).get(source, {})
-    if "granularity" not in record:
-        raise GoldenError(
-            f"{folder} has no bounds of {model} learned for groups: make them with "
-            f"`fitact post-train {model} --scheme {source} --granularity channel --out {folder}`"
-        )
-    return find_granularity(record["granularity"])

@@ -37,6 +37,9 @@ JPEG_PACK = "cifar10_jpeg.npz"
 LOSSLESS_PACK = "cifar10_lossless_part.npz"
 ENVIRONMENT = "FITACT_CIFAR10"
 
+SAMPLES, TEST_IMAGES = 20, 10_000
+"""Images of :func:`sample_images` and of the test set."""
+
 MEAN = (0.4914, 0.4822, 0.4465)
 """Per-channel mean of the training images, on the 0..1 scale (customary figures for CIFAR-10)."""
 STD = (0.2470, 0.2435, 0.2616)
@@ -87,7 +90,7 @@ class Cifar10(Images):
         archive = Path(root) / ARCHIVE_NAME
         if not archive.is_file():
             if not download:
-                raise DataError(f"{archive} not found: ask for a download or set {ENVIRONMENT}")
+                raise DataError(_absent(archive))
             download_archive(archive)
         if _md5(archive) != ARCHIVE_MD5:
             raise DataError(f"{archive} is damaged (md5 is not {ARCHIVE_MD5}): delete it and download again")
@@ -156,6 +159,32 @@ def find_packs(source: str | None = None) -> dict[str, Path]:
     return packs
 
 
+def check_available(source: str | None = None, root: Path | None = None, download: bool = False) -> None:
+    """Whether :func:`load_images` will find something, without reading it. Raises DataError."""
+    archive = (root or build_root() / "data") / ARCHIVE_NAME
+    if JPEG_PACK not in find_packs(source) and not download and not archive.is_file():
+        raise DataError(_absent(archive))
+
+
+def _absent(archive: Path) -> str:
+    return f"CIFAR-10 is not here: {ENVIRONMENT} names no pack of it, no {archive}; see docs/howto/own-data.md"
+
+
+def check_count(count: int) -> None:
+    """Whether so many test images can be had here, without reading them. Raises DataError."""
+    if count > TEST_IMAGES:
+        raise DataError(f"{count} images: CIFAR-10 has {TEST_IMAGES} test images")
+    if count <= SAMPLES:
+        return
+    packs = find_packs()
+    lossless = packs.get(LOSSLESS_PACK)
+    if lossless is None or len(_load_pack(lossless, ("y_test",))["y_test"]) < count:
+        try:
+            check_available()
+        except DataError as error:
+            raise DataError(f"{count} images: {SAMPLES} come with the program, more need CIFAR-10; {error}") from None
+
+
 def load_images(train: bool, source: str | None = None, root: Path | None = None, download: bool = False) -> Images:
     """The full training or test set: from the JPEG pack if one is named, else the official archive in ``root``.
 
@@ -184,8 +213,8 @@ def sample_images() -> Images:
         raise DataError("the 20 sample images are missing: pip install --no-deps foolbox==3.3.4 (2 MB)")
     folder = Path(next(iter(spec.submodule_search_locations))) / "data"
     files = sorted(folder.glob("cifar10_*_*.png"))
-    if len(files) != 20:
-        raise DataError(f"expected 20 sample images in {folder}, found {len(files)}")
+    if len(files) != SAMPLES:
+        raise DataError(f"expected {SAMPLES} sample images in {folder}, found {len(files)}")
     images = np.stack([np.asarray(Image.open(file).convert("RGB"), dtype=np.uint8) for file in files])
     labels = np.array([int(file.stem.split("_")[2]) for file in files], dtype=np.int64)
     return Images(images, labels)

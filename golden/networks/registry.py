@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
-from golden.bounds.schemes import SCHEMES
-from golden.errors import GoldenError
+from golden.bounds.granularity import Granularity, find_granularity
+from golden.bounds.schemes import SCHEMES, find_scheme
+from golden.errors import GoldenError, WeightsError
 from golden.networks.artefacts import WEIGHTS_FOLDER, read_arrays, read_manifest
 from golden.support.choices import unknown
 
@@ -25,3 +27,30 @@ def stored_schemes(name: str, folder: Path = WEIGHTS_FOLDER) -> tuple[str, ...]:
     arrays = read_arrays(file, folder) if file in read_manifest(folder) else {}
     stored = {key.split("/")[0] for key in arrays}
     return tuple(scheme.name for scheme in SCHEMES.values() if scheme.mode is None or scheme.name in stored)
+
+
+def check_stored(name: str, schemes: Sequence[str] = (), folder: Path = WEIGHTS_FOLDER) -> None:
+    """Raises WeightsError if the network's weights or the bounds of one of ``schemes`` are not in ``folder``."""
+    if f"{name}.npz" not in read_manifest(folder):
+        raise WeightsError(f"{folder} has no weights of {name}: train it or name another folder")
+    stored = stored_schemes(name, folder)
+    for scheme in schemes:
+        if scheme not in stored:
+            raise WeightsError(f"{folder} has no bounds of {scheme} for {name}: there are those of {', '.join(stored)}")
+
+
+def check_grouped(source: str) -> None:
+    """Raises GoldenError unless the scheme ``source`` has a bound for each neuron, which can be grouped."""
+    if find_scheme(source).granularity is not Granularity.NEURON:
+        raise GoldenError(f"scheme {source} has no neuron bounds to group: choose another source")
+
+
+def learned_granularity(name: str, scheme: str, folder: Path) -> Granularity:
+    """What the bounds of ``scheme`` in ``folder`` were learned for. Raises GoldenError if that is not known."""
+    record = read_manifest(folder).get(f"{name}_bounds.npz", {}).get(scheme, {})
+    if "granularity" not in record:
+        raise GoldenError(
+            f"{folder} has no bounds of {name} learned for groups: make them with "
+            f"`fitact post-train {name} --scheme {scheme} --granularity channel --out {folder}`"
+        )
+    return find_granularity(record["granularity"])

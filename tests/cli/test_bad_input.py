@@ -5,18 +5,34 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from fitact_hw.campaign.plan import CampaignOptions
+from fitact_hw.campaign.store import Store, store_path
+from fitact_hw.cli import _command
 from fitact_hw.cli.paths import out_folder
 from tests.cli.conftest import Fitact
 
 ROOT = Path(__file__).resolve().parents[2]
-HEAVY = ("torch", "scipy", "pandas", "pyarrow", "matplotlib", "pyverilog", "systemrdl", "cocotb")
+HEAVY = ("torch", "scipy", "pandas", "pyarrow", "matplotlib", "pyverilog", "systemrdl", "cocotb", "distributed")
 
 MODELS = "known are alexnet, vgg16, resnet50"
 SCHEMES = "known are unprotected, ranger, clipact, proact, fitact"
+
+STRUCTURES = (
+    "known are accumulator_buffer, activation_buffer, arbiter, bias_buffer, bound_buffer, buffer_output, control, "
+    "control_delay, csr, epilogue, fetch, lane, load, output_buffer, pe_activation, pe_control, pe_psum, pe_shadow, "
+    "pe_weight, protection, queue, sequencer, skew, store, token, weight_buffer"
+)
+LIBRARY = "LIBERTY=missing.lib: no such file; `fitact overhead --list-pdks` shows what is installed"
+NO_DATA = (
+    "CIFAR-10 is not here: FITACT_CIFAR10 names no pack of it, no {here}/build/data/cifar-10-python.tar.gz; see "
+    "docs/howto/own-data.md"
+)
 
 LINES: dict[str, str] = {
     # networks, schemes, words, lists
@@ -41,7 +57,7 @@ LINES: dict[str, str] = {
     "sim --rows many": "--rows many: must be a whole number",
     "sim --faults -1": "--faults -1: must be a whole number, at least 0",
     "sim --seed -1": "--seed -1: must be a whole number, at least 0",
-    "fault-map --rate 3": "--rate 3: must be a number from 0 to 1",
+    "fault-map --rate 3": "--rate 3: must lie between 0 and 1",
     "sim --shape 3x3": "--shape 3x3: must be 1x1, 2x1, 3x1, 2x2 or 1x2",
     "sim --rows 1 --cols 1": "rows=1: the array must have 2 to 32 rows",
     "sim --rows 8": (
@@ -80,6 +96,47 @@ LINES: dict[str, str] = {
     ),
     "campaign status missing": ("missing/campaign.sqlite does not exist: start a campaign with `fitact campaign run`"),
     "campaign restore missing --out x": "missing does not exist: name a file",
+    # what options name: structures, libraries, images, injections, networks
+    "campaign run --structures cache": f"unknown structure 'cache': {STRUCTURES}",
+    "campaign bench --structures weight_bufer": f"unknown structure 'weight_bufer' (did you mean weight_buffer?): "
+    f"{STRUCTURES}",
+    "sites --structure weight_bufer": f"unknown structure 'weight_bufer' (did you mean weight_buffer?): {STRUCTURES}",
+    "overhead --liberty missing.lib": LIBRARY,
+    "overhead-lanes --liberty missing.lib": LIBRARY,
+    "overhead-power --liberty missing.lib": LIBRARY,
+    "overhead-lanes --liberty a_folder": "LIBERTY=a_folder: no .lib or .lib.xz file in this folder",
+    "overhead --node 3": "no SRAM figures for 3 nm: choose one of 180, 130, 65, 45, 28, 16, 7",
+    "overhead --port-factor inf": "--port-factor inf: must be a finite number",
+    "overhead --pareto missing.csv": "--pareto missing.csv does not exist: name a file",
+    "overhead-power --streams 100": "--streams 100: give a multiple of 64",
+    "overhead-compare missing.json": "missing.json does not exist: name a file",
+    "sim --images 10001": "10001 images: CIFAR-10 has 10000 test images",
+    "sim --images 21": f"21 images: 20 come with the program, more need CIFAR-10; {NO_DATA}",
+    "campaign run --images 30": f"30 images: 20 come with the program, more need CIFAR-10; {NO_DATA}",
+    "validate-memory --images 30": f"30 images: 20 come with the program, more need CIFAR-10; {NO_DATA}",
+    "resilience --images 10001": "--images 10001: CIFAR-10 has 10000 test images",
+    "fault-map --rate 0": "--rate 0: must lie between 0 and 1",
+    "resilience --threads 999999999": "--threads 999999999: must be a whole number from 1 to 1024",
+    "resilience --weights a_folder": "a_folder has no weights of alexnet: train it or name another folder",
+    "granularity --source ranger": "scheme ranger has no neuron bounds to group: choose another source",
+    "granularity --learned a_folder": "a_folder has no bounds of alexnet learned for groups: make them with "
+    "`fitact post-train alexnet --scheme fitact --granularity channel --out a_folder`",
+    "accuracy": NO_DATA,
+    "post-train": NO_DATA,
+    "train --no-download": NO_DATA,
+    "train --cifar10 missing": "no CIFAR-10 pack at missing (from option or FITACT_CIFAR10)",
+    "post-train --lr nan": "--lr nan: must be a finite number",
+    "export": "build/alexnet/train does not exist: run `fitact train alexnet` first, or name --folder",
+    "campaign run --scheduler here": "--scheduler here: write it as tcp://host:port",
+    "campaign report campaign --fit-per-mbit inf": "--fit-per-mbit inf: must be a finite number",
+    "campaign replay campaign fitact-17": "campaign/campaign.sqlite has no injection 'fitact-17': names are like "
+    "fitact-17, see its report",
+    "replay --fault one --results campaign": "campaign/campaign.sqlite has no injection 'one': names are like "
+    "fitact-17, see its report",
+    "replay --fault x --results a_folder": (
+        "--results a_folder holds no upsets: run `make sim` first or name another folder"
+    ),
+    "redraw a_folder": "a_folder has no folder 'data' of published tables: name a folder such as docs/results",
 }
 
 
@@ -89,12 +146,19 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (tmp_path / "a_file").write_text("no machine\n")
     (tmp_path / "a_folder").mkdir()
     (tmp_path / "row.toml").write_text("row = 8\n")
+    (tmp_path / "build").mkdir()
+    with Store(store_path(tmp_path / "campaign"), create=True) as store:
+        store.claim(CampaignOptions(schemes=("fitact",)).to_json())
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("FITACT_BUILD", "build")
+    for name in ("FITACT_CIFAR10", "LIBERTY"):
+        monkeypatch.delenv(name, raising=False)
     return tmp_path
 
 
 def everything(folder: Path) -> set[Path]:
-    return set(folder.rglob("*"))
+    """All files and folders, but not what a reader of SQLite keeps while the file is in use."""
+    return {path for path in folder.rglob("*") if not path.name.endswith(("-shm", "-wal"))}
 
 
 @pytest.mark.parametrize("command", LINES)
@@ -107,23 +171,24 @@ def test_one_line_that_says_what_to_do(fitact: Fitact, here: Path, command: str)
 
 
 def test_an_unknown_structure_names_those_of_the_machine(fitact: Fitact, here: Path) -> None:
-    done = fitact("sites", "--rows", "4", "--cols", "4", "--structure", "weight_bufer")
+    """Other machines have it, which takes a look at the Verilog of this one."""
+    done = fitact("sites", "--rows", "4", "--cols", "4", "--structure", "protection")
     assert done.code == 2
-    assert done.err.startswith(
-        "error: unknown structure 'weight_bufer' (did you mean weight_buffer?): this machine has accumulator_buffer, "
-    )
+    assert done.err.startswith("error: unknown structure 'protection': this machine has accumulator_buffer, ")
 
 
-def test_nothing_heavy_is_imported_for_an_error_or_help(here: Path) -> None:
-    """By what is in `sys.modules` after all of them in one process, for time depends on the machine."""
+def in_one_process(commands: Sequence[str]) -> str:
+    """Run all, look at `sys.modules` after each (time depends on the machine), return what was said on both."""
     program = f"""
 import sys
 from fitact_hw.cli import main
-for command in {[*LINES, "--help", "--version", "sim --help", "campaign --help", "campaign report --help"]!r}:
+for command in {list(commands)!r}:
     sys.argv = ["fitact", *command.split(" ")]
+    print(f"$ {{command}}", file=sys.stderr)
     try:
         main()
-    except SystemExit:
+    except SystemExit as stop:
+        print(f"exit {{stop.code}}", file=sys.stderr)
         found = [name for name in {HEAVY!r} if name in sys.modules]
         if found:
             sys.exit(f"{{command}} imports {{found}}")
@@ -131,7 +196,54 @@ print("all light")
 """
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     done = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=False)
-    assert done.stdout.endswith("all light\n"), done.stderr
+    assert done.stdout.endswith("all light\n"), done.stderr[-2000:]
+    return done.stderr
+
+
+def test_nothing_heavy_is_imported_for_an_error_or_help(here: Path) -> None:
+    in_one_process([*LINES, "--help", "--version", "sim --help", "campaign --help", "campaign report --help"])
+
+
+def bad_values(group: Any, path: str = "") -> Iterator[str]:
+    """Every argument and option of every command with a value that it must refuse."""
+    for name, command in group.commands.items():
+        if hasattr(command, "commands"):
+            yield from bad_values(command, f"{path}{name} ")
+            continue
+        for parameter in command.params:
+            flag = max(parameter.opts, key=len)
+            if getattr(parameter, "is_flag", False) or f"{path}{name} {flag}" in ANY:
+                continue
+            needed = [other for other in command.params if other.required and other is not parameter]
+            words = [word for other in needed for word in GOOD[max(other.opts, key=len)].split(" ")]
+            bad = "" if parameter.metavar in ("FOLDER", "FILE") else "nonsense"
+            given = [bad, *words] if parameter.param_type_name == "argument" else [*words, f"{flag}={bad}"]
+            yield " ".join([path + name, *given])
+
+
+GOOD = {
+    "folder": "campaign", "folders": "campaign", "file": "a_file", "files": "a_file", "fault": "fitact-1",
+    "--fault": "--fault fitact-1", "--out": "--out new", "--folder": "--folder new",
+    "--checkpoint": "--checkpoint a_file",
+}  # fmt: skip
+"""What a command needs besides the value in question."""
+
+ANY = {"campaign list --root"}
+"""Options that refuse nothing: below a folder that is missing there are no campaigns."""
+
+
+def test_every_option_refuses_a_bad_value_in_one_line(here: Path) -> None:
+    commands = list(bad_values(_command()))
+    assert len(commands) > 200
+    before = everything(here)
+    said = in_one_process(commands).split("$ ")[1:]
+    for command, text in zip(commands, said, strict=True):
+        first, *lines = text.splitlines()
+        assert first == command
+        assert lines[-1] == "exit 2", text
+        assert len(lines) == 2, text
+        assert lines[0].startswith("error: "), text
+    assert everything(here) == before
 
 
 def test_a_process_of_its_own(here: Path) -> None:

@@ -69,7 +69,7 @@ def test_archive_layout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None
 
 
 def test_archive_missing_or_damaged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(DataError, match="not found"):
+    with pytest.raises(DataError, match="CIFAR-10 is not here"):
         data.Cifar10(tmp_path)
     path = make_archive(tmp_path, monkeypatch)
     path.write_bytes(path.read_bytes()[:-10])

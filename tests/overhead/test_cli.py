@@ -45,7 +45,7 @@ def test_lists_libraries(app: typer.Typer, monkeypatch: pytest.MonkeyPatch, tmp_
         (["--liberty", "nosuch.lib"], "no such file"),
         (["--node", "3"], "3 nm"),
         (["--schemes", "ranger,nosuch"], "unknown scheme 'nosuch': there are unprotected, ranger"),
-        (["--pareto", "nosuch.csv"], "nosuch.csv: cannot be read"),
+        (["--pareto", __file__], "not a CSV file of `make resilience`"),
     ],
 )
 def test_bad_input_is_one_clear_line(app: typer.Typer, tmp_path: Path, arguments: list[str], message: str) -> None:
@@ -65,7 +65,9 @@ def test_a_protected_machine_is_no_baseline(app: typer.Typer, tmp_path: Path) ->
 
 
 def test_compare_and_lanes_refuse_bad_input(app: typer.Typer, tmp_path: Path) -> None:
-    for arguments in (["overhead-compare", str(tmp_path / "no.json")], ["overhead-lanes", "--liberty", "nosuch.lib"]):
+    file = tmp_path / "other.json"
+    file.write_text("{}")
+    for arguments in (["overhead-compare", str(file)], ["overhead-lanes", "--liberty", "nosuch.lib"]):
         run = CliRunner().invoke(app, arguments)
         assert isinstance(run.exception, FitActError)
         assert str(run.exception).count("\n") == 0

@@ -20,10 +20,8 @@ from fitact_hw.campaign.report.summary import csv_text
 from fitact_hw.campaign.snapshot import Campaign, load_campaign
 from fitact_hw.campaign.store import CampaignError
 from fitact_hw.reporting.figures import save_png
+from fitact_hw.reporting.published import DATA
 from golden.support.files import write_text
-
-DATA = "data"
-"""Folder of the tables beside the pages."""
 
 
 def page_name(model: str) -> str:

@@ -1,0 +1,128 @@
+"""Checks of what options name (files, injections, structures, images), before anything heavy is imported."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from fitact_hw.cli.options import names
+from fitact_hw.errors import FitActError
+from fitact_hw.faults import Sample
+from fitact_hw.structures import STRUCTURES
+from golden.networks.registry import check_stored
+from golden.support.choices import unknown
+
+if TYPE_CHECKING:
+    from fitact_hw.overhead.technology import Technology
+
+_ADDRESS = re.compile(r"(\w+://)?[^\s:/]+:\d+")
+
+
+def known_structures(text: str, sample: Sample = Sample.ALL) -> tuple[str, ...]:
+    """The structures of a list with commas. Raises FitActError for a name that no machine has."""
+    wanted, known = names(text), STRUCTURES
+    if wanted and sample is Sample.LIVE:
+        from fitact_hw.injection.live_sample import STRUCTURES as GROUPS
+
+        known = tuple(GROUPS)
+    for name in wanted:
+        if name not in known:
+            raise FitActError(unknown("structure", name, known))
+    return wanted
+
+
+def known_structure(name: str | None) -> str | None:
+    """A structure by name. Raises FitActError for one that no machine has."""
+    if name is not None and name not in STRUCTURES:
+        raise FitActError(unknown("structure", name, STRUCTURES))
+    return name
+
+
+def scheduler_address(text: str | None) -> str | None:
+    """The address of a Dask scheduler. Raises FitActError for what cannot be one."""
+    if text is not None and not _ADDRESS.fullmatch(text):
+        raise FitActError(f"--scheduler {text or repr('')}: write it as tcp://host:port")
+    return text
+
+
+def positive_rate(value: float) -> float:
+    """A bit error rate. Raises FitActError unless it lies between 0 and 1."""
+    if not 0 < value < 1:
+        raise FitActError(f"--rate {value:g}: must lie between 0 and 1")
+    return value
+
+
+def rtl_images(count: int | None) -> int | None:
+    """A number of test images for the RTL. Raises DataError if there are not so many here."""
+    if count is not None:
+        from golden.data.cifar10 import check_count
+
+        check_count(count)
+    return count
+
+
+def study_images(count: int) -> int:
+    """A number of test images of a study, which does with 20 where there is no data set. Raises FitActError."""
+    from golden.data.cifar10 import TEST_IMAGES
+
+    if count > TEST_IMAGES:
+        raise FitActError(f"--images {count}: CIFAR-10 has {TEST_IMAGES} test images")
+    return count
+
+
+def data_set(source: str | None, root: Path | None, download: bool = False) -> None:
+    """Raises DataError if CIFAR-10 is neither here nor to be fetched."""
+    from golden.data.cifar10 import check_available
+
+    check_available(source, root, download)
+
+
+def network(model: str, schemes: Sequence[str] = (), weights: Path | None = None) -> None:
+    """Raises WeightsError if the weights of a network or the bounds of its schemes are not stored."""
+    check_stored(model, schemes, *([weights] if weights else []))
+
+
+def injection(folder: Path, name: str) -> None:
+    """Raises CampaignError if a folder holds no campaign, or its campaign no such injection."""
+    from fitact_hw.campaign.store import Store, store_path
+
+    with Store(store_path(folder)) as store:
+        store.find(name)
+
+
+def technologies(sources: Sequence[str | None]) -> list[Technology]:
+    """Cell libraries by their paths, None for the compact one. Raises TechnologyError."""
+    from fitact_hw.overhead.jobs import cache_folder
+    from fitact_hw.overhead.technology import load
+
+    return [load(source, cache_folder()) for source in sources]
+
+
+def stream_count(count: int) -> int:
+    """A number of simulated streams, which share words of 64 bits. Raises FitActError."""
+    if count % 64:
+        raise FitActError(f"--streams {count}: give a multiple of 64")
+    return count
+
+
+def sram_node(nm: int | None) -> int | None:
+    """A node that there is an SRAM model of. Raises SramError."""
+    if nm is not None:
+        from fitact_hw.overhead.sram import SramModel
+
+        SramModel(nm)
+    return nm
+
+
+def finite(option: str) -> Callable[[float | None], float | None]:
+    """A callback for a number that must not be infinite or no number at all."""
+
+    def check(value: float | None) -> float | None:
+        if value is not None and not math.isfinite(value):
+            raise FitActError(f"{option} {value:g}: must be a finite number")
+        return value
+
+    return check
