@@ -37,7 +37,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     # the simulated machine
     ("sim",),
     # studies
-    ("fitact_hw.reporting",),
+    ("fitact_hw.reporting", "fitact_hw.estimation"),
     ("fitact_hw.networks",),
     ("fitact_hw.injection",),
     ("fitact_hw.campaign",),
