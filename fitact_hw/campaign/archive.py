@@ -8,8 +8,9 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
+from fitact_hw.campaign.merge import Part, join_into
 from fitact_hw.campaign.snapshot import Campaign, options_from
-from fitact_hw.campaign.store import ROWS, CampaignError, Row, Store, store_path
+from fitact_hw.campaign.store import ROWS, CampaignError, Row
 from golden.support.files import write_bytes
 from golden.support.installation import how_to_install
 
@@ -58,14 +59,11 @@ def load_archive(path: Path) -> Campaign:
 def restore(path: Path, folder: Path) -> int:
     """Put the injections of the archive ``path`` into the store of ``folder``; returns how many were new.
 
-    The store is made if it is missing. Raises CampaignError if it belongs to another campaign.
+    The store is made if it is missing. Raises CampaignError if it belongs to another campaign or contradicts.
     """
     identity, facts, rows = read_archive(path)
-    with Store(store_path(folder), create=True) as store:
-        store.claim(identity)
-        if facts.get("faults", 0) > store.facts().get("faults", 0):
-            store.note(**facts)  # they speak of more injections than those of the store
-        return store.add(rows)
+    part = Part(str(path), identity, facts, {(row.scheme, row.number): row for row in rows}, {})
+    return join_into(folder, [part])
 
 
 def _pyarrow() -> tuple[Any, Any]:

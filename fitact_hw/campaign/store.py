@@ -188,12 +188,28 @@ class Store(Database):
 
     def add(self, rows: Iterable[Row]) -> int:
         """Add rows in one transaction; rows that are there already are left alone. Returns how many were new."""
+        with self.transaction():
+            return self._insert(rows)
+
+    def _insert(self, rows: Iterable[Row]) -> int:
         values = [_packed(row) for row in rows]
         marks = ", ".join("?" * len(COLUMNS))
-        with self.transaction():
-            before = self._db.total_changes
-            self._db.executemany(f"INSERT OR IGNORE INTO injection ({', '.join(COLUMNS)}) VALUES ({marks})", values)
-            return self._db.total_changes - before
+        before = self._db.total_changes
+        self._db.executemany(f"INSERT OR IGNORE INTO injection ({', '.join(COLUMNS)}) VALUES ({marks})", values)
+        return self._db.total_changes - before
+
+    def take(
+        self,
+        identity: Mapping[str, Any],
+        facts: Mapping[str, Any],
+        rows: Iterable[Row],
+        rtl: Mapping[tuple[str, int], str],
+    ) -> int:
+        """Put all of another store into this one, in the transaction of the caller; returns how many rows were new."""
+        self.put("campaign", identity)
+        self.put("fact", facts)
+        self._insert_rtl(rtl)
+        return self._insert(rows)
 
     def present(self) -> set[tuple[str, int]]:
         """(scheme, number) of every stored injection."""
@@ -225,9 +241,12 @@ class Store(Database):
 
     def add_rtl(self, differences: Mapping[tuple[str, int], str]) -> None:
         """Keep what plain RTL runs of the injections (scheme, number) said against their rows, "" for nothing."""
-        rows = [(*key, text) for key, text in differences.items()]
         with self.transaction():
-            self._db.executemany("INSERT OR REPLACE INTO rtl VALUES (?, ?, ?)", rows)
+            self._insert_rtl(differences)
+
+    def _insert_rtl(self, differences: Mapping[tuple[str, int], str]) -> None:
+        rows = [(*key, text) for key, text in differences.items()]
+        self._db.executemany("INSERT OR REPLACE INTO rtl VALUES (?, ?, ?)", rows)
 
     def rtl(self) -> dict[tuple[str, int], str]:
         """What :meth:`add_rtl` kept."""

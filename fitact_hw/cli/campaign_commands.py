@@ -1,4 +1,4 @@
-"""Commands of fault campaigns: run, resume, restore, status, list, report, publish, replay, validate, bench."""
+"""Commands of fault campaigns: run, resume, merge, restore, status, list, report, publish, replay, validate, bench."""
 
 from __future__ import annotations
 
@@ -160,6 +160,24 @@ def restore(
     return {"folder": out, "added": added}
 
 
+def merge(
+    folders: Annotated[list[Path], typer.Argument(help="campaign folders", parser=stored, metavar="FOLDER FOLDER")],
+    out: Annotated[Path | None, folder_option("folder of the merged campaign [the first one]")] = None,
+) -> Any:
+    """Make one campaign of what several computers ran: an injection counts once, a contradiction is refused."""
+    from fitact_hw.campaign.merge import merge as merged
+    from fitact_hw.reporting.command import here
+    from fitact_hw.reporting.terminal import terminal
+
+    found = merged(folders, out)
+    terminal().print(
+        f"{found['added']:,} injections added to {found['folder']}, which has {found['stored']:,} now; "
+        f"{found['twice']:,} were in several and count once: {here('campaign', 'status', str(found['folder']))}",
+        soft_wrap=True,
+    )
+    return found
+
+
 def status(folder: FolderArgument) -> Any:
     """How far a campaign is; works while it runs."""
     from fitact_hw.campaign.terminal import print_status
@@ -264,7 +282,8 @@ def register(main: typer.Typer) -> Any:
     app = typer.Typer(cls=Commands, no_args_is_help=True, help="Fault campaigns: thousands of RTL-exact upsets.")
     for function in (run, resume):
         add(app, RUN, function, verbose=True)
-    add(app, RUN, restore)
+    for function in (merge, restore):
+        add(app, RUN, function)
     for function in (status, report, publish):
         add(app, RESULTS, function)
     add(app, RESULTS, list_campaigns, "list")

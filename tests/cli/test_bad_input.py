@@ -68,8 +68,8 @@ LINES: dict[str, str] = {
     "simm": "unknown command 'simm' (did you mean sim?): fitact has sim, replay, validate, validate-memory, campaign, "
     "resilience, granularity, fault-map, overhead, overhead-compare, overhead-lanes, overhead-power, rtl, sites, lint, "
     "docs, models, train, average, export, post-train, accuracy, bench, resilience-bench, redraw, doctor",
-    "campaign reprot": "unknown command 'reprot' (did you mean report?): fitact campaign has run, resume, restore, "
-    "status, report, publish, list, replay, validate, bench",
+    "campaign reprot": "unknown command 'reprot' (did you mean report?): fitact campaign has run, resume, merge, "
+    "restore, status, report, publish, list, replay, validate, bench",
     "campaign status --falts": "unknown option '--falts': fitact campaign status has --json, --quiet, --help",
     "models --jsn": "unknown option '--jsn' (did you mean --json?): fitact models has --json, --quiet, --help",
     "sim --out": "--out needs a value",
