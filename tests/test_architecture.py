@@ -21,6 +21,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("golden.quantisation", "golden.reference"),
     ("golden.fault_maps",),
     ("golden.exact", "golden.networks"),
+    ("golden.subjects",),
     ("golden.search",),
     ("golden.training",),
     # the machine: description, generator, compiler, functional simulator

@@ -7,18 +7,14 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from golden.data.cifar10 import MEAN, STD
+from golden.data.dataset import standardise, to_tensor
 
-
-def to_tensor(images: object) -> Tensor:
-    """uint8 images (count, 32, 32, 3) as a uint8 tensor (count, 3, 32, 32)."""
-    return torch.as_tensor(images).permute(0, 3, 1, 2).contiguous()
+__all__ = ["Augmenter", "normalise", "resize", "to_tensor"]
 
 
 def normalise(images: Tensor) -> Tensor:
     """uint8 (count, 3, rows, columns) to float32 with zero mean and unit deviation over CIFAR-10."""
-    mean = torch.tensor(MEAN, device=images.device).view(1, 3, 1, 1)
-    deviation = torch.tensor(STD, device=images.device).view(1, 3, 1, 1)
-    return (images.float() / 255 - mean) / deviation
+    return standardise(images, MEAN, STD)
 
 
 def resize(images: Tensor, side: int) -> Tensor:

@@ -25,6 +25,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from golden.data.dataset import DataSet
 from golden.errors import DataError
 from golden.support.files import replacing
 from golden.support.folders import build_root
@@ -50,32 +51,17 @@ _PIXELS = 3 * _SIDE * _SIDE
 
 
 @dataclass(frozen=True, eq=False)
-class Images:
+class Images(DataSet):
     """Images uint8 (count, 32, 32, 3) and their labels int64 (count,)."""
 
-    images: np.ndarray
-    labels: np.ndarray
+    mean: tuple[float, ...] = MEAN
+    std: tuple[float, ...] = STD
 
     def __post_init__(self) -> None:
         if self.images.shape != (len(self.labels), _SIDE, _SIDE, 3) or self.images.dtype != np.uint8:
             raise DataError(
                 f"expected uint8 images ({len(self.labels)}, 32, 32, 3), found {self.images.dtype} {self.images.shape}"
             )
-
-    def __len__(self) -> int:
-        return len(self.labels)
-
-    def __getitem__(self, index: int) -> tuple[np.ndarray, int]:
-        return self.images[index], int(self.labels[index])
-
-    def part(self, start: int, stop: int | None = None) -> Images:
-        """The images ``start`` to ``stop`` (exclusive)."""
-        return Images(self.images[start:stop], self.labels[start:stop])
-
-    @property
-    def digest(self) -> str:
-        """SHA-256 of pixels and labels, 16 digits."""
-        return hashlib.sha256(self.images.tobytes() + self.labels.tobytes()).hexdigest()[:16]
 
 
 class Cifar10(Images):

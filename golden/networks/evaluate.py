@@ -8,8 +8,8 @@ from typing import TypeVar
 import torch
 from torch import Tensor, nn
 
-from golden.data.augment import normalise, resize, to_tensor
-from golden.data.cifar10 import Images
+from golden.data.augment import resize
+from golden.data.dataset import DataSet
 from golden.frontend.modules import evaluation_mode
 
 BATCH = 32
@@ -18,19 +18,22 @@ BATCH = 32
 Network = TypeVar("Network", bound=nn.Module)
 
 
-def batches(data: Images, batch: int = BATCH, side: int = 32) -> Iterator[tuple[Tensor, Tensor]]:
-    """Normalised images float32 (batch, 3, side, side), channels last, and labels int64 (batch,)."""
+def batches(data: DataSet, batch: int = BATCH, side: int | None = None) -> Iterator[tuple[Tensor, Tensor]]:
+    """Images float32 as a network takes them (batch, ...), channels last, shrunk to ``side`` if that is given; and
+    labels int64 (batch,)."""
     for start in range(0, len(data), batch):
         part = data.part(start, start + batch)
-        pixels = resize(normalise(to_tensor(part.images)), side)
-        yield pixels.contiguous(memory_format=torch.channels_last), torch.as_tensor(part.labels)
+        pixels = part.tensor() if side is None else resize(part.tensor(), side)
+        if pixels.dim() == 4:
+            pixels = pixels.contiguous(memory_format=torch.channels_last)
+        yield pixels, torch.as_tensor(part.labels)
 
 
 @torch.no_grad()
 def accuracy(
     model: Network,
-    data: Images,
-    side: int = 32,
+    data: DataSet,
+    side: int | None = None,
     forward: Callable[[Network, Tensor], Tensor] | None = None,
 ) -> float:
     """Share of images whose largest logit is their label, in float32.
@@ -43,5 +46,5 @@ def accuracy(
         for pixels, truth in batches(data, side=side):
             pixels = pixels.to(device)
             logits = model(pixels) if forward is None else forward(model, pixels)
-            hits += int((logits.argmax(1).cpu() == truth).sum())
+            hits += int((logits.flatten(1).argmax(1).cpu() == truth).sum())
     return hits / max(1, len(data))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from golden.data.cifar10 import MEAN, STD
+from golden.data.dataset import standardised
 from golden.errors import GoldenError
 from golden.frontend.graph import image_shape
 from golden.frontend.network import GraphNetwork
@@ -14,7 +15,7 @@ def normalise_images(images: np.ndarray) -> np.ndarray:
     """uint8 (count, rows, columns, 3) to float64 (count, 3, rows, columns) as in training."""
     if images.ndim != 4 or images.shape[3] != 3 or images.dtype != np.uint8:
         raise GoldenError(f"expected uint8 images (count, rows, columns, 3), found {images.dtype} {images.shape}")
-    return ((images / 255.0 - np.array(MEAN)) / np.array(STD)).transpose(0, 3, 1, 2)
+    return standardised(images, MEAN, STD)
 
 
 def taken_shape(images: np.ndarray) -> tuple[int, ...]:

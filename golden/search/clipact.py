@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from golden.data.cifar10 import Images
+from golden.data.dataset import DataSet
 from golden.frontend.activations import activation_names, apply_bounds
 from golden.frontend.lowering import lower
 from golden.networks.evaluate import batches
@@ -43,7 +43,7 @@ class ClipActSearch:
 def search(
     model: nn.Module,
     layer_maxima: dict[str, Tensor],
-    data: Images,
+    data: DataSet,
     options: ClipActSearch,
     checkpoint: Path | None = None,
 ) -> tuple[dict[str, Tensor], dict[str, Any]]:
@@ -113,7 +113,7 @@ Values = list[dict[str, Tensor]]
 class _Runs:
     """The same images under every fault map, each run standing before the same layer."""
 
-    def __init__(self, network: FoldedNetwork, data: Images, options: ClipActSearch) -> None:
+    def __init__(self, network: FoldedNetwork, data: DataSet, options: ClipActSearch) -> None:
         self._network, self._at = network, 0
         parts = list(batches(data))
         self._truth = torch.cat([truth for _, truth in parts])

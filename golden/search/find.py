@@ -20,7 +20,7 @@ from torch import Tensor, nn
 
 from golden.bounds.granularity import Granularity
 from golden.bounds.schemes import CLIPACT, FITACT, PROACT, RANGER, SCHEMES, UNPROTECTED, find_scheme
-from golden.data.cifar10 import Images
+from golden.data.dataset import DataSet
 from golden.errors import GoldenError
 from golden.frontend.activations import activation_names, apply_bounds
 from golden.networks.artefacts import WEIGHTS_FOLDER, read_manifest
@@ -99,7 +99,7 @@ def profiles_folder() -> Path:
 class Profiled:
     """A stored network with its training images and what fault-free runs on them show."""
 
-    def __init__(self, model: str, training: Images, folder: Path, cache: Path | None) -> None:
+    def __init__(self, model: str, training: DataSet, folder: Path, cache: Path | None) -> None:
         facts = read_manifest(folder).get(f"{model}.npz", {})
         held_out = int(facts.get("recipe", {}).get("validation", 0))
         if not 0 < held_out < len(training):
@@ -221,7 +221,7 @@ SEARCHES: dict[str, Callable[[Profiled, SearchOptions], tuple[Bounds, Record]]] 
 
 def find_bounds(
     model: str,
-    training: Images,
+    training: DataSet,
     options: SearchOptions | None = None,
     schemes: Iterable[str] = (),
     folder: Path = WEIGHTS_FOLDER,

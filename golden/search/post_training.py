@@ -19,7 +19,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from golden.data.cifar10 import Images
+from golden.data.dataset import DataSet
 from golden.errors import GoldenError
 from golden.frontend.activations import Recorder, SmoothBoundedReLU, activation_names, apply_bounds, replace_modules
 from golden.networks.evaluate import accuracy, batches
@@ -105,8 +105,8 @@ class _ScaledBound(SmoothBoundedReLU):
 def post_train(
     model: nn.Module,
     start: dict[str, Tensor],
-    training: Images,
-    validation: Images,
+    training: DataSet,
+    validation: DataSet,
     options: PostTraining,
     stages: Sequence[Sequence[str]] = (),
     checkpoint: Path | None = None,
@@ -156,8 +156,8 @@ class _Learner:
         self,
         model: nn.Module,
         start: dict[str, Tensor],
-        training: Images,
-        validation: Images,
+        training: DataSet,
+        validation: DataSet,
         options: PostTraining,
         groups: Mapping[str, Tensor],
     ) -> None:

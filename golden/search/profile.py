@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from golden.data.cifar10 import Images
+from golden.data.dataset import DataSet
 from golden.errors import GoldenError
 from golden.frontend.activations import Recorder
 from golden.frontend.modules import evaluation_mode
@@ -22,7 +22,7 @@ from golden.support.progress import track
 
 
 @torch.no_grad()
-def profile(model: nn.Module, data: Images, batch: int = BATCH) -> dict[str, Tensor]:
+def profile(model: nn.Module, data: DataSet, batch: int = BATCH) -> dict[str, Tensor]:
     """Largest fault-free activation of each neuron, float32 (*neurons), by activation name.
 
     ``model`` must have its ordinary ReLUs, and stays as it is. A neuron that never fires gets 0.
@@ -62,7 +62,7 @@ class BoundStatistics:
 
 
 @torch.no_grad()
-def statistics(model: nn.Module, bounds: Mapping[str, Tensor], data: Images) -> BoundStatistics:
+def statistics(model: nn.Module, bounds: Mapping[str, Tensor], data: DataSet) -> BoundStatistics:
     """How far the bounds are from fault-free activations of the unprotected ``model`` on ``data``."""
     above, neurons = 0, {}
 
@@ -83,7 +83,7 @@ def statistics(model: nn.Module, bounds: Mapping[str, Tensor], data: Images) -> 
     )
 
 
-def subset(data: Images, count: int, seed: int) -> Images:
+def subset(data: DataSet, count: int, seed: int) -> DataSet:
     """``count`` images drawn without replacement."""
     chosen = np.random.default_rng(seed).permutation(len(data))[:count]
-    return Images(data.images[chosen], data.labels[chosen])
+    return data.at(chosen)

@@ -1,0 +1,117 @@
+"""Images of any shape with their labels, and how they become what a network takes."""
+
+from __future__ import annotations
+
+import copy
+import hashlib
+from dataclasses import dataclass
+from typing import Any, Self
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from golden.errors import DataError
+
+
+@dataclass(frozen=True, eq=False)
+class DataSet:
+    """``images``: floating point (count, ...) as the network takes them, or uint8 (count, rows, columns, channels) or
+    (count, rows, columns), of which ``mean`` is subtracted and which are divided by ``std`` on the 0..1 scale, one
+    value a channel. ``labels``: int64 (count,)."""
+
+    images: np.ndarray
+    labels: np.ndarray
+    mean: tuple[float, ...] = ()
+    std: tuple[float, ...] = ()
+
+    def __post_init__(self) -> None:
+        images, labels = self.images, self.labels
+        if len(images) != len(labels) or labels.ndim != 1:
+            raise DataError(f"{len(images)} images have {len(labels)} labels: there must be one for each")
+        if images.dtype == np.uint8:
+            if images.ndim not in (3, 4):
+                raise DataError(f"uint8 images must be (count, rows, columns[, channels]), found {images.shape}")
+            check_preprocessing(self.mean, self.std, images.shape[3] if images.ndim == 4 else 1)
+        elif not np.issubdtype(images.dtype, np.floating) or not 2 <= images.ndim <= 4:
+            raise DataError(f"images must be uint8, or floating point as the network takes them, found {images.dtype}")
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def __getitem__(self, index: int) -> tuple[np.ndarray, int]:
+        return self.images[index], int(self.labels[index])
+
+    @property
+    def taken(self) -> tuple[int, ...]:
+        """Shape of one image as the network takes it."""
+        if self.images.dtype != np.uint8:
+            return tuple(self.images.shape[1:])
+        rows, columns, *channels = self.images.shape[1:]
+        return (channels[0] if channels else 1, rows, columns)
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of pixels and labels, 16 digits."""
+        return hashlib.sha256(self.images.tobytes() + self.labels.tobytes()).hexdigest()[:16]
+
+    def at(self, chosen: Any) -> Self:
+        """The images of a slice or of an array of numbers."""
+        other = copy.copy(self)
+        object.__setattr__(other, "images", self.images[chosen])
+        object.__setattr__(other, "labels", self.labels[chosen])
+        return other
+
+    def part(self, start: int, stop: int | None = None) -> Self:
+        """The images ``start`` to ``stop`` (exclusive)."""
+        return self.at(slice(start, stop))
+
+    def tensor(self) -> Tensor:
+        """float32 (count, *taken)."""
+        if self.images.dtype == np.uint8:
+            return standardised_tensor(_with_channels(self.images), self.mean, self.std)
+        return torch.from_numpy(np.ascontiguousarray(self.images, np.float32))
+
+    def network_input(self) -> np.ndarray:
+        """float64 (count, *taken)."""
+        if self.images.dtype == np.uint8:
+            return standardised(_with_channels(self.images), self.mean, self.std)
+        return self.images.astype(np.float64)
+
+
+def check_preprocessing(mean: tuple[float, ...], std: tuple[float, ...], channels: int) -> None:
+    """Raise DataError unless there is a mean and a positive deviation for each channel."""
+    if len(mean) != channels or len(std) != channels:
+        raise DataError(
+            f"uint8 images of {channels} channels need as many values of mean and std (on the 0..1 scale), found "
+            f"{len(mean)} and {len(std)}: give --mean and --std, or mean and std in the file"
+        )
+    if not np.isfinite([*mean, *std]).all() or min(std) <= 0:
+        raise DataError(f"mean {mean} must be finite and std {std} positive")
+
+
+def standardised(images: np.ndarray, mean: tuple[float, ...], std: tuple[float, ...]) -> np.ndarray:
+    """uint8 (count, rows, columns, channels) to float64 (count, channels, rows, columns)."""
+    return np.asarray((images / 255.0 - np.array(mean)) / np.array(std)).transpose(0, 3, 1, 2)
+
+
+def standardised_tensor(images: object, mean: tuple[float, ...], std: tuple[float, ...]) -> Tensor:
+    """The same in float32, as networks are trained."""
+    return standardise(to_tensor(images), mean, std)
+
+
+def to_tensor(images: object) -> Tensor:
+    """uint8 images (count, rows, columns, channels) as a uint8 tensor (count, channels, rows, columns)."""
+    return torch.as_tensor(images).permute(0, 3, 1, 2).contiguous()
+
+
+def standardise(images: Tensor, mean: tuple[float, ...], std: tuple[float, ...]) -> Tensor:
+    """uint8 (count, channels, rows, columns) to float32."""
+    shape = (1, len(mean), 1, 1)
+    centre = torch.tensor(mean, device=images.device).view(shape)
+    deviation = torch.tensor(std, device=images.device).view(shape)
+    return (images.float() / 255 - centre) / deviation
+
+
+def _with_channels(images: np.ndarray) -> np.ndarray:
+    return images if images.ndim == 4 else images[..., None]

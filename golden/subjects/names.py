@@ -1,0 +1,64 @@
+"""How a subject is named: a shipped network, or a folder. Without the weight of torch: commands check options here."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from golden.bounds.schemes import SCHEMES
+from golden.errors import GoldenError
+from golden.networks.artefacts import WEIGHTS_FOLDER, read_manifest
+from golden.networks.registry import NETWORKS, check_model
+from golden.networks.registry import stored_schemes as shipped_schemes
+
+FACTS, GRAPH, WEIGHTS = "subject.json", "graph.json", "weights.safetensors"
+POINTS, BOUNDS, IMAGES = "points.json", "bounds.safetensors", "images.safetensors"
+"""Files of a subject's folder, besides the manifest with their checksums."""
+
+
+def is_shipped(uri: str) -> bool:
+    """Whether ``uri`` is the name of a network of this project."""
+    return uri in NETWORKS
+
+
+def is_subject(folder: Path) -> bool:
+    """Whether ``folder`` is one of a subject."""
+    return (folder / FACTS).is_file()
+
+
+def check_subject(uri: str) -> None:
+    """Raise GoldenError unless ``uri`` is a shipped name or a subject's folder."""
+    if Path(uri).is_dir() and not is_shipped(uri):
+        if not is_subject(Path(uri)):
+            raise GoldenError(f"{uri} is no subject's folder: `fitact subject NET --data DATA --out FOLDER` makes one")
+        return
+    check_model(uri)
+
+
+def resolved(uri: str) -> str:
+    """A shipped name as it is, a folder as an absolute path: what workers are told. Raises GoldenError."""
+    check_subject(uri)
+    return uri if is_shipped(uri) else str(Path(uri).resolve())
+
+
+def short_name(uri: str) -> str:
+    """What titles and result folders call it."""
+    return uri if is_shipped(uri) else Path(uri).name
+
+
+def stored_schemes(uri: str, folder: Path = WEIGHTS_FOLDER) -> tuple[str, ...]:
+    """Schemes that can run: those without bounds, and those whose bounds are stored. ``folder``: that of shipped
+    networks. Raises GoldenError for an unknown subject, WeightsError for damaged files."""
+    if is_shipped(uri):
+        return shipped_schemes(uri, folder)
+    check_subject(uri)
+    found = read_manifest(Path(uri)).get(BOUNDS, {}).get("schemes", {})
+    return tuple(scheme.name for scheme in SCHEMES.values() if scheme.mode is None or scheme.name in found)
+
+
+def checksums(uri: str, folder: Path = WEIGHTS_FOLDER) -> dict[str, str]:
+    """SHA-256 of everything that is stored of a network, by file."""
+    files: tuple[str, ...] = (GRAPH, WEIGHTS, BOUNDS, POINTS)
+    if is_shipped(uri):
+        files = (f"{uri}.npz", f"{uri}_bounds.npz", f"{uri}_points.json")
+    manifest = read_manifest(folder if is_shipped(uri) else Path(uri))
+    return {name: str(manifest[name]["sha256"]) for name in files if name in manifest}

@@ -1,0 +1,76 @@
+"""What a subject gives, wherever its files are."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+
+from golden.bounds.schemes import UNPROTECTED, find_scheme
+from golden.data.dataset import DataSet
+from golden.frontend.activations import apply_bounds
+from golden.frontend.network import GraphNetwork
+from golden.networks.zoo import Bounds
+from golden.qnetwork import QNetwork
+from golden.quantisation.quantise import BinaryPoints, quantise
+
+
+@dataclass(frozen=True)
+class Samples:
+    """Images and where they come from. ``labelled``: their labels are the user's; else they are the classes that the
+    float network gives, so that what is counted as right is agreement with it."""
+
+    data: DataSet
+    source: str
+    labelled: bool = True
+
+
+class Subject(ABC):
+    """A network with its images, binary points and bounds. ``uri``: what :func:`golden.subjects.find.open_subject`
+    takes, on any worker. ``name``: for titles."""
+
+    uri: str
+    name: str
+    classes: tuple[str, ...]
+    """Names of the classes, in the order of the labels; there may be none."""
+
+    @property
+    @abstractmethod
+    def schemes(self) -> tuple[str, ...]:
+        """Schemes that can run: those without bounds, and those whose bounds are stored."""
+
+    @property
+    @abstractmethod
+    def words(self) -> tuple[int, ...]:
+        """Word widths that it can run with."""
+
+    @abstractmethod
+    def float_network(self) -> GraphNetwork:
+        """The network as it was trained, in evaluation mode: a fresh copy. Raises WeightsError if damaged."""
+
+    @abstractmethod
+    def bounds(self, scheme: str) -> Bounds:
+        """The bounds of a scheme. Raises WeightsError if there are none, or damaged ones."""
+
+    @abstractmethod
+    def points(self, word_bits: int) -> BinaryPoints:
+        """Binary points of a word width. Raises GoldenError where the network cannot run with it."""
+
+    @abstractmethod
+    def samples(self, count: int | None = None) -> Samples:
+        """The first test images; all that are stored by default, fewer than ``count`` if there are not so many."""
+
+    def network(self, scheme: str = UNPROTECTED.name) -> GraphNetwork:
+        """The float network with the bounded activations of ``scheme``."""
+        network, mode = self.float_network(), find_scheme(scheme).mode
+        if mode is not None:
+            apply_bounds(network, self.bounds(scheme), mode)
+        return network
+
+    def qnetwork(self, scheme: str, word_bits: int) -> QNetwork:
+        """The quantised network of a scheme at 8, 16 or 32 bits (Q15.16), the same on every machine."""
+        points = self.points(word_bits)
+        return quantise(self.network(scheme), points, self.name, scheme)
+
+    def class_name(self, label: int) -> str:
+        """Of a class by its number; ``class 3`` if it has no name."""
+        return self.classes[label] if 0 <= label < len(self.classes) else f"class {label}"
