@@ -61,8 +61,10 @@ class Part:
         larger, smaller = (other, self) if other.planned > self.planned else (self, other)
         facts = {**other.facts, **self.facts}
         facts |= {name: larger.facts[name] for name in OF_PLAN if name in larger.facts}
-        facts[PLANNED] = larger.planned
-        facts[RUNS] = _together(self.facts.get(RUNS, []), other.facts.get(RUNS, []))
+        if PLANNED in larger.facts:
+            facts[PLANNED] = larger.planned
+        if runs := _together(self.facts.get(RUNS, []), other.facts.get(RUNS, [])):
+            facts[RUNS] = runs
         if cycles := other.facts.get(CYCLES, {}) | self.facts.get(CYCLES, {}):
             facts[CYCLES] = cycles
         if flips := smaller.facts.get("bound_flips", {}):  # of schemes that the larger one has not come to
