@@ -13,6 +13,7 @@ import pyarrow
 import pyarrow.parquet
 import pytest
 from rich.console import Console
+from scipy.stats import norm
 
 from fitact_hw.campaign.archive import load_archive, restore
 from fitact_hw.campaign.plan import (
@@ -194,6 +195,11 @@ def test_comparison_is_paired_and_weighted(folder: Path) -> None:
     assert weight.value == pytest.approx(0.1)
     assert found["machine"].difference.value == pytest.approx(0.1 * BITS["weight_buffer"] / sum(BITS.values()))
     assert found["pe_psum"].words == "no difference shown"
+    half = (found["pe_psum"].difference.high - found["pe_psum"].difference.low) / 2
+    least = percent(half * (norm.ppf(0.975) + norm.ppf(0.8)) / norm.ppf(0.975))
+    says = f"a difference of {least} would have been found with probability 0.8"
+    assert found["pe_psum"].resolution(0.95) == says
+    assert found["weight_buffer"].difference.shown == (found["weight_buffer"].resolution(0.95) == "")
     effect = {item.key: item for item in compare_schemes(rows, SCHEMES, BITS, "effect")}
     assert effect["bound_buffer"].difference.value == pytest.approx(-5 / 40)
 
@@ -251,7 +257,15 @@ def test_every_file_of_a_report(folder: Path) -> None:
     links, anchors = set(re.findall(r'href="#([^"]+)"', page)), set(re.findall(r'id="([^"]+)"', page))
     assert {"unprotected-0", "fitact-0"} <= links <= anchors
     assert f"fitact campaign replay {folder} unprotected-0 --waves" in page
-    for word in ("no difference shown", "McNemar", "700 FIT per 10^6 bits", "seed", "90%", command_of(OPTIONS)[:30]):
+    for word in (
+        "no difference shown",
+        "would have been found with probability 0.8",
+        "McNemar",
+        "700 FIT per 10^6 bits",
+        "seed",
+        "90%",
+        command_of(OPTIONS)[:30],
+    ):
         assert word in page, word
     lines = list(csv.DictReader((folder / "report.csv").open()))
     [sdc] = [line for line in lines if line["group"] == "structure" and line["key"] == "weight_buffer"

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 
 from fitact_hw.campaign.report.analysis import MACHINE, MEASURES
 from fitact_hw.campaign.store import Row
+from fitact_hw.estimation.power import USUAL_POWER, detectable
+from fitact_hw.reporting.formats import percent
 from fitact_hw.reporting.statistics import Difference, stratified_difference
 from golden.bounds.schemes import DEFAULT, title_of
 
@@ -41,6 +43,19 @@ class Comparison:
             return "no difference shown"
         better = self.scheme if d.value > 0 else self.rival
         return f"{scheme_name(better)} fails less often"
+
+    def resolution(self, confidence: float) -> str:
+        """Which difference this many faults would have shown; empty where one is shown, or nothing was drawn.
+
+        Nothing is said of the power for the value found, which would only repeat the p-value: Hoenig and Heisey, The
+        American Statistician 55 (2001) 19.
+        """
+        d = self.difference
+        half = (d.high - d.low) / 2
+        if d.shown or d.unsampled or not half:
+            return ""
+        least = percent(detectable(half, confidence))
+        return f"a difference of {least} would have been found with probability {USUAL_POWER:g}"
 
 
 Parts = dict[str, tuple[int, int, int]]

@@ -94,10 +94,16 @@ def comparison_sentences(comparisons: Sequence[Comparison], scope: str, confiden
         sentences.append(
             f"{this} against {other}, {_measure(machine.measure)}, same faults: {machine.words} in the {scope} "
             f"(difference {percent_interval(d)}; of {d.total:,} faults only {other} fails on {d.only_first}, only "
-            f"{this} on {d.only_second}, McNemar p = {d.p:.2g}). Structures with a difference: {where}; by chance "
+            f"{this} on {d.only_second}, McNemar p = {d.p:.2g}{_after(machine.resolution(confidence))}). "
+            f"Structures with a difference: {where}; by chance "
             f"alone about {expected:.1f} of {len(of_rival) - 1} would show one."
         )
     return sentences
+
+
+def _after(text: str) -> str:
+    """Text that goes on after a semicolon, if there is any."""
+    return f"; {text}" if text else ""
 
 
 def _measure(name: str) -> str:

@@ -145,6 +145,8 @@ def _print_machine(
                 f"({percent_interval(d)}; only the other {d.only_first}, "
                 f"only this {d.only_second}, p = {d.p:.2g})"
             )
+            if resolution := item.resolution(analysis.confidence):
+                console.print(f"  {resolution}", soft_wrap=True)
 
 
 def _print_worst(console: Console, analysis: Analysis) -> None:
