@@ -47,6 +47,7 @@ def application() -> typer.Typer:
         bench_commands,
         campaign_commands,
         doctor_commands,
+        fmeda_commands,
         hardware_commands,
         network_commands,
         overhead_commands,
@@ -81,6 +82,7 @@ def application() -> typer.Typer:
     for module in (
         sim_commands,
         campaign_commands,
+        fmeda_commands,
         resilience_commands,
         overhead_commands,
         hardware_commands,

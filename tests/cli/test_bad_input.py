@@ -65,9 +65,9 @@ LINES: dict[str, str] = {
         "set both to the same number"
     ),
     # words of the command line
-    "simm": "unknown command 'simm' (did you mean sim?): fitact has sim, replay, validate, validate-memory, campaign, "
-    "resilience, granularity, fault-map, overhead, overhead-compare, overhead-lanes, overhead-power, rtl, sites, lint, "
-    "docs, models, train, average, export, post-train, accuracy, bench, resilience-bench, redraw, doctor",
+    "simm": "unknown command 'simm' (did you mean sim?): fitact has sim, replay, validate, validate-memory, fmeda, "
+    "campaign, resilience, granularity, fault-map, overhead, overhead-compare, overhead-lanes, overhead-power, rtl, "
+    "sites, lint, docs, models, train, average, export, post-train, accuracy, bench, resilience-bench, redraw, doctor",
     "campaign reprot": "unknown command 'reprot' (did you mean report?): fitact campaign has run, resume, merge, "
     "restore, status, report, publish, list, replay, validate, bench",
     "campaign status --falts": "unknown option '--falts': fitact campaign status has --json, --quiet, --help",
@@ -136,6 +136,9 @@ LINES: dict[str, str] = {
     "replay --fault x --results a_folder": (
         "--results a_folder holds no upsets: run `make sim` first or name another folder"
     ),
+    "fmeda missing": "missing/campaign.sqlite does not exist: start a campaign with `fitact campaign run`",
+    "fmeda campaign --sram-fit inf": "--sram-fit inf: must be a finite number",
+    "fmeda campaign --classes missing.csv": "--classes missing.csv does not exist: name a file",
     "redraw a_folder": "a_folder has no folder 'data' of published tables: name a folder such as docs/results",
 }
 
@@ -222,7 +225,8 @@ def bad_values(group: Any, path: str = "") -> Iterator[str]:
 
 
 GOOD = {
-    "folder": "campaign", "folders": "campaign", "file": "a_file", "files": "a_file", "fault": "fitact-1",
+    "folder": "campaign", "folders": "campaign", "campaigns": "campaign",
+    "file": "a_file", "files": "a_file", "fault": "fitact-1",
     "--fault": "--fault fitact-1", "--out": "--out new", "--folder": "--folder new",
     "--checkpoint": "--checkpoint a_file",
 }  # fmt: skip

@@ -13,6 +13,7 @@ import pytest
 from pyarrow import parquet
 
 from fitact_hw.campaign.store import Row
+from fitact_hw.fmeda.page import FIT_HEADER, METRICS_HEADER
 from tests.docs.evidence import DATA
 from tests.docs.pages import DOCS, ROOT, Block, blocks
 
@@ -47,6 +48,10 @@ def test_every_column_of_a_table_is_explained(heading: str, files: str) -> None:
         with path.open(newline="") as stream:
             found |= set(next(csv.reader(stream)))
     assert found <= known
+
+
+def test_every_column_of_an_fmeda_is_explained() -> None:
+    assert documented("FMEDA: CSV") >= {*FIT_HEADER, *METRICS_HEADER}
 
 
 @pytest.mark.parametrize("block", [b for b in blocks(PAGE) if b.kind == "python"], ids=lambda block: block.title)

@@ -74,6 +74,18 @@ def bit_errors(folder: Path, printed: str) -> None:
     assert "| FitAct |" in page
 
 
+def fmeda(folder: Path, printed: str) -> None:
+    """Every figure of the page's table is one that the command prints."""
+    assert "combinational logic" in (folder / "analysis" / "fmeda.html").read_text()
+    page = (DOCS / "howto" / "fmeda.md").read_text()
+    told = re.findall(r"^\| (?:unprotected|FitAct) \| (.+) \|$", page, re.M)
+    assert len(told) == 2
+    shown = [
+        re.findall(r"(?:SPFM|LFM|PMHF|DC) +│ +(\S+ \[\S+ \S+\] \S+)", text) for text in printed.split("upsets: ")[1:]
+    ]
+    assert [line.split(" | ") for line in told] == shown
+
+
 def protection(folder: Path, printed: str) -> None:
     assert "fitact_secded_decoder" in (folder / "secded" / "fitact_buffers.v").read_text()
     assert re.search(r"protection\W+\d+", printed), "counters of the protection are fault sites"
@@ -89,6 +101,7 @@ PROOFS: dict[str, Callable[[Path, str], None]] = {
     "own-machine": own_machine,
     "own-data": own_data,
     "replay-an-upset": replay,
+    "fmeda": fmeda,
     "bit-error-study": bit_errors,
     "protect-buffers": protection,
     "own-technology": technology,
