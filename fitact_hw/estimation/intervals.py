@@ -1,10 +1,9 @@
-"""Intervals of weighted sums of rare events: mid-p gamma intervals, widened for clusters of images.
+"""Intervals of weighted sums of rare events: gamma intervals, widened for clusters of images.
 
 Fay and Feuer, Statistics in Medicine 16 (1997) 791: a weighted sum of Poisson counts is matched to a gamma
-distribution; its upper end counts one more hit in the stratum where it weighs most. Fay and Kim, Biometrical Journal 59
-(2017) 549: the mean of the lower and the upper distribution function (mid-p) is closer to the nominal confidence.
-Differences: Zou and Donner, Statistics in Medicine 27 (2008) 1693 (MOVER). docs/method/sampling.md says what else was
-tried and why it lost.
+distribution; its upper end counts one more hit in the stratum where it weighs most. Of one stratum it is the exact
+(Garwood) interval. Differences: Zou and Donner, Statistics in Medicine 27 (2008) 1693 (MOVER). docs/method/sampling.md
+says what else was tried and why it lost.
 """
 
 from __future__ import annotations
@@ -14,9 +13,7 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 
 import numpy as np
-from scipy.optimize import brentq
-from scipy.special import gdtr
-from scipy.stats import norm, t
+from scipy.stats import gamma, norm, t
 
 from fitact_hw.estimation.counts import Counts, binomial_variances, cluster_variance
 
@@ -68,19 +65,14 @@ def design_effect(
 
 
 def _gamma_ends(value: float, variance: float, most: float, confidence: float) -> tuple[float, float]:
-    """Mid-p gamma interval; ``most``: what one hit counts where it counts most."""
+    """Fay and Feuer's interval; ``most``: what one hit counts where it counts most."""
     tail = (1 - confidence) / 2
     upper_mean, upper_variance = value + most, variance + most**2
-
-    def below(x: float) -> float:
-        upper = gdtr(upper_mean / upper_variance, upper_mean**2 / upper_variance, x)
-        lower = gdtr(value / variance, value**2 / variance, x) if variance else 1.0
-        return float(upper + lower) / 2
-
-    top = upper_mean + 40 * math.sqrt(upper_variance) + 40 * most
-    high = brentq(lambda x: below(x) - (1 - tail), 0.0, top, xtol=1e-12 * top) if most else value
-    low = brentq(lambda x: below(x) - tail, 0.0, top, xtol=1e-12 * top) if variance else 0.0
-    return min(value, float(low)), max(value, float(high))
+    low = float(gamma.ppf(tail, value**2 / variance, scale=variance / value)) if variance else 0.0
+    high = value
+    if most:
+        high = float(gamma.ppf(1 - tail, upper_mean**2 / upper_variance, scale=upper_variance / upper_mean))
+    return min(value, low), max(value, high)
 
 
 def interval(counts: Counts, confidence: float = CONFIDENCE) -> Interval:
