@@ -13,6 +13,7 @@ from fitact_hw.errors import FitActError
 from fitact_hw.faults import Sample
 from fitact_hw.structures import STRUCTURES
 from golden.networks.registry import check_stored
+from golden.subjects.names import is_shipped, stored_schemes
 from golden.support.choices import unknown
 
 if TYPE_CHECKING:
@@ -81,8 +82,15 @@ def data_set(source: str | None, root: Path | None, download: bool = False) -> N
 
 
 def network(model: str, schemes: Sequence[str] = (), weights: Path | None = None) -> None:
-    """Raises WeightsError if the weights of a network or the bounds of its schemes are not stored."""
-    check_stored(model, schemes, *([weights] if weights else []))
+    """Raises GoldenError if the weights of a network (a shipped one, in ``weights``; a subject's folder) or the bounds
+    of its schemes are not stored."""
+    if is_shipped(model):
+        check_stored(model, schemes, *([weights] if weights else []))
+        return
+    stored = stored_schemes(model)
+    for scheme in schemes:
+        if scheme not in stored:
+            raise FitActError(f"{model} has no bounds of {scheme}: there are those of {', '.join(stored)}")
 
 
 def injection(folder: Path, name: str) -> None:

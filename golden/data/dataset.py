@@ -5,13 +5,14 @@ from __future__ import annotations
 import copy
 import hashlib
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
-import torch
-from torch import Tensor
 
 from golden.errors import DataError
+
+if TYPE_CHECKING:  # heavy: commands ask here what images there are before they load anything
+    from torch import Tensor
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,6 +71,8 @@ class DataSet:
         """float32 (count, *taken)."""
         if self.images.dtype == np.uint8:
             return standardised_tensor(_with_channels(self.images), self.mean, self.std)
+        import torch
+
         return torch.from_numpy(np.ascontiguousarray(self.images, np.float32))
 
     def network_input(self) -> np.ndarray:
@@ -102,11 +105,15 @@ def standardised_tensor(images: object, mean: tuple[float, ...], std: tuple[floa
 
 def to_tensor(images: object) -> Tensor:
     """uint8 images (count, rows, columns, channels) as a uint8 tensor (count, channels, rows, columns)."""
+    import torch
+
     return torch.as_tensor(images).permute(0, 3, 1, 2).contiguous()
 
 
 def standardise(images: Tensor, mean: tuple[float, ...], std: tuple[float, ...]) -> Tensor:
     """uint8 (count, channels, rows, columns) to float32."""
+    import torch
+
     shape = (1, len(mean), 1, 1)
     centre = torch.tensor(mean, device=images.device).view(shape)
     deviation = torch.tensor(std, device=images.device).view(shape)
