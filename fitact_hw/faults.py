@@ -96,6 +96,8 @@ class Sample(str, Enum):
     ALL = "all"
     LIVE = "live"
     """Only those that the fault-free run reads before it writes them again."""
+    LIST = "list"
+    """None: exactly the faults of a list."""
 
 
 @dataclass(frozen=True)

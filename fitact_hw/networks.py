@@ -50,6 +50,23 @@ def load_images(count: int) -> tuple[np.ndarray, np.ndarray, str]:
     return chosen.images[:count], chosen.labels[:count].astype(np.int64), source
 
 
+def images_at_hand(most: int) -> int:
+    """How many test images, up to ``most``, :func:`load_images` has without a download.
+
+    Raises golden.errors.GoldenError for data that is named and damaged.
+    """
+    from golden.errors import DataError
+
+    try:
+        return len(load_images(most)[0])
+    except DataError:
+        from golden.data import cifar10 as data
+
+        if data.find_packs():
+            raise
+        return min(most, len(data.sample_images()))
+
+
 @dataclass(frozen=True)
 class ModelSummary:
     """A known network. ``date`` of its stored weights and ``top1`` (%, 10 000 test images): None if there are none."""

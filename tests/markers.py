@@ -10,6 +10,7 @@ RTL = (
     *("tests/injection/test_bound_flips.py", "tests/injection/test_engine.py", "tests/injection/test_facts.py"),
     *("tests/injection/test_functional.py", "tests/injection/test_protected.py"),
     *("tests/campaign/test_campaign.py", "tests/campaign/test_commands.py", "tests/campaign/test_nothing_lost.py"),
+    "tests/campaign/test_fault_list.py",
     "tests/campaign/test_merge.py",
     *("tests/generator/test_array.py", "tests/generator/test_dispatch.py", "tests/generator/test_generated.py"),
     *("tests/generator/test_registers.py", "tests/generator/test_sites.py", "tests/docs/test_examples.py"),

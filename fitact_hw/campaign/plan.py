@@ -33,7 +33,7 @@ class CampaignOptions:
 
     ``faults``: injections per scheme, spread evenly over the structures; more of them continue the same list.
     ``sample``: points that they are drawn from; of live ones the structures are those of
-    :data:`fitact_hw.injection.live_sample.STRUCTURES`.
+    :data:`fitact_hw.injection.live_sample.STRUCTURES`. ``fault_list``: SHA-256 of the list, if it is one.
     """
 
     model: str = "alexnet"
@@ -45,17 +45,20 @@ class CampaignOptions:
     seed: int = 1
     shape: Shape = Shape.SINGLE
     sample: Sample = Sample.ALL
+    fault_list: str = ""
 
     @property
     def base(self) -> str:
         """The scheme whose run the upsets are drawn for; in the others they strike at the same moments."""
-        return self.schemes[0] if self.sample is Sample.ALL else live_sample.base_scheme(self.schemes)
+        whole = self.sample in (Sample.ALL, Sample.LIST)
+        return self.schemes[0] if whole else live_sample.base_scheme(self.schemes)
 
     def to_json(self) -> dict[str, Any]:
         """Plain values; without ``sample`` if all points count, as in campaigns from before there was a choice."""
         values = {name: getattr(self, name) for name in ("model", "faults", "images", "seed")}
         lists = {"schemes": list(self.schemes), "structures": list(self.structures)}
         values |= {} if self.sample is Sample.ALL else {"sample": self.sample.value}
+        values |= {"fault_list": self.fault_list} if self.fault_list else {}
         return {**values, **lists, "shape": self.shape.value, "config": self.config.model_dump(mode="json")}
 
     @staticmethod
@@ -67,6 +70,7 @@ class CampaignOptions:
             structures=tuple(value["structures"]),
             shape=Shape(value["shape"]),
             sample=Sample(value.get("sample", Sample.ALL)),
+            fault_list=value.get("fault_list", ""),
             config=AcceleratorConfig.create(**value["config"]),
         )
 
@@ -116,7 +120,8 @@ def image_of(number: int, structures: int, images: int) -> int:
 
 
 def command_of(options: CampaignOptions) -> str:
-    """The command line that runs the same campaign; without paths. ``machine.toml`` stands for what has no option."""
+    """The command line that runs the same campaign; without paths. ``machine.toml`` stands for what has no option,
+    ``faults.csv`` for a fault list."""
     default, machine = CampaignOptions(), options.config
     plain = AcceleratorConfig.create(rows=machine.rows, cols=machine.cols, word_bits=machine.word_bits)
     usual: dict[str, Any] = {name: getattr(default, name) for name in ("sample", "shape", "schemes")}
@@ -125,6 +130,8 @@ def command_of(options: CampaignOptions) -> str:
     given = {name: getattr(options, name) for name in names}
     given |= {"rows": machine.rows, "cols": machine.cols, "word": machine.word_bits}
     given["config"] = None if machine == plain else "machine.toml"
+    if options.sample is Sample.LIST:
+        given |= {"faults": None, "sample": None, "seed": None, "fault-list": "faults.csv"}
     return command_line("campaign", "run", options.model, options=given, usual=usual)
 
 

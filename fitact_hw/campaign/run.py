@@ -98,16 +98,17 @@ class CampaignRun:
         self._began = Run(options.seed)
         self._storages = structure_storages(options)  # bad options fail here, before there is a store
         self._place = workplace(options, load)
+        self._check_faults()
         bound = identity(self.options, self._place.subjects, source_fingerprint(options.config))
         with Store(self._path, create=True) as store:
             store.claim(bound)
-            store.note(faults=self._planned(store), bits=bits_of(self._storages), versions=versions())
+            store.note(faults=self._planned(store), bits=bits_of(self._storages), versions=versions(), **self._facts())
         build_library(options.config, note)
         self._place.engine.times = Times()
         self._draw: _Draw | None = None
         if margin:
             self._take_margin(*margin)
-        if missing := without_injection(self.options):
+        if options.sample is not Sample.LIST and (missing := without_injection(self.options)):
             note(unreached(missing, len(self._storages)))
         self._tasks = self._make_tasks()
         self._first = next(self._tasks, None)
@@ -116,7 +117,7 @@ class CampaignRun:
         """Do what is missing; returns where the time of this run went. Raises CampaignError if workers keep dying."""
         times, failures = Times(), 0
         tasks: Iterable[Task] = [] if self._first is None else chain([self._first], self._tasks)
-        total = self.options.faults * len(self.options.schemes)
+        total = sum(map(self._wanted, self.options.schemes))
         with Store(self._path, create=True) as store, recorded(store, self.options, self._began):
             while True:
                 missing = sum(map(len, self._missing(store).values()))
@@ -138,6 +139,17 @@ class CampaignRun:
         times.merge(self._place.engine.times)
         return times
 
+    def _check_faults(self) -> None:
+        """Raise an error for faults that cannot be judged, before there is a store."""
+
+    def _facts(self) -> dict[str, Any]:
+        """What else the store keeps from the start."""
+        return {}
+
+    def _wanted(self, scheme: str) -> int:
+        """Injections of a scheme."""
+        return self.options.faults
+
     def _check(self, failures: int) -> None:
         if failures >= ATTEMPTS:
             raise CampaignError(
@@ -154,7 +166,7 @@ class CampaignRun:
         """Scheme -> numbers of injections that are not stored, the scheme first that they are drawn for."""
         present = store.present()
         schemes = sorted(self.options.schemes, key=lambda scheme: scheme != self.options.base)
-        return {s: [n for n in range(self.options.faults) if (s, n) not in present] for s in schemes}
+        return {s: [n for n in range(self._wanted(s)) if (s, n) not in present] for s in schemes}
 
     def _take_margin(self, margin: float, confidence: float) -> None:
         cycles = self._place.facts(self.options.base).cycles
@@ -171,11 +183,10 @@ class CampaignRun:
         for scheme, numbers in missing.items():
             if not numbers:
                 continue
-            self._draw = self._draw or self._make_draw()
-            events = self._events(scheme, self._draw)
+            events, images = self._struck(scheme)
             groups: dict[int, list[int]] = defaultdict(list)
             for number in numbers:
-                groups[image_of(number, self._draw.structures, self.options.images)].append(number)
+                groups[images[number]].append(number)
             for image, group in groups.items():
                 yield from self._tasks_of(scheme, image, {number: events[number] for number in group})
 
@@ -201,6 +212,12 @@ class CampaignRun:
                 numbers = tuple(part[first::count])
                 some = tuple(events[number] for number in numbers)
                 yield Task(self.options, self._load, scheme, image, numbers, some)
+
+    def _struck(self, scheme: str) -> tuple[list[FaultEvent], list[int]]:
+        """The faults of a scheme and the image that each strikes, by number."""
+        draw = self._draw = self._draw or self._make_draw()
+        events = self._events(scheme, draw)
+        return events, [image_of(number, draw.structures, self.options.images) for number in range(len(events))]
 
     def _make_draw(self) -> _Draw:
         """The upsets of the base scheme, as many as were ever planned: facts are about all of them."""

@@ -11,6 +11,8 @@ from typing import Any
 
 from rich.console import Console
 
+from fitact_hw.campaign.fault_list.listed import FaultList
+from fitact_hw.campaign.list_run import PLANNED, ListRun
 from fitact_hw.campaign.plan import CampaignOptions, unreached
 from fitact_hw.campaign.pool import Dask, Forks
 from fitact_hw.campaign.run import run_campaign
@@ -72,8 +74,10 @@ def run_live(
     workers: int,
     scheduler: str | None,
     margin: tuple[float, float] | None,
+    faults: FaultList | None = None,
 ) -> dict[str, Any]:
-    """Run a campaign with a progress bar; ``margin``: (margin of error, confidence) instead of a number of faults.
+    """Run a campaign with a progress bar; ``margin``: (margin of error, confidence) instead of a number of faults;
+    ``faults``: of a list, which one that goes on has in its store.
 
     Returns its status at the end, as :func:`print_status` does.
     """
@@ -90,7 +94,10 @@ def run_live(
                 note(line)
 
         pool = Forks(workers) if scheduler is None else Dask(scheduler)
-        times = run_campaign(options, folder, pool=pool, finished=finished, note=note, margin=margin)
+        if faults or options.sample is Sample.LIST:
+            times = ListRun(options, folder, pool, faults, note=note).work(finished)
+        else:
+            times = run_campaign(options, folder, pool=pool, finished=finished, note=note, margin=margin)
     print_times(details(console), times, progress.fresh)
     status = print_status(console, folder)
     if options.sample is Sample.ALL:
@@ -122,9 +129,10 @@ def print_status(console: Console, folder: Path) -> dict[str, Any]:
         counts, facts = store.counts("scheme", "outcome"), store.facts()
         hit = {structure for (structure,) in store.counts("structure")}
         structures = list(facts.get("bits", {}))
-    total, planned = sum(counts.values()), options.faults * len(options.schemes)
+    total = sum(counts.values())
+    planned = sum(facts[PLANNED].values()) if PLANNED in facts else options.faults * len(options.schemes)
     share = f"{total / planned:.0%}" if planned else "nothing planned"
-    live = "" if options.sample is Sample.ALL else ", upsets in live bits only"
+    live = {Sample.LIVE: ", upsets in live bits only", Sample.LIST: ", faults of a list"}.get(options.sample, "")
     console.print(
         f"[bold]{folder}[/]: {options.model}, {options.config.size}, seed {options.seed}{live}; "
         f"{total:,} of {planned:,} injections ({share})"
@@ -135,7 +143,7 @@ def print_status(console: Console, folder: Path) -> dict[str, Any]:
             console.print(f"  {scheme}: {of_scheme.total():,}; {outcome_shares(of_scheme)}")
     if facts.get("live"):
         console.print(f"  {live_shares(options, facts)}", soft_wrap=True)
-    missing = [name for name in structures if name not in hit]
+    missing = [name for name in structures if name not in hit and options.sample is not Sample.LIST]
     if missing and total >= planned > 0:
         console.print(f"  [yellow]{unreached(missing, len(structures))}[/]")
     outcomes: dict[str, dict[str, int]] = {scheme: {} for scheme in options.schemes}

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from fitact_hw.campaign.fault_list.formats import ExportFormat
 from fitact_hw.cli.checks import finite, injection, known_structures, network, rtl_images, scheduler_address
 from fitact_hw.cli.command import add
 from fitact_hw.cli.options import (
@@ -14,9 +16,11 @@ from fitact_hw.cli.options import (
     SchemeOption,
     SchemesOption,
     SeedOption,
+    file_option,
     folder_option,
     fraction,
     given_file,
+    given_file_option,
     names,
     share,
     with_machine,
@@ -24,6 +28,7 @@ from fitact_hw.cli.options import (
 from fitact_hw.cli.panels import CAMPAIGNS
 from fitact_hw.cli.usage import Commands
 from fitact_hw.config import AcceleratorConfig
+from fitact_hw.errors import FitActError
 from fitact_hw.faults import Sample, Shape
 from golden.bounds.schemes import DEFAULT
 
@@ -89,13 +94,27 @@ def run(
         int, typer.Option(min=1, help="test images that the injections are spread over", callback=rtl_images)
     ] = 4,
     seed: SeedOption = 1,
+    fault_list: Annotated[
+        Path | None,
+        given_file_option(
+            "strike exactly the faults of this list instead: CSV, Parquet, or the text of fault simulators"
+        ),
+    ] = None,
     workers: WorkersOption = 2,
     scheduler: SchedulerOption = None,
     out: OutOption = None,
 ) -> Any:
     """Run a campaign, or continue it: stop it at any time and repeat the command."""
     chosen = known_structures(structures, sample)
+    if sample is Sample.LIST and fault_list is None:
+        raise FitActError("--sample list needs --fault-list FILE")
+    if fault_list and (margin or structures):
+        raise FitActError(f"--fault-list says which faults: leave out {'--margin' if margin else '--structures'}")
     network(model, names(schemes))
+    if fault_list:
+        return _run_list(
+            _plain_options(machine, model, names(schemes), seed), fault_list, out or ROOT / model, workers, scheduler
+        )
     from fitact_hw.campaign.plan import CampaignOptions
     from golden.networks.registry import stored_schemes
 
@@ -135,6 +154,58 @@ def resume(
             f"{folder} was stopped before its margin became a number: repeat the command, or use --faults"
         )
     return _run(replace(options, faults=faults or options.faults), folder, workers, scheduler, None)
+
+
+def _plain_options(machine: AcceleratorConfig, model: str, schemes: tuple[str, ...], seed: int) -> CampaignOptions:
+    from fitact_hw.campaign.plan import CampaignOptions
+    from golden.networks.registry import stored_schemes
+
+    return CampaignOptions(model, machine, schemes or stored_schemes(model), seed=seed)
+
+
+def _run_list(
+    options: CampaignOptions,
+    file: Path,
+    folder: Path,
+    workers: int,
+    scheduler: str | None,
+) -> Any:
+    """A campaign of the faults in ``file``; what cannot be judged is told fault by fault."""
+    from dataclasses import replace
+
+    from fitact_hw.campaign.fault_list.files import read_fault_list
+    from fitact_hw.campaign.fault_list.listed import FaultListError
+    from fitact_hw.campaign.terminal import run_live
+    from fitact_hw.networks import images_at_hand
+
+    try:
+        faults = read_fault_list(file)
+        return run_live(
+            replace(options, images=images_at_hand(faults.images)), folder, workers, scheduler, None, faults
+        )
+    except FaultListError as error:
+        if len(error.lines) > 1:
+            print(*error.lines, sep="\n", file=sys.stderr)
+        raise
+
+
+def export(
+    folder: FolderArgument,
+    form: Annotated[
+        ExportFormat, typer.Option("--format", help="csv, parquet, or dictionary: the text of fault simulators")
+    ] = ExportFormat.CSV,
+    out: Annotated[Path | None, file_option("file to write [FOLDER/faults.csv, .parquet or .txt]")] = None,
+) -> Any:
+    """Write every fault of a campaign with its status; each form can be read again with --fault-list."""
+    from fitact_hw.campaign.fault_list.files import export as write
+    from fitact_hw.campaign.snapshot import load_campaign
+    from fitact_hw.reporting.terminal import terminal
+
+    file = out or folder / f"faults{form.suffix}"
+    campaign = load_campaign(folder)
+    write(campaign, form, file)
+    terminal().print(f"{len(campaign.rows):,} faults with statuses: {file}", soft_wrap=True)
+    return {"file": file, "format": form, "faults": len(campaign.rows)}
 
 
 def _run(
@@ -284,7 +355,7 @@ def register(main: typer.Typer) -> Any:
         add(app, RUN, function, verbose=True)
     for function in (merge, restore):
         add(app, RUN, function)
-    for function in (status, report, publish):
+    for function in (status, report, export, publish):
         add(app, RESULTS, function)
     add(app, RESULTS, list_campaigns, "list")
     for function in (replay, validate, bench):

@@ -33,8 +33,8 @@ def load(path: Path) -> Campaign:
     campaign = load_archive(path) if path.is_file() else load_campaign(path)
     if campaign.options.sample is not Sample.ALL:
         raise CampaignError(
-            f"{path} has upsets drawn with --sample {campaign.options.sample.value}, which an FMEDA would weigh "
-            "wrongly: take a campaign with --sample all"
+            f"{path} has upsets of --sample {campaign.options.sample.value}, which an FMEDA would weigh wrongly: "
+            "take a campaign with --sample all"
         )
     return campaign
 

@@ -69,7 +69,7 @@ LINES: dict[str, str] = {
     "campaign, resilience, granularity, fault-map, overhead, overhead-compare, overhead-lanes, overhead-power, rtl, "
     "sites, lint, docs, models, train, average, export, post-train, accuracy, bench, resilience-bench, redraw, doctor",
     "campaign reprot": "unknown command 'reprot' (did you mean report?): fitact campaign has run, resume, merge, "
-    "restore, status, report, publish, list, replay, validate, bench",
+    "restore, status, report, export, publish, list, replay, validate, bench",
     "campaign status --falts": "unknown option '--falts': fitact campaign status has --json, --quiet, --help",
     "models --jsn": "unknown option '--jsn' (did you mean --json?): fitact models has --json, --quiet, --help",
     "sim --out": "--out needs a value",
@@ -136,6 +136,10 @@ LINES: dict[str, str] = {
     "replay --fault x --results a_folder": (
         "--results a_folder holds no upsets: run `make sim` first or name another folder"
     ),
+    "campaign run --fault-list missing.csv": "--fault-list missing.csv does not exist: name a file",
+    "campaign run --sample list": "--sample list needs --fault-list FILE",
+    "campaign run --fault-list a_file --margin 1%": "--fault-list says which faults: leave out --margin",
+    "campaign export campaign --format xml": "--format xml: must be csv, parquet or dictionary",
     "fmeda missing": "missing/campaign.sqlite does not exist: start a campaign with `fitact campaign run`",
     "fmeda campaign --sram-fit inf": "--sram-fit inf: must be a finite number",
     "fmeda campaign --classes missing.csv": "--classes missing.csv does not exist: name a file",

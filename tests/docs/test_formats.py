@@ -12,6 +12,8 @@ from dataclasses import fields
 import pytest
 from pyarrow import parquet
 
+from fitact_hw.campaign.fault_list import tables
+from fitact_hw.campaign.fault_list.text import text_faults
 from fitact_hw.campaign.store import Row
 from fitact_hw.fmeda.page import FIT_HEADER, METRICS_HEADER
 from tests.docs.evidence import DATA
@@ -48,6 +50,17 @@ def test_every_column_of_a_table_is_explained(heading: str, files: str) -> None:
         with path.open(newline="") as stream:
             found |= set(next(csv.reader(stream)))
     assert found <= known
+
+
+def test_every_column_of_a_fault_list_is_explained() -> None:
+    assert documented("Fault lists") >= {tables.EVENT, *tables.PARTS, *tables.OTHERS}
+
+
+def test_the_example_of_a_text_is_a_fault_list() -> None:
+    (block,) = [block for block in blocks(PAGE) if block.kind == "text"]
+    found = list(text_faults(block.text))
+    assert len(found) == 4
+    assert not [item for item in found if isinstance(item, str)]
 
 
 def test_every_column_of_an_fmeda_is_explained() -> None:

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from fitact_hw.campaign.store import Store, store_path
 from fitact_hw.overhead.compact import PATH as LIBRARY
 from tests.docs.pages import DOCS, ROOT, blocks, label
 
@@ -74,6 +75,17 @@ def bit_errors(folder: Path, printed: str) -> None:
     assert "| FitAct |" in page
 
 
+def fault_lists(folder: Path, printed: str) -> None:
+    """Three faults under two schemes, and the same outcomes when they are judged again."""
+    with (folder / "statuses.csv").open(newline="") as stream:
+        rows = list(csv.DictReader(stream))
+    assert len(rows) == 6
+    with Store(store_path(folder / "again")) as store:
+        again = [(row.scheme, row.event, row.outcome) for row in store.rows()]
+    assert again == [(row["scheme"], row["event"], row["outcome"]) for row in rows]
+    assert "6 of 6 injections (100%)" in printed
+
+
 def fmeda(folder: Path, printed: str) -> None:
     """Every figure of the page's table is one that the command prints."""
     assert "combinational logic" in (folder / "analysis" / "fmeda.html").read_text()
@@ -101,6 +113,7 @@ PROOFS: dict[str, Callable[[Path, str], None]] = {
     "own-machine": own_machine,
     "own-data": own_data,
     "replay-an-upset": replay,
+    "fault-lists": fault_lists,
     "fmeda": fmeda,
     "bit-error-study": bit_errors,
     "protect-buffers": protection,
@@ -114,6 +127,7 @@ LONG, SIMULATES = [pytest.mark.slow], [pytest.mark.rtl, pytest.mark.slow]
 MARKS = {
     "own-machine": SIMULATES,
     "own-data": SIMULATES,
+    "fault-lists": SIMULATES,
     "replay-an-upset": SIMULATES,
     "protect-buffers": LONG,
 }
