@@ -6,10 +6,14 @@ import os
 import signal
 
 import pytest
+from hypothesis import Phase, settings
 
 from tests.markers import marks_of
 
 pytest_plugins = ["tests.machine_fixtures"]
+
+# For planted bugs (`make mutate`): the first failing example is enough, shrinking it would look like a time-out.
+settings.register_profile("mutation", phases=(Phase.explicit, Phase.generate), database=None)
 
 # One test process per core (`make test`), so one thread in each
 # and in the programs that it starts; set before NumPy and torch load.

@@ -9,7 +9,7 @@ from typing import Any
 
 import cocotb
 from cocotb.clock import Clock
-from cocotb.triggers import RisingEdge
+from cocotb.triggers import FallingEdge, ReadOnly, RisingEdge
 from cocotbext.axi import AxiLiteBus, AxiLiteMaster, AxiResp
 
 from fitact_hw.csr import REGISTER_BYTES, FieldKind, machine_registers
@@ -144,3 +144,138 @@ async def sticky_bits_and_pulses(dut: Any) -> None:
     await bench.master.write_dword(control.offset, control.field("irq_enable").mask)
     await bench.master.read_dword(control.offset)
     assert starts == 1
+
+
+class Cycles:
+    """The register block cycle by cycle, from docs/reference/registers.md and the rules of AXI4-Lite: what every output
+    must be. A write takes effect one cycle after its later half was taken, or with the response before it; an answer
+    stands until it is taken; hardware that sets a sticky bit wins over `clear`, and that over a write of 1."""
+
+    def __init__(self) -> None:
+        self.stored = {name: sum(f.insert(f.reset) for f in r.fields) for name, r in REGISTERS.items()}
+        self.address: int | None = None
+        self.data: tuple[int, int] | None = None
+        self.written: int | None = None  # response of the last write, until taken
+        self.read: tuple[int, int] | None = None  # data and response of the last read, until taken
+        self.pulses: dict[str, int] = {}
+
+    def step(self, pins: dict[str, int]) -> None:
+        """One rising edge with these inputs."""
+        write = self.address is not None and self.data is not None and (self.written is None or pins["bready"])
+        before = dict(self.stored)
+        chosen = list(REGISTERS)[self.address // 4] if write and (self.address or 0) < BEYOND else None
+        value, strobes = self.data if write and self.data else (0, 0)
+        mask = sum(0xFF << 8 * lane for lane in range(4) if strobes >> lane & 1)
+        self.pulses = {}
+        for name, register in REGISTERS.items():
+            for field in register.fields:
+                place = mask & field.mask if name == chosen else 0
+                if field.kind is FieldKind.STORED:
+                    self.stored[name] = self.stored[name] & ~place | value & place
+                elif field.kind is FieldKind.PULSE:
+                    self.pulses[signal(register, field)] = field.extract(value & place)
+                elif field.kind is FieldKind.STICKY:
+                    if pins[f"{signal(register, field)}_set"]:
+                        self.stored[name] |= field.mask
+                    elif pins["clear"] or value & place:
+                        self.stored[name] &= ~field.mask
+        if pins["rready"] or self.read is None:
+            self.read = self._answer(pins, before) if pins["arvalid"] else None
+        took_address = bool(pins["awvalid"]) and self.address is None
+        took_data = bool(pins["wvalid"]) and self.data is None
+        if write:
+            self.written = 0 if chosen else 2
+            self.address = self.data = None
+        elif pins["bready"]:
+            self.written = None
+        if took_address:
+            self.address = pins["awaddr"] & ~3
+        if took_data:
+            self.data = pins["wdata"], pins["wstrb"]
+
+    def _answer(self, pins: dict[str, int], stored: dict[str, int]) -> tuple[int, int]:
+        address = pins["araddr"] & ~3
+        if address >= BEYOND:
+            return 0, 2
+        name = list(REGISTERS)[address // 4]
+        word = 0
+        for field in REGISTERS[name].fields:
+            if field.kind is FieldKind.INPUT:
+                word |= field.insert(pins[signal(REGISTERS[name], field)])
+            elif field.kind is not FieldKind.PULSE:
+                word |= stored[name] & field.mask
+        return word, 0
+
+    def outputs(self) -> dict[str, int | None]:
+        """Outputs of the bus until the next edge; None where anything may stand."""
+        return {
+            "awready": int(self.address is None),
+            "wready": int(self.data is None),
+            "bvalid": int(self.written is not None),
+            "bresp": self.written,
+            "rvalid": int(self.read is not None),
+            "rdata": self.read[0] if self.read else None,
+            "rresp": self.read[1] if self.read else None,
+        }
+
+
+@cocotb.test()
+async def overlapping_accesses(dut: Any) -> None:
+    """Every pin at random in every cycle: reads and writes at once, clear and set in one cycle, answers that wait."""
+    rng = random.Random(random.getrandbits(32))
+    Clock(dut.clk, 10, "ns").start()
+    bus = {"awvalid": 1, "wvalid": 1, "arvalid": 1, "bready": 1, "rready": 1, "wstrb": 4, "wdata": 32}
+    inputs: dict[str, int] = {"clear": 1}
+    for register in REGISTERS.values():
+        for field in register.fields:
+            if field.kind is FieldKind.INPUT:
+                inputs[signal(register, field)] = field.bits
+            elif field.kind is FieldKind.STICKY:
+                inputs[f"{signal(register, field)}_set"] = 1
+    pins = dict.fromkeys([*bus, *inputs, "awaddr", "araddr"], 0)
+
+    def drive() -> None:
+        for name, value in pins.items():
+            getattr(dut, name if name in inputs else f"s_axil_{name}").value = value
+
+    drive()
+    dut.rst_n.value = 0
+    for _ in range(3):
+        await FallingEdge(dut.clk)
+    dut.rst_n.value = 1
+    model = Cycles()
+    taken: dict[str, int | None] = {}
+    waited = {"b": 0, "r": 0}
+    for cycle in range(6000):
+        likely = (0.2, 0.5, 0.9)[cycle // 500 % 3]
+        now = model.outputs()
+        for valid, payload in (("awvalid", ("awaddr",)), ("wvalid", ("wdata", "wstrb")), ("arvalid", ("araddr",))):
+            if pins[valid] and not taken[valid]:
+                continue  # a request stands until it is taken
+            pins[valid] = int(rng.random() < likely)
+            for name in payload:
+                near = rng.choice([4, 8, rng.randrange(0, BEYOND + 16)])  # mostly CONTROL and STATUS
+                pins[name] = near + rng.randrange(4) if name.endswith("addr") else rng.getrandbits(bus[name])
+        pins["bready"], pins["rready"] = (int(rng.random() < rng.choice((likely, 0.1))) for _ in range(2))
+        for name, bits in inputs.items():
+            pins[name] = rng.getrandbits(bits) if bits > 1 else int(rng.random() < 0.2)
+        drive()
+        await ReadOnly()
+        for name, value in now.items():
+            if value is not None:
+                assert int(getattr(dut, f"s_axil_{name}").value) == value, f"cycle {cycle}: {name}"
+        ready = int(now["rvalid"] == 0 or pins["rready"])
+        assert int(dut.s_axil_arready.value) == ready, f"cycle {cycle}: arready"
+        for name, register in REGISTERS.items():
+            for field in register.fields:
+                if field.kind in (FieldKind.STORED, FieldKind.STICKY):
+                    found = int(getattr(dut, signal(register, field)).value)
+                    assert found == field.extract(model.stored[name]), f"cycle {cycle}: {name}.{field.name}"
+        for name, level in model.pulses.items():
+            assert int(getattr(dut, name).value) == level, f"cycle {cycle}: {name}"
+        taken = {"awvalid": now["awready"], "wvalid": now["wready"], "arvalid": ready}
+        waited["b"] += bool(now["bvalid"]) and not pins["bready"]
+        waited["r"] += bool(now["rvalid"]) and not pins["rready"]
+        model.step(pins)
+        await FallingEdge(dut.clk)
+    assert min(waited.values()) > 500

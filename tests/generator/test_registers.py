@@ -20,7 +20,7 @@ def test_register_block_behaves_like_csr_rdl(tmp_path: Path, protection: str) ->
     block = tmp_path / "fitact_csr.v"
     block.write_text(generate(config)[block.name])
     env = {"FITACT_PROTECTED": str(int(bool(config.protected)))}
-    assert run_cell("fitact_csr", "tests.generator.csr_bench", sources=[block], env=env) == 2
+    assert run_cell("fitact_csr", "tests.generator.csr_bench", sources=[block], env=env) == 3
 
 
 def test_only_a_protected_machine_has_the_registers_of_protection() -> None:

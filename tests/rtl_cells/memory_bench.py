@@ -63,8 +63,11 @@ POINTS = {
     "wide": Point(32, 96, 16, 64),
     "narrow": Point(256, 24, 4, 16),
     "mixed": Point(64, 16, 2, 16),
+    "bus256": Point(256, 256, 32, 128),
+    "bus512": Point(512, 512, 64, 128),
 }
-"""Words as wide as the bus, wider (with padding lanes), both narrower, and activation narrower than bias."""
+"""Words as wide as the bus, wider (with padding lanes), both narrower, and activation narrower than bias; then buses on
+which 256 beats would be more than 4 KiB."""
 
 Fields = dict[str, int]
 
@@ -109,7 +112,7 @@ def random_transfer(word_bytes: int, beats: int) -> Fields:
     row_stride = (cols + random.choice([0, 0, 1, 7])) * word_bytes
     plane_stride = (rows * row_stride) + random.choice([0, 1, 9]) * word_bytes
     page = random.randrange(1, 4) * 4096
-    start = page - random.randint(0, cols) * word_bytes
+    start = page - random.randint(0, min(cols, page // word_bytes)) * word_bytes
     return {
         "push": random.getrandbits(1),
         "buffer": 0,

@@ -125,6 +125,25 @@ async def padding_rate(dut: Any) -> None:
 
 
 @cocotb.test()
+async def outstanding_bursts(dut: Any) -> None:
+    """A memory that takes 64 bursts before it answers gets MAX_OUTSTANDING of them, then one for each it answers."""
+    bench = MemoryBench(dut)
+    await bench.reset()
+    most = int(dut.u_load.MAX_OUTSTANDING.value)
+    bench.ram.read_if.ar_channel.queue_occupancy_limit = 64
+    bench.ram.read_if.r_channel.pause = True
+    load = simple_load(bench, cols=1, rows=5 * most, row_stride=2 * bench.word_bytes)
+    await bench.issue("load", load)
+    for _ in range(40 * most):
+        await FallingEdge(dut.clk)
+    assert len(bench.reads) == most
+    bench.ram.read_if.r_channel.pause = False
+    await bench.idle()
+    assert bench.writes == expected_writes(bench, [load])
+    assert len(bench.reads) == 5 * most
+
+
+@cocotb.test()
 async def window_errors(dut: Any) -> None:
     """Rows outside the window or misaligned raise one address error and are never requested."""
     bench = MemoryBench(dut)

@@ -113,6 +113,28 @@ async def beat_rate(dut: Any) -> None:
 
 
 @cocotb.test()
+async def outstanding_bursts(dut: Any) -> None:
+    """A memory that takes 64 bursts before it answers gets MAX_OUTSTANDING of them, then one for each it answers."""
+    bench = MemoryBench(dut)
+    await bench.reset()
+    most = int(dut.u_store.MAX_OUTSTANDING.value)
+    for channel in (bench.ram.write_if.aw_channel, bench.ram.write_if.w_channel):
+        channel.queue_occupancy_limit = 64
+    bench.ram.write_if.b_channel.pause = True
+    image = image_of(bench)
+    fields = simple_store(bench, cols=1, rows=5 * most, row_stride=2 * bench.word_bytes)
+    apply(bench, image, fields)
+    await bench.issue("store", fields)
+    for _ in range(40 * most):
+        await FallingEdge(dut.clk)
+    assert len(bench.announced) == most
+    bench.ram.write_if.b_channel.pause = False
+    await bench.idle()
+    assert image_of(bench) == image
+    assert len(bench.announced) == 5 * most
+
+
+@cocotb.test()
 async def window_errors(dut: Any) -> None:
     """Rows outside the window or misaligned raise one address error and are never announced."""
     bench = MemoryBench(dut)

@@ -1,0 +1,1 @@
+"""Planted bugs: small, plausible changes of the product, each with the tests that must fail on it."""

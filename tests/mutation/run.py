@@ -1,0 +1,143 @@
+"""`python -m tests.mutation`: plants the bugs of the list one by one in a copy of the project and runs their tests.
+
+The checkout itself is never touched. A bug that no test sees is printed as a survivor, and the exit code is 1.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import random
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from tests.mutation.mutant import AREAS, Mutant, MutantError
+from tests.mutation.mutants import MUTANTS
+
+ROOT = Path(__file__).resolve().parents[2]
+RECORD = ROOT / "build" / "mutation.json"
+LIMIT_S = 900
+PASSED, FAILED, STOPPED = 0, 1, 2
+"""Exit codes of pytest; the last one also says that a file could not be imported."""
+
+
+@dataclass(frozen=True)
+class Judged:
+    """One mutant and what became of it: killed, timeout (killed as well) or survived."""
+
+    mutant: Mutant
+    outcome: str
+    seconds: float
+
+
+def copy_project(target: Path) -> None:
+    """Everything that git tracks or would track, as it stands in the checkout."""
+    listed = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
+    names = subprocess.run(listed, cwd=ROOT, capture_output=True, check=True).stdout.decode().split("\0")
+    for name in filter(None, names):
+        if (source := ROOT / name).is_file():
+            (target / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(source, target / name)
+
+
+def changed_files(base: str) -> set[str]:
+    """Files that differ from the commit ``base``, uncommitted ones included."""
+    commands = (["git", "diff", "--name-only", base], ["git", "ls-files", "--others", "--exclude-standard"])
+    done = (subprocess.run(c, cwd=ROOT, capture_output=True, text=True, check=True).stdout for c in commands)
+    return {name for text in done for name in text.splitlines()}
+
+
+def chosen(areas: Sequence[str], number: int | None, seed: int, changed: set[str] | None) -> list[Mutant]:
+    """At most ``number`` mutants of each area, drawn with ``seed``; of the files ``changed`` only, if given."""
+    picked = []
+    for area in areas:
+        there = [m for m in MUTANTS if m.area == area and not m.equivalent and (changed is None or m.file in changed)]
+        random.Random(f"{seed}/{area}").shuffle(there)
+        picked += there[:number]
+    return picked
+
+
+def run_tests(project: Path, tests: Sequence[str], seed: int) -> int | None:
+    """Exit code of pytest in ``project``; None after LIMIT_S."""
+    command = [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", "--hypothesis-profile=mutation"]
+    environment = {**os.environ, "PYTHONPATH": str(project), "PYTHONDONTWRITEBYTECODE": "1"}
+    process = subprocess.Popen(
+        [*command, f"--hypothesis-seed={seed}", *tests], cwd=project, env=environment, start_new_session=True,
+        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+    )  # fmt: skip
+    try:
+        return process.wait(LIMIT_S)
+    except subprocess.TimeoutExpired:
+        return None
+    finally:
+        if process.poll() is None:
+            os.killpg(process.pid, 9)
+            process.wait()
+
+
+def judge(mutant: Mutant, project: Path, seed: int) -> Judged:
+    """Run the tests of ``mutant`` on it. Raises MutantError if there is nothing to judge by."""
+    started = time.monotonic()
+    with mutant.planted(project):
+        code = run_tests(project, mutant.tests, seed)
+    if code not in (PASSED, FAILED, STOPPED, None):
+        raise MutantError(f"{mutant.name}: pytest ended with code {code}; are {' '.join(mutant.tests)} there?")
+    outcome = {PASSED: "survived", None: "timeout"}.get(code, "killed")
+    return Judged(mutant, outcome, round(time.monotonic() - started, 1))
+
+
+def sound(mutants: Sequence[Mutant], project: Path, seed: int) -> None:
+    """Every test passes without a bug. Raises MutantError otherwise: failures would prove nothing."""
+    tests = sorted({test for mutant in mutants for test in mutant.tests})
+    if run_tests(project, tests, seed) != PASSED:
+        raise MutantError(f"without any bug these do not pass: {' '.join(tests)}")
+
+
+def scores(judged: Sequence[Judged]) -> str:
+    """Table of areas."""
+    lines = ["| area | planted | killed | score | argued equivalent |", "|---|---|---|---|---|"]
+    for area in AREAS:
+        here = [item for item in judged if item.mutant.area == area]
+        if here:
+            killed = sum(item.outcome != "survived" for item in here)
+            equal = sum(m.area == area and bool(m.equivalent) for m in MUTANTS)
+            lines.append(f"| {area} | {len(here)} | {killed} | {100 * killed / len(here):.0f} % | {equal} |")
+    return "\n".join(lines)
+
+
+def main() -> int:
+    """Entry point; returns the exit code."""
+    parser = argparse.ArgumentParser(prog="python -m tests.mutation", description=__doc__)
+    parser.add_argument("--area", action="append", choices=AREAS, help="of this area only; may be given again")
+    parser.add_argument("--number", type=int, help="at most so many of each area, drawn by the seed")
+    parser.add_argument("--seed", type=int, default=int(time.time() // 86400), help="another one every day")
+    parser.add_argument("--changed", metavar="COMMIT", help="only files that differ from this commit")
+    options = parser.parse_args()
+    changed = changed_files(options.changed) if options.changed else None
+    mutants = chosen(options.area or AREAS, options.number, options.seed, changed)
+    print(f"{len(mutants)} mutants, seed {options.seed}", flush=True)
+    judged: list[Judged] = []
+    try:
+        with tempfile.TemporaryDirectory(prefix="fitact-mutants-") as folder:
+            project = Path(folder)
+            copy_project(project)
+            sound(mutants, project, options.seed)
+            for number, mutant in enumerate(mutants, 1):
+                judged.append(judge(mutant, project, options.seed))
+                outcome, seconds = judged[-1].outcome, judged[-1].seconds
+                print(f"{number}/{len(mutants)} {outcome:8} {seconds:5.1f} s  {mutant.name}", flush=True)
+                RECORD.parent.mkdir(exist_ok=True)
+                record = {"seed": options.seed, "judged": [asdict(item) for item in judged]}
+                RECORD.write_text(json.dumps(record, indent=1) + "\n")
+    except MutantError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    print(scores(judged))
+    return int(any(item.outcome == "survived" for item in judged))
