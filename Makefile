@@ -21,6 +21,7 @@ granularity_TAKES := $(STUDY) LEARNED
 validate-memory_TAKES := MODEL $(MACHINE) SCHEMES MAPS RATE IMAGES SEED WORKERS
 overhead_TAKES := $(MACHINE) LIBERTY OUT
 rtl_TAKES := $(MACHINE)
+mutate_TAKES := AREA NUMBER SEED CHANGED
 bench_TAKES := $(MACHINE) BENCH_MODELS
 
 # Targets, and variables that are no option of a command; everything else on the command line of make is a mistake.
@@ -114,6 +115,9 @@ check: lint  ## lint, types, and the tests that need no simulator build: a few m
 
 test: lint  ## everything: lint, types, unit, cocotb and end-to-end tests; a process per core
 	@$(VENV)/bin/pytest -n auto --maxprocesses 8 --dist loadfile --max-worker-restart 0
+
+mutate: $(READY)  ## plant small bugs in a copy of the project: the tests must find them (AREA=cells NUMBER=10 CHANGED=1)
+	@$(VENV)/bin/python -m tests.mutation $(call pass,mutate)
 
 bench: $(READY)  ## cycles/s against a bare array, injections/s against plain RTL and software, evaluations/s under faults (BENCH_MODELS=)
 	@$(FITACT) bench $(call pass,bench)

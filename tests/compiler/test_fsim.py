@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import replace
 from itertools import permutations
 
@@ -233,3 +234,77 @@ def test_the_estimate_counts_every_weight_tile_and_grows_with_latency() -> None:
     assert slow.cycles > estimate.cycles
     macs = sum(span.macs for span in PROGRAM.spans)
     assert estimate.utilisation == pytest.approx(macs / (estimate.cycles * 16))
+
+
+def test_every_order_of_two_units_is_needed() -> None:
+    """A push and the pop that it serves, taken away together, leave no deadlock: only the rules can tell.
+
+    Whatever is found must name the access that lost its order; what is not found must run the same in every order.
+    """
+    units = {Opcode.LOAD: 0, Opcode.GEMM: 1, Opcode.SYNC: 1, Opcode.STORE: 2}
+    pushes: dict[tuple[int, int], list[tuple[int, str]]] = {}
+    pairs = []
+    for number, item in enumerate(PROGRAM.instructions):
+        unit = units.get(item.opcode)
+        if unit is None:
+            continue
+        for other, flag in ((unit - 1, "pop_prev"), (unit + 1, "pop_next")):
+            if item[flag]:
+                pairs.append((pushes[other, unit].pop(0), (number, flag)))
+        for other, flag in ((unit - 1, "push_prev"), (unit + 1, "push_next")):
+            if item[flag]:
+                pushes.setdefault((unit, other), []).append((number, flag))
+    found: Counter[object] = Counter()
+    for (giver, push), (taker, pop) in pairs:
+        instructions = list(PROGRAM.instructions)
+        for number, flag in ((giver, push), (taker, pop)):
+            old = instructions[number]
+            instructions[number] = Instruction(old.opcode, {**old.fields, flag: 0})
+        mutant = replace(PROGRAM, instructions=tuple(instructions))
+        try:
+            check_hazards(mutant)
+        except SimulationError as error:
+            found["no token orders" in str(error)] += 1
+            found[f"{PROGRAM.instructions[giver].opcode.name} {PROGRAM.instructions[taker].opcode.name}"] += 1
+            continue
+        for priority in permutations(range(3)):
+            np.testing.assert_array_equal(run(mutant, MEMORY, priority), AFTER)
+    assert not found[False]
+    assert min(found["GEMM LOAD"], found["STORE GEMM"]) > 5  # overwriting what another unit still reads
+
+
+def _hazard(first: Instruction, second: Instruction) -> None:
+    """Two instructions of different units without tokens."""
+    finish = Instruction(Opcode.FINISH, {})
+    check_hazards(replace(PROGRAM, instructions=(first, second, finish)))
+
+
+def test_each_kind_of_conflict_alone() -> None:
+    """Read after write, write after read and write after write, of buffers and of memory; two reads conflict not."""
+    load = PROGRAM.instructions[_numbers(Opcode.LOAD, buffer=0)[0]]
+    store = PROGRAM.instructions[_numbers(Opcode.STORE)[0]]
+    flags = dict.fromkeys(("pop_prev", "pop_next", "push_prev", "push_next"), 0)
+
+    def changed(item: Instruction, **fields: int) -> Instruction:
+        return Instruction(item.opcode, {**item.fields, **flags, **fields})
+
+    small = {"cols": 1, "rows": 1, "planes": 1, "buffer_base": 0}
+    load = changed(load, **small, mem_addr=0, pad_left=0, pad_right=0, pad_top=0, pad_bottom=0)
+    gemm = changed(
+        PROGRAM.instructions[_numbers(Opcode.GEMM)[0]], act_base=0, kernel_rows=1, kernel_cols=1, channel_tiles=1,
+        images=1, rows=1, cols=1, epilogue=1, acc_mode=0, out_base=0,
+    )  # fmt: skip
+    store = changed(store, **small, mem_addr=64)
+    races = {
+        "memory, read then written": (load, changed(store, mem_addr=0)),
+        "memory, written then read": (changed(store, mem_addr=0), load),
+        "activation, read then written": (gemm, load),
+        "activation, written then read": (load, gemm),
+        "output, read then written": (store, gemm),
+        "output, written then read": (gemm, store),
+    }
+    for name, (first, second) in races.items():
+        with pytest.raises(SimulationError, match=f"instruction 1 .*no token orders its {name.split(',')[0]}"):
+            _hazard(first, second)
+    _hazard(load, store)  # other words
+    _hazard(load, load)  # one unit is in order by itself

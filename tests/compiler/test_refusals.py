@@ -32,6 +32,26 @@ def _after(change: Callable[[NetworkBuilder], object], activation: str = "linear
     return builder
 
 
+def _pools(b: NetworkBuilder, bias: int = 0) -> None:
+    """Two max pools, the second one padded, the first one with a bias in one channel."""
+    b.pool("maxpool", 2, 2)
+    b.replace_last(bias=np.array([0, 0, bias, 0, 5]))
+    b.pool("maxpool", 2, 1, 1)
+
+
+def _pool_with_residual(b: NetworkBuilder) -> None:
+    """Sums of what is not negative and of what may be, padded."""
+    b.conv(5, 1, activation="linear")
+    b.pool("avgpool", 1, 1, source="conv0")
+    b.replace_last(residual=Residual("conv1", 0))
+    b.pool("maxpool", 2, 1, 1)
+
+
+def _max_with_residual(b: NetworkBuilder) -> None:
+    b.pool("maxpool", 1, 1)
+    b.replace_last(residual=Residual("conv0", 0))
+
+
 BIG = np.full(5, 1 << 31)
 CASES: list[tuple[NetworkBuilder, dict[str, object], str]] = [
     (_builder(granularity="layer"), {"bounds": "none"}, "layer 'conv0'.*needs bound hardware.*bounds=layer"),
@@ -62,6 +82,10 @@ CASES: list[tuple[NetworkBuilder, dict[str, object], str]] = [
     (_builder(padding=256), {}, "layer 'conv0'.*padding 256 must be 0 to 255"),
     (_builder(residual=Residual("input", 0)), {}, "layer 'conv0'.*expects .* from 'input'"),
     (_after(lambda b: b.pool("maxpool", 3, 2, 1)), {}, "layer 'maxpool1'.*may be negative.*ReLU"),
+    (_after(lambda b: _pools(b, bias=-1), "relu"), {}, "layer 'maxpool2'.*input 'maxpool1' may be negative"),
+    (_after(lambda b: _pools(b), "linear"), {}, "layer 'maxpool2'.*input 'maxpool1' may be negative"),
+    (_after(_pool_with_residual, "relu"), {}, "layer 'maxpool3'.*input 'avgpool2' may be negative"),
+    (_after(_max_with_residual, "relu"), {}, "layer 'maxpool1'.*a maxpool cannot have a residual operand"),
     (_after(lambda b: b.replace_last(in_shape=(4, 6, 6))), {}, "layer 'conv0'.*expects .* from 'input'"),
     (_after(lambda b: b.conv(5, 1, residual="conv0", lshift=64)), {}, "layer 'conv1'.*lshift 64"),
     (_builder(), {"word_bits": 16}, "word_bits=8 but the machine has 16"),
@@ -105,3 +129,22 @@ def test_the_least_depth_named_is_enough(name: str, residual: bool) -> None:
     with pytest.raises(CompileError, match=f"layer 'conv1'.*{name}={least - 1} must be at least {least}$"):
         compile_network(builder.network(), AcceleratorConfig.create(**machine, **{name: least - 1}), 1)
     check_program(builder.network(), AcceleratorConfig.create(**machine, **{name: least}), builder.images(1))
+
+
+@pytest.mark.parametrize("bias", [0, 3])
+def test_padded_pools_of_what_is_not_negative_are_right(bias: int) -> None:
+    builder = _builder("relu", "none")
+    _pools(builder, bias)
+    check_program(builder.network(), DEFAULT, builder.images(2))
+
+
+@pytest.mark.parametrize(("word_bits", "activation"), [(8, "linear"), (16, "relu")])
+def test_average_pools_with_a_residual_operand_are_right(word_bits: int, activation: str) -> None:
+    """Bias, shift, activation and a shifted second operand behind the sum of a pool."""
+    builder = NetworkBuilder((3, 6, 6), word_bits)
+    builder.conv(5, 3, 1, 1, "relu")
+    builder.conv(5, 2, 1, 0, "linear", source="conv0")
+    builder.pool("avgpool", 2, 1, source="conv0")
+    builder.replace_last(residual=Residual("conv1", 2), bias=np.array([-300, 7, 0, 999, -1]), activation=activation)
+    machine = AcceleratorConfig.create(rows=4, cols=4, word_bits=word_bits)
+    check_program(builder.network(), machine, builder.images(2))

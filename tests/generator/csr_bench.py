@@ -163,7 +163,7 @@ class Cycles:
         """One rising edge with these inputs."""
         write = self.address is not None and self.data is not None and (self.written is None or pins["bready"])
         before = dict(self.stored)
-        chosen = list(REGISTERS)[self.address // 4] if write and (self.address or 0) < BEYOND else None
+        chosen = list(REGISTERS)[(self.address or 0) // 4] if write and (self.address or 0) < BEYOND else None
         value, strobes = self.data if write and self.data else (0, 0)
         mask = sum(0xFF << 8 * lane for lane in range(4) if strobes >> lane & 1)
         self.pulses = {}

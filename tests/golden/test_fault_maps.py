@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 
 import numpy as np
@@ -189,3 +190,24 @@ def test_published_maps_are_drawn_again(model: str, word_bits: int) -> None:
             faults = draw(qnet, float(row["rate"]), seed, int(row["map"]))
             found = [faults.count("weight"), faults.count("bias", "shift"), faults.count("bound")]
             assert found == [int(row[f"{kind}_flips"]) for kind in ("weight", "bias", "bound")]
+
+
+@pytest.mark.parametrize(
+    ("word_bits", "rate", "seed", "index", "shifts", "count", "digest"),
+    [
+        (8, 1e-2, 1, 0, False, 940, "8f034575aab3555e"),
+        (32, 3e-4, 7, 5, True, 115, "0ed4721d7c4ffd63"),
+        (16, 0.5, 0, 2, False, 91778, "9d504a56b48dbeda"),
+    ],
+)
+def test_maps_are_the_same_for_ever(
+    word_bits: int, rate: float, seed: int, index: int, shifts: bool, count: int, digest: str
+) -> None:
+    """Published studies name their maps by seed, rate and number: (segment, element, bit) of each flip, hashed."""
+    faults = draw(network(3, word_bits), rate, seed, index, Memory(shifts=shifts))
+    text = hashlib.sha256()
+    for flips in faults.flips:
+        s = flips.segment
+        for element, bit in zip(flips.element.tolist(), flips.bit.tolist(), strict=True):
+            text.update(f"{s.layer} {s.kind} {element} {bit}\n".encode())
+    assert (faults.count(), text.hexdigest()[:16]) == (count, digest)

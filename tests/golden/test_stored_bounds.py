@@ -107,3 +107,27 @@ def test_flips_hit_the_stored_code_and_the_whole_group() -> None:
 def test_a_network_without_bounds_cannot_be_regrouped() -> None:
     with pytest.raises(GoldenError, match="no bounds"):
         regroup(network(1, 8, "relu"), Granularity.LAYER, False, BoundFormat.WORD)
+
+
+@pytest.mark.parametrize("base", [-16, -3, -1, 0, 1, 5, 22])
+def test_bounds_at_a_level_are_stored_exactly(base: int) -> None:
+    """A bound that is a level keeps its value and gets that level's code; one more gets the next level."""
+    levels = decode(np.arange(16), base)
+    peak = int(levels[-1])
+    exact = np.unique(levels)
+    codes, found = encode(np.append(exact, peak))
+    np.testing.assert_array_equal(decode(codes, found)[:-1], exact)
+    if base >= 0:
+        assert found == base
+        assert codes[:-1].tolist() == list(range(16))
+        above, _ = encode(np.append(levels[:-1] + 1, peak))
+        assert above[:-1].tolist() == list(range(1, 16))
+    larger = encode(np.array([peak + 1]))[1]
+    assert int(decode(np.array(15), larger - 1)) <= peak < int(decode(np.array(15), larger))
+
+
+def test_the_least_base_holds_the_smallest_bounds() -> None:
+    codes, base = encode(np.array([0, 1]))
+    assert base == -16
+    assert decode(codes, base).tolist() == [0, 1]
+    assert encode(np.zeros(3, np.int64))[0].tolist() == [0, 0, 0]

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 AREAS = ("cells", "generator", "compiler", "campaign", "golden")
-"""RTL cells; what composes them; compiler and functional simulator; engine, campaign, statistics; golden and studies."""
+"""RTL cells; what composes them; compiler and functional simulator; engine, campaign and statistics; golden model."""
 
 
 class MutantError(ValueError):
@@ -54,3 +54,8 @@ class Mutant:
             yield
         finally:
             path.write_text(text)
+
+
+def planted_in(area: str, file: str, tests: str, *changes: tuple[str, str] | tuple[str, str, str]) -> list[Mutant]:
+    """Mutants of one file with the same tests (separated by spaces): (old, new) or (old, new, why equivalent)."""
+    return [Mutant(area, file, change[0], change[1], tuple(tests.split()), *change[2:]) for change in changes]

@@ -18,8 +18,9 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from golden.support.folders import BUILD
 from tests.mutation.mutant import AREAS, Mutant, MutantError
-from tests.mutation.mutants import MUTANTS
+from tests.mutation.planted import MUTANTS
 
 ROOT = Path(__file__).resolve().parents[2]
 RECORD = ROOT / "build" / "mutation.json"
@@ -67,7 +68,9 @@ def chosen(areas: Sequence[str], number: int | None, seed: int, changed: set[str
 def run_tests(project: Path, tests: Sequence[str], seed: int) -> int | None:
     """Exit code of pytest in ``project``; None after LIMIT_S."""
     command = [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", "--hypothesis-profile=mutation"]
-    environment = {**os.environ, "PYTHONPATH": str(project), "PYTHONDONTWRITEBYTECODE": "1"}
+    # builds of mutants must not crowd out those of the checkout
+    own = {"PYTHONPATH": str(project), "PYTHONDONTWRITEBYTECODE": "1", BUILD: str(project / "build")}
+    environment = {**os.environ, **own}
     process = subprocess.Popen(
         [*command, f"--hypothesis-seed={seed}", *tests], cwd=project, env=environment, start_new_session=True,
         stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
@@ -118,9 +121,9 @@ def main() -> int:
     parser.add_argument("--area", action="append", choices=AREAS, help="of this area only; may be given again")
     parser.add_argument("--number", type=int, help="at most so many of each area, drawn by the seed")
     parser.add_argument("--seed", type=int, default=int(time.time() // 86400), help="another one every day")
-    parser.add_argument("--changed", metavar="COMMIT", help="only files that differ from this commit")
+    parser.add_argument("--changed", metavar="COMMIT", help="only files that differ from this commit; 1: the last one")
     options = parser.parse_args()
-    changed = changed_files(options.changed) if options.changed else None
+    changed = changed_files({"1": "HEAD"}.get(options.changed, options.changed)) if options.changed else None
     mutants = chosen(options.area or AREAS, options.number, options.seed, changed)
     print(f"{len(mutants)} mutants, seed {options.seed}", flush=True)
     judged: list[Judged] = []

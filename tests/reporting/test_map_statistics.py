@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from scipy import stats
 
 from fitact_hw.reporting.map_statistics import Interval, mean_interval, paired_interval, too_few
 from golden.errors import GoldenError
@@ -68,3 +69,26 @@ def test_needs_the_same_maps_and_at_least_one() -> None:
         paired_interval(np.zeros(3), np.zeros(4))
     with pytest.raises(GoldenError, match="at least one"):
         mean_interval(np.zeros(0))
+
+
+def test_small_spreads_keep_an_interval_of_their_own() -> None:
+    """One map of 20 differs, by 1e-9 of the mean: the interval is as wide as that, not none and not the mean alone."""
+    values = np.full(20, 93.5)
+    values[7] += 1e-7
+    found = mean_interval(values)
+    low, high = ends(found)
+    assert low < found.mean < high
+    assert high - low < 1e-7
+    shifted = ends(mean_interval((values - 93.5) * 1e9))
+    assert (low - 93.5, high - 93.5) == pytest.approx((shifted[0] * 1e-9, shifted[1] * 1e-9), abs=2e-13)
+
+
+def test_an_interval_is_that_of_scipy() -> None:
+    """BCa, 9999 resamples, 95 %, seeded: values of scipy.stats.bootstrap."""
+    values = np.array([61.0, 64.5, 70.2, 55.0, 66.1, 63.3, 69.9, 58.8, 40.0, 62.7])
+    expected = stats.bootstrap((values,), np.mean, n_resamples=9999, confidence_level=0.95, method="BCa",
+                               rng=np.random.default_rng(4)).confidence_interval  # fmt: skip
+    assert ends(mean_interval(values, 4)) == pytest.approx((expected.low, expected.high), abs=1e-12)
+    percentile = stats.bootstrap((values,), np.mean, n_resamples=9999, method="percentile",
+                                 rng=np.random.default_rng(4)).confidence_interval  # fmt: skip
+    assert ends(mean_interval(values, 4))[0] < percentile.low - 0.2

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from scipy.stats import binomtest
+from scipy.stats import binomtest, norm
 
 from fitact_hw.reporting.formats import number_interval, percent_interval
 from fitact_hw.reporting.statistics import (
@@ -130,3 +130,55 @@ def test_what_was_not_sampled_bounds_a_difference() -> None:
     assert rest.shown
     assert not rest.beside(0.3).shown
     assert " to " in percent_interval(whole)
+
+
+@pytest.mark.parametrize(
+    ("population", "size"), [(10, 10), (100, 80), (500, 218), (1000, 278), (10_000, 370), (1_000_000, 384)]
+)
+def test_sample_sizes_of_small_populations(population: int, size: int) -> None:
+    """Krejcie and Morgan (1970), table 1, rounded up: 217.5 of 500 there is 217, and 384.0 of a million 384."""
+    assert sample_size(population, 0.05) == pytest.approx(size, abs=0 if population < 1_000_000 else 1)
+
+
+def test_sample_size_of_rare_events_and_other_confidences() -> None:
+    """t of scipy.stats.norm: 1.644854 for 90 %, 2.575829 for 99 %."""
+    assert sample_size(5000, 0.02, 0.9, 0.1) == 543  # 5000 / (1 + 0.0004 * 4999 / (2.705543 * 0.09)) = 542.9
+    assert sample_size(5000, 0.02, 0.99, 0.1) == 1150  # t2 = 6.634897: 1149.8
+    assert sample_size(1, 0.5) == 1
+
+
+def test_stratified_interval_is_wilson_s_for_the_smoothed_variance() -> None:
+    """Every figure by scipy.stats: proportions (x + 1) / (n + 2), their variance, and Wilson for that many draws."""
+    parts, weights = {"a": (3, 50), "b": (0, 400), "c": (7, 7)}, {"a": 2.0, "b": 7.0, "c": 1.0}
+    shares = {"a": 0.2, "b": 0.7, "c": 0.1}
+    value = 0.2 * 3 / 50 + 0.1
+    smoothed = {"a": 4 / 52, "b": 1 / 402, "c": 8 / 9}
+    variance = sum(shares[k] ** 2 * smoothed[k] * (1 - smoothed[k]) / parts[k][1] for k in parts)
+    centre = sum(shares[k] * smoothed[k] for k in parts)
+    size = round(centre * (1 - centre) / variance)
+    found = stratified(parts, weights)
+    assert found.value == pytest.approx(value)
+    z = norm.ppf(0.975)
+    middle = (value + z * z / (2 * size)) / (1 + z * z / size)
+    half = z / (1 + z * z / size) * (value * (1 - value) / size + z * z / (4 * size * size)) ** 0.5
+    assert (found.low, found.high) == pytest.approx((middle - half, middle + half), abs=1e-12)
+    assert stratified(parts, {k: 10 * w for k, w in weights.items()}) == found  # only shares count
+
+
+def test_equal_strata_are_one() -> None:
+    """Two halves with the same share of hits: the interval is close to that of the whole."""
+    halves, whole = stratified({"a": (20, 400), "b": (20, 400)}, {"a": 1, "b": 1}), Estimate.of(40, 800)
+    assert (halves.low, halves.high) == pytest.approx((whole.low, whole.high), abs=5e-4)
+
+
+def test_stratified_difference_by_hand() -> None:
+    """Bonett and Price in every stratum, squares of the shares, the quantile of scipy.stats."""
+    found = stratified_difference({"a": (5, 1, 48), "b": (0, 3, 98)}, {"a": 3.0, "b": 1.0}, 0.9)
+    one, other = (6 / 50, 2 / 50), (1 / 100, 4 / 100)
+    centre = 0.75 * (one[0] - one[1]) + 0.25 * (other[0] - other[1])
+    variance = 0.75**2 * (sum(one) - (one[0] - one[1]) ** 2) / 50
+    variance += 0.25**2 * (sum(other) - (other[0] - other[1]) ** 2) / 100
+    half = norm.ppf(0.95) * variance**0.5
+    assert found.value == pytest.approx(0.75 * 4 / 48 - 0.25 * 3 / 98)
+    assert (found.low, found.high) == pytest.approx((centre - half, centre + half))
+    assert found.p == pytest.approx(binomtest(5, 9).pvalue)

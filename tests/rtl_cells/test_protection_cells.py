@@ -255,3 +255,29 @@ endmodule
 """
     files = {name: (RTL / name).read_text() for name in CELLS if "secded" in name}
     assert prove(files, bench, stages=0)
+
+
+@pytest.mark.parametrize("lanes", [9, 16])
+def test_secded_of_many_lanes(lanes: int) -> None:
+    """One wrong bit anywhere in a word of more than eight lanes: corrected there, every other lane untouched."""
+    bits = 13 * lanes
+    bench = f"""
+module bench(input wire [{8 * lanes}-1:0] word, input wire [7:0] place);
+    wire [{5 * lanes}-1:0] check;
+    wire [{8 * lanes}-1:0] data;
+    wire [{lanes}-1:0] corrected, detected;
+    wire [{bits}-1:0] flips = {bits}'d1 << place;
+    wire [7:0] lane = place < {8 * lanes} ? place / 8 : (place - {8 * lanes}) / 5;
+    fitact_secded_encoder #(.LANES({lanes}), .LANE_W(8), .CHECK_W(5)) u_encoder (.data(word), .check(check));
+    fitact_secded_decoder #(.LANES({lanes}), .LANE_W(8), .CHECK_W(5)) u_decoder (
+        .stored(word ^ flips[0 +: {8 * lanes}]), .check(check ^ flips[{8 * lanes} +: {5 * lanes}]),
+        .data(data), .corrected(corrected), .detected(detected));
+    always @* begin
+        assert (data == word);
+        assert (detected == 0);
+        assert (corrected == (place < {bits} ? {lanes}'d1 << lane : 0));
+    end
+endmodule
+"""
+    files = {name: (RTL / name).read_text() for name in CELLS if "secded" in name}
+    assert prove(files, bench, stages=0)

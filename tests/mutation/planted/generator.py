@@ -1,0 +1,7 @@
+"""Bugs of the area "generator"."""
+
+from __future__ import annotations
+
+from tests.mutation.mutant import Mutant
+
+MUTANTS: list[Mutant] = []
