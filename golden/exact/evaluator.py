@@ -124,9 +124,11 @@ class Evaluator:
                     values[layer.name], changed[layer.name] = engine.run(
                         value(layer.source), residual, own, clean, source, residual_changed
                     )
+                elif own is not None:  # its bounds are hit
+                    if own.bias is not None or own.shift is not None:
+                        raise GoldenError(f"pool {layer.name} has no bias or shift in faulty memory")
+                    values[layer.name], changed[layer.name] = engine(value(layer.source), residual, own), None
                 else:
-                    if own is not None:
-                        raise GoldenError(f"pool {layer.name} has no parameters in faulty memory")
                     values[layer.name] = engine.run(value(layer.source), residual, clean)
                     changed[layer.name] = None if residual_changed else source
             for name in self._last_use.get(index, ()):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -11,6 +11,7 @@ from torch import Tensor
 from golden.exact import kernels
 from golden.exact.epilogue import Parameters, finish_wide
 from golden.exact.kernels import Geometry
+from golden.exact.patch import LayerPatch
 from golden.qnetwork import QLayer, QNetwork
 
 Channels = Tensor | None
@@ -71,18 +72,22 @@ class Pool:
     def __init__(self, layer: QLayer, qnet: QNetwork, device: torch.device) -> None:
         self.layer, self.geometry = layer, Geometry.of(layer)
         self.parameters = Parameters.of(layer, qnet.acc_bits, qnet.word_bits, device)
-        self.identity = self.parameters.is_identity
+        # sums of several words may be too large for one
+        self.identity = self.parameters.is_identity and (layer.kind == "maxpool" or layer.area == 1)
 
-    def __call__(self, source: Words, residual: Words | None) -> Words:
-        """The pool of ``source``, plus the residual operand if the layer has one."""
-        acc, peak = self._sums(source.data), source.peak
+    def __call__(self, source: Words, residual: Words | None, patch: LayerPatch | None = None) -> Words:
+        """The pool of ``source``, plus the residual operand if the layer has one; ``patch``: of its bounds."""
+        acc = self._sums(source.data)
         if residual is None and self.identity:
-            return Words(acc, peak * (1 if self.layer.kind == "maxpool" else self.geometry.area))
+            return Words(acc, source.peak)
         # pools are a small part of the work: always the wide way
         words = acc.to(torch.int64)
         if residual is not None and self.layer.residual is not None:
             words += residual.data.to(torch.int64) << self.layer.residual.lshift
-        return Words(finish_wide(words, self.parameters), self.parameters.output_peak)
+        parameters = self.parameters
+        if patch is not None:
+            parameters = replace(parameters, bound=parameters.bound if patch.bound is None else patch.bound)
+        return Words(finish_wide(words, parameters), parameters.output_peak)
 
     def run(self, source: Words, residual: Words | None, clean_run: Mapping[str, CleanLayer]) -> Words:
         """The same; of the fault-free output only the changed channels are redone, if ``source`` says which."""

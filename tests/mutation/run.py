@@ -115,14 +115,19 @@ def scores(judged: Sequence[Judged]) -> str:
     return "\n".join(lines)
 
 
-def main() -> int:
-    """Entry point; returns the exit code."""
+def options_of_the_command() -> argparse.ArgumentParser:
+    """What it takes."""
     parser = argparse.ArgumentParser(prog="python -m tests.mutation", description=__doc__)
     parser.add_argument("--area", action="append", choices=AREAS, help="of this area only; may be given again")
     parser.add_argument("--number", type=int, help="at most so many of each area, drawn by the seed")
     parser.add_argument("--seed", type=int, default=int(time.time() // 86400), help="another one every day")
     parser.add_argument("--changed", metavar="COMMIT", help="only files that differ from this commit; 1: the last one")
-    options = parser.parse_args()
+    return parser
+
+
+def main() -> int:
+    """Entry point; returns the exit code."""
+    options = options_of_the_command().parse_args()
     changed = changed_files({"1": "HEAD"}.get(options.changed, options.changed)) if options.changed else None
     mutants = chosen(options.area or AREAS, options.number, options.seed, changed)
     print(f"{len(mutants)} mutants, seed {options.seed}", flush=True)
