@@ -11,6 +11,7 @@ from typing import Any
 from rich.console import Console
 
 from fitact_hw.reporting.figures import save_png
+from fitact_hw.reporting.published import DATA
 from fitact_hw.reporting.terminal import noter
 from fitact_hw.resilience import charts, markdown, tables
 from fitact_hw.resilience.pool import HERE, Processes
@@ -30,7 +31,7 @@ FINEST = variant_name(Granularity.NEURON, False, BoundFormat.WORD.value)
 
 
 def run_resilience(settings: Settings, folder: Path, console: Console, processes: Processes = HERE) -> list[Summary]:
-    """Accuracy of every scheme at every rate; tables, CSV, Parquet and chart in ``folder``."""
+    """Accuracy of every scheme at every rate; page and chart in ``folder``, CSV and Parquet in its ``data``."""
     summaries = _run(settings, scheme_subjects(settings), folder, console, processes, RESILIENCE, REFERENCE)
     save_png(charts.accuracy(summaries, settings.model, settings.seed), folder / f"{RESILIENCE}.png")
     return summaries
@@ -66,13 +67,14 @@ def _run(
     order = {s.key: index for index, s in enumerate(subjects)}
     rows.sort(key=lambda row: (order[row.scheme, row.word_bits, row.memory], row.rate, row.map))
     summaries = summarise(rows, reference)
-    tables.write_tables(rows, summaries, folder, stem)
+    tables.write_tables(rows, summaries, folder / DATA, stem)
     with ResultStore(folder / DATABASE) as store:
         facts = {**asdict(settings), "runs": store.runs()}
-    write_text(folder / f"{stem}.json", json.dumps(facts, indent=1) + "\n")
+    write_text(folder / DATA / f"{stem}.json", json.dumps(facts, indent=1) + "\n")
     tables.print_summaries(console, summaries, reference)
     costs = bounds_cost(rows)
     tables.print_costs(console, costs)
     markdown.write_page(settings, summaries, costs, reference, folder / f"{stem}.md", extra)
-    noter(console)(f"results in {folder}: {stem}.md, {stem}.png, and {stem}.csv, {stem}_maps.csv (also as .parquet)")
+    said = f"results in {folder}: {stem}.md, {stem}.png, and {DATA}/{stem}.csv, {DATA}/{stem}_maps.csv (and .parquet)"
+    noter(console)(said)
     return summaries

@@ -10,6 +10,7 @@ from typing import Any
 from fitact_hw.reporting.command import command_line
 from fitact_hw.reporting.formats import scientific
 from fitact_hw.reporting.map_statistics import too_few
+from fitact_hw.reporting.published import DATA
 from fitact_hw.resilience.subjects import Settings
 from fitact_hw.resilience.summary import BETTER, NOT_SHOWN, WORSE, BoundsCost, Summary
 from fitact_hw.resilience.tables import accuracy_cell, signed_interval
@@ -49,7 +50,8 @@ def write_page(
     path: Path,
     extra: Mapping[str, Any] | None = None,
 ) -> None:
-    """Write the page beside the chart and the tables of the same stem. ``extra``: further options of the command."""
+    """Write the page beside the chart of the same stem, whose tables are in ``data`` there. ``extra``: further options
+    of the command."""
     stem = path.stem
     images = max(summary.images for summary in summaries)
     lines = [
@@ -59,7 +61,7 @@ def write_page(
         f"* images: the first {images} CIFAR-10 test images",
         f"* fault maps: {settings.maps} at each rate, the same for all networks",
         f"* intervals: 95 %, BCa bootstrap over maps; differences are in points, paired by map{_few(settings.maps)}",
-        f"* data: [{stem}.csv]({stem}.csv), every map in [{stem}_maps.csv]({stem}_maps.csv)",
+        f"* data: [{stem}.csv]({DATA}/{stem}.csv), every map in [{stem}_maps.csv]({DATA}/{stem}_maps.csv)",
         "",
         f"![accuracy]({stem}.png)",
     ]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -236,8 +238,13 @@ def test_commands_run_alexnet_on_the_sample_images(
     outcome = CliRunner().invoke(app(), [command, "alexnet", *options])
     assert outcome.exit_code == 0, outcome.output
     folder = tmp_path / "build" / "alexnet" / command
-    assert len(tables.read_csv(folder / f"{command}.csv")) == (8 if command == "resilience" else 32)
-    assert f"fitact {command} alexnet" in (folder / f"{command}.md").read_text()
+    assert len(tables.read_csv(folder / "data" / f"{command}.csv")) == (8 if command == "resilience" else 32)
+    page = (folder / f"{command}.md").read_text()
+    assert f"fitact {command} alexnet" in page
+    linked = re.findall(r"\]\(([^)]+)\)", page)
+    assert {f"data/{command}.csv", f"data/{command}_maps.csv", f"{command}.png"} == set(linked)
+    assert all((folder / link).is_file() for link in linked)
+    assert json.loads((folder / "data" / f"{command}.json").read_text())["runs"]
     assert (folder / f"{command}.png").stat().st_size > 10_000
     assert "20 sample images are used instead" in outcome.output
 
