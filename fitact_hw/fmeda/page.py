@@ -92,7 +92,7 @@ def markdown(
         "",
         "## How",
         "",
-        "FIT of a class = bits x raw rate x probability of the class, summed over structures. Intervals: mid-p gamma "
+        "FIT of a class = bits x raw rate x probability of the class, summed over structures. Intervals: gamma "
         "of weighted sums with images as clusters. SPFM = 1 - undetected / all; LFM = 1 - latent / (all - undetected); "
         "PMHF: undetected, the single-point part; DC = detected / (detected + undetected). Intervals of LFM and DC are "
         "made of two, each at half the error (Bonferroni). `met`: the whole interval is on the good side of the "
