@@ -135,11 +135,12 @@ def sites(
 def docs() -> Any:
     """Regenerate the pages of docs/ that derive from definitions."""
     from fitact_hw import docs_gen
-    from fitact_hw.cli import reference
+    from fitact_hw.cli import python_reference, reference
     from golden.support.installation import source_tree
 
     source_tree("`fitact docs`")
-    console, written = terminal(), docs_gen.write_docs(docs_gen.documents() | reference.documents())
+    pages = docs_gen.documents() | reference.documents() | python_reference.documents()
+    console, written = terminal(), docs_gen.write_docs(pages)
     for path in written:
         console.print(f"wrote {path}", markup=False, soft_wrap=True)
     return written
