@@ -56,7 +56,7 @@ def changed_files(base: str) -> set[str]:
 
 
 def chosen(areas: Sequence[str], number: int | None, seed: int, changed: set[str] | None) -> list[Mutant]:
-    """At most ``number`` mutants of each area, drawn with ``seed``; of the files ``changed`` only, if given."""
+    """At most ``number`` mutants of each area, drawn with ``seed``; of the files ``changed`` only, unless None."""
     picked = []
     for area in areas:
         there = [m for m in MUTANTS if m.area == area and not m.equivalent and (changed is None or m.file in changed)]
@@ -119,6 +119,7 @@ def options_of_the_command() -> argparse.ArgumentParser:
     """What it takes."""
     parser = argparse.ArgumentParser(prog="python -m tests.mutation", description=__doc__)
     parser.add_argument("--area", action="append", choices=AREAS, help="of this area only; may be given again")
+    parser.add_argument("--file", action="append", help="of this file only; may be given again")
     parser.add_argument("--number", type=int, help="at most so many of each area, drawn by the seed")
     parser.add_argument("--seed", type=int, default=int(time.time() // 86400), help="another one every day")
     parser.add_argument("--changed", metavar="COMMIT", help="only files that differ from this commit; 1: the last one")
@@ -129,6 +130,8 @@ def main() -> int:
     """Entry point; returns the exit code."""
     options = options_of_the_command().parse_args()
     changed = changed_files({"1": "HEAD"}.get(options.changed, options.changed)) if options.changed else None
+    if options.file:
+        changed = set(options.file) if changed is None else changed & set(options.file)
     mutants = chosen(options.area or AREAS, options.number, options.seed, changed)
     print(f"{len(mutants)} mutants, seed {options.seed}", flush=True)
     judged: list[Judged] = []
