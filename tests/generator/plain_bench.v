@@ -2,7 +2,7 @@
 // the interrupt and writes the memory to a file. It knows nothing of this project but the machine's ports.
 //
 // Files: memory.hex (a bus word a line), writes.hex (address and data of each register write, 64 bits a line),
-// reads.hex (an address a line); out: after.hex, and a line `READ <address> <data>` for each of reads.hex.
+// reads.hex (an address a line); UPSET_* say which bit of a register flips, and after how many reads of its word; out: after.hex, and a line `READ <address> <data>` for each of reads.hex.
 `timescale 1ns / 1ps
 `default_nettype none
 
@@ -237,6 +237,22 @@ module plain_bench;
             s_axil_rready = 0;
         end
     endtask
+
+    // ---------------------------------------------------------------- an upset of a word that is held
+`ifdef UPSET_REGISTER
+    integer upset_reads, upset_idle, upset_done;
+    initial {upset_reads, upset_idle, upset_done} = 0;
+    always @(negedge clk) begin
+        upset_idle = `UPSET_ENABLE ? 0 : upset_idle + 1;
+        if (`UPSET_ENABLE) upset_reads = upset_reads + 1;
+        // two cycles after a read, with no other one since
+        if (!upset_done && upset_reads >= `UPSET_AFTER && upset_idle == 2) begin
+            `UPSET_REGISTER[`UPSET_BIT] = !`UPSET_REGISTER[`UPSET_BIT];
+            upset_done = 1;
+            $display("UPSET after read %0d", upset_reads);
+        end
+    end
+`endif
 
     integer number, cycles;
     initial begin

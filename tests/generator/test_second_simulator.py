@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import shutil
 import subprocess
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,7 @@ import pytest
 
 from fitact_hw.compiler import compile_network, with_images
 from fitact_hw.config import AcceleratorConfig
+from fitact_hw.csr import REGISTERS
 from fitact_hw.export import FILE_LIST, export
 from fitact_hw.program import Program
 from golden import reference
@@ -51,8 +53,10 @@ def small_network(config: AcceleratorConfig) -> NetworkBuilder:
     return builder
 
 
-def in_icarus(folder: Path, program: Program, memory: np.ndarray, stall: int) -> tuple[np.ndarray, dict[str, int]]:
-    """Memory at the end, and STATUS and both counters of cycles, of a run of the exported machine."""
+def in_icarus(
+    folder: Path, program: Program, memory: np.ndarray, stall: int = 0, upset: Mapping[str, object] = {}
+) -> tuple[np.ndarray, dict[str, int]]:
+    """Memory and registers at the end of a run of the exported machine; ``upset``: UPSET_* of the bench."""
     config = program.config
     export(config, folder, "0.0.0")
     bus_bytes = config.bus_bits // 8
@@ -61,13 +65,14 @@ def in_icarus(folder: Path, program: Program, memory: np.ndarray, stall: int) ->
     words = image.reshape(-1, bus_bytes)
     offsets = register_offsets(config)
     writes = start_writes(program.program_address, (0, memory.size - 1), LIMIT_CYCLES)
-    names = ("STATUS", "CYCLES_LOW", "INSTRUCTIONS")
+    counters = ("CORRECTED", "DETECTED") if config.protected else ()
+    names = ("STATUS", "CYCLES_LOW", "INSTRUCTIONS", *counters)
     (folder / "memory.hex").write_text("".join(f"{word.tobytes()[::-1].hex()}\n" for word in words))
     (folder / "writes.hex").write_text("".join(f"{offsets[name]:08x}{value:08x}\n" for name, value in writes))
     (folder / "reads.hex").write_text("".join(f"{offsets[name]:08x}\n" for name in names))
     sizes = {
         "BUS_BITS": config.bus_bits, "MEMORY_WORDS": len(words), "WRITES": len(writes), "READS": len(names),
-        "LIMIT": LIMIT_CYCLES,
+        "LIMIT": LIMIT_CYCLES, **upset,
     }  # fmt: skip
     defines = [f"-D{name}={value}" for name, value in sizes.items()]
     build = ["iverilog", "-g2005", "-s", "plain_bench", *defines, "-o", "bench.vvp", "-f", FILE_LIST, str(BENCH)]
@@ -98,3 +103,37 @@ def test_a_network_in_another_simulator(name: str, tmp_path: Path) -> None:
     assert registers["STATUS"] == 2  # done, and nothing else
     assert registers["INSTRUCTIONS"] == len(program.instructions)
     assert registers["CYCLES_LOW"] > 1000
+
+
+HELD = {
+    "channel": {"bounds": "channel"},
+    "patch": {"bounds": "patch"},
+    "codes": {"bounds": "neuron", "bound_format": "code4"},
+    "coded channels": {"bounds": "channel", "bound_format": "code4"},
+}
+"""A word of the bound buffer serves several pixels."""
+
+
+@pytest.mark.parametrize("kind", ["parity", "secded"])
+@pytest.mark.parametrize("bounds", HELD)
+def test_a_bound_word_that_is_held_stays_protected(bounds: str, kind: str, tmp_path: Path) -> None:
+    """An upset of the word between two uses, long after it was read, is noticed once and never changes an output
+    silently."""
+    config = AcceleratorConfig.create(
+        rows=2, cols=2, bound_words=16, bus_bits=32, protection={"bound": kind}, **SIZES, **HELD[bounds]
+    )
+    builder = NetworkBuilder((2, 4, 6), seed=3)
+    builder.conv(2, 3, 1, 1, "saturate", "neuron")
+    network, images = fitted_to(builder.network(), config), builder.images(1)
+    program = compile_network(network, config, 1)
+    place = "u_top.u_buffers.u_bound."
+    upset = {"UPSET_REGISTER": f"{place}rd_data_q", "UPSET_ENABLE": f"{place}rd_en", "UPSET_AFTER": 1, "UPSET_BIT": 1}
+    after, registers = in_icarus(tmp_path, program, with_images(program, images), upset=upset)
+    found, expected = program.tensors["conv0"].read(after), reference.run(network, images)["conv0"]
+    if kind == "secded":
+        assert (registers["STATUS"], registers["CORRECTED"], registers["DETECTED"]) == (2, 1, 0)
+        np.testing.assert_array_equal(found, expected)
+    else:
+        detected = REGISTERS["STATUS"].field("detected").mask
+        assert (registers["STATUS"], registers["CORRECTED"], registers["DETECTED"]) == (2 | detected, 0, 1)
+        assert ((found == expected) | (found == 0)).all()  # a lost bound reads as zero
