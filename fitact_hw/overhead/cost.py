@@ -10,7 +10,7 @@ from pathlib import Path
 from fitact_hw.config import AcceleratorConfig
 from fitact_hw.overhead.design import SRAM_MODULE, Block, Memory, elaborate
 from fitact_hw.overhead.mapping import PERTURBATIONS, Mapped, map_all
-from fitact_hw.overhead.schemes import BASELINE, SCHEMES, Scheme, clamp_parameters, machine
+from fitact_hw.overhead.schemes import SCHEMES, Scheme, clamp_parameters, machine
 from fitact_hw.overhead.sram import SramFigures, SramModel
 from fitact_hw.overhead.technology import Technology
 from fitact_hw.verilog import TOP, generate, leaf_cells, read_cell
@@ -264,8 +264,3 @@ def delta(cost: Cost, base: Cost) -> tuple[float, float, float]:
     """Difference of logic, memory and total area to ``base``, as fractions of the total area of ``base``."""
     logic, memory = cost.logic() - base.logic(), cost.memory - base.memory
     return logic / base.total, memory / base.total, (logic + memory) / base.total
-
-
-def baseline(costs: Mapping[str, Cost]) -> Cost:
-    """The unprotected machine."""
-    return costs[BASELINE.key]

@@ -18,7 +18,6 @@ from golden.support.files import write_bytes
 
 NAND2_TABLE = "1110"
 BUFFER_TABLE = "01"
-INVERTER_TABLE = "10"
 
 DONT_USE = ("*lpflow*", "*probe*", "*dlygate*", "*dlymetal*", "*clkdly*", "*dly[0-9]*", "*TBUF*", "*antenna*")
 """Cells that no synthesis should pick: level shifters, probe points, delay lines, antenna diodes."""

@@ -15,7 +15,7 @@ from fitact_hw.fsim.access import bound_places, gemm_pixels, gemm_tiles, load_wo
 from fitact_hw.isa import INSTRUCTION_BYTES, AccMode, ActMode, Buffer, Instruction, Opcode
 from fitact_hw.overhead.schemes import Scheme, machine
 from fitact_hw.program import Program
-from golden.qnetwork import ACC_BITS, QLayer, QNetwork, Residual
+from golden.qnetwork import ACC_BITS, QLayer, QNetwork
 
 if TYPE_CHECKING:  # it needs torch
     from golden.frontend.lowering import FloatLayer
@@ -66,23 +66,8 @@ def _layer(layer: FloatLayer, scheme: Scheme, word_bits: int) -> QLayer:
         activation = "saturate" if scheme.mode is ActMode.SATURATE else "clip"
         top = (1 << (word_bits - 1)) - 1
         bound = np.full(layer.out_shape, top, np.int64) if scheme.bounds.buffered else top
-    return QLayer(
-        name=layer.name,
-        kind=layer.kind,
-        source=layer.source,
-        in_shape=layer.in_shape,
-        out_shape=layer.out_shape,
-        kernel=layer.kernel,
-        stride=layer.stride,
-        padding=layer.padding,
-        weight=None if layer.weight is None else np.zeros(layer.weight.shape, np.int64),
-        bias=channels,
-        shift=channels,
-        activation=activation,
-        bound=bound,
-        frac_out=0,
-        residual=None if layer.residual is None else Residual(layer.residual, 0),
-    )
+    weight = None if layer.weight is None else np.zeros(layer.weight.shape, np.int64)
+    return layer.in_words(weight, channels, channels, bound, frac_out=0, activation=activation)
 
 
 def measure(name: str, layers: Sequence[FloatLayer], scheme: Scheme, config: AcceleratorConfig) -> Traffic:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from typing import Literal
 
 import torch
@@ -192,11 +192,3 @@ class Recorder:
             self._visit(name, inputs[0])
 
         return hook
-
-
-def iterate_bounds(model: nn.Module) -> Iterator[tuple[str, Tensor]]:
-    """(name, bound) of each bounded activation."""
-    for name in activation_names(model):
-        module = model.get_submodule(name)
-        if isinstance(module, BoundedReLU | SmoothBoundedReLU):
-            yield name, module.bound

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from golden.qnetwork import Activation, LayerKind, Pads, Sides, Windowed
+from golden.qnetwork import Activation, LayerKind, Pads, QLayer, Residual, Sides, Windowed
 
 Shape = tuple[int, int, int]
 """Channels, rows, columns."""
@@ -37,6 +37,36 @@ class FloatLayer(Windowed):
     residual: str | None = None
     call: str = ""
     limit: float | None = None
+
+    def in_words(
+        self,
+        weight: np.ndarray | None,
+        bias: np.ndarray,
+        shift: np.ndarray,
+        bound: int | np.ndarray | None,
+        frac_out: int,
+        residual_lshift: int = 0,
+        activation: Activation | None = None,
+    ) -> QLayer:
+        """The same layer with parameters as words, as :class:`golden.qnetwork.QLayer` has them; ``activation`` None:
+        as it is here."""
+        return QLayer(
+            name=self.name,
+            kind=self.kind,
+            source=self.source,
+            in_shape=self.in_shape,
+            out_shape=self.out_shape,
+            kernel=self.kernel,
+            stride=self.stride,
+            padding=self.padding,
+            weight=weight,
+            bias=bias,
+            shift=shift,
+            activation=self.activation if activation is None else activation,
+            bound=bound,
+            frac_out=frac_out,
+            residual=None if self.residual is None else Residual(self.residual, residual_lshift),
+        )
 
 
 def pool_divisor(area: int) -> int:

@@ -19,7 +19,7 @@ from golden.frontend.graph import image_shape
 from golden.frontend.layers import FloatLayer, pool_divisor
 from golden.frontend.lowering import import_network, lower_network
 from golden.frontend.network import GraphNetwork
-from golden.qnetwork import ACC_BITS, INPUT, QLayer, QNetwork, Residual
+from golden.qnetwork import ACC_BITS, INPUT, QLayer, QNetwork
 from golden.quantisation.calibration import calibrate
 from golden.quantisation.images import network_input, normalise_images
 from golden.quantisation.points import MAX_SHIFT, Q15_16, BinaryPoints, best_frac, check_word, to_fixed, word_name
@@ -111,7 +111,7 @@ def _quantise_layer(layer: FloatLayer, points: BinaryPoints, ranges: Mapping[str
     word_bits, acc_bits = points.word_bits, ACC_BITS[points.word_bits]
     frac_in, frac_out = points.activation[layer.source], points.activation[layer.name]
     channels = layer.out_shape[0]
-    weight, residual = None, None
+    weight, lshift = None, 0
     if layer.weight is None:
         frac_acc = np.full(channels, frac_in, np.int64)
         # An average pool divides by a power of two in the same shift.
@@ -131,26 +131,10 @@ def _quantise_layer(layer: FloatLayer, points: BinaryPoints, ranges: Mapping[str
         lshift = int(frac_acc[0]) - points.activation[layer.residual]
         if not 0 <= lshift <= MAX_SHIFT or (frac_acc != frac_acc[0]).any():
             raise GoldenError(f"layer {layer.name} cannot align its residual operand (left shift {lshift})")
-        residual = Residual(layer.residual, lshift)
     if weight is not None and word_bits < 32:  # at 32 bits only calibration can tell: no point could be changed
         _refuse_wrapping(layer, weight, fracs, points, ranges)
-    return QLayer(
-        name=layer.name,
-        kind=layer.kind,
-        source=layer.source,
-        in_shape=layer.in_shape,
-        out_shape=layer.out_shape,
-        kernel=layer.kernel,
-        stride=layer.stride,
-        padding=layer.padding,
-        weight=weight,
-        bias=scaled.astype(np.int64),
-        shift=shift.astype(np.int64),
-        activation=layer.activation,
-        bound=None if layer.bound is None else quantise_bound(layer.bound, frac_out, word_bits),
-        frac_out=frac_out,
-        residual=residual,
-    )
+    bound = None if layer.bound is None else quantise_bound(layer.bound, frac_out, word_bits)
+    return layer.in_words(weight, scaled.astype(np.int64), shift.astype(np.int64), bound, frac_out, lshift)
 
 
 def _refuse_wrapping(

@@ -53,12 +53,11 @@ def layer_bounds(neuron_maxima: Mapping[str, Tensor]) -> dict[str, Tensor]:
 @dataclass(frozen=True)
 class BoundStatistics:
     """``neurons``: activations per image. ``above``: share of fault-free activations above their bound.
-    ``mean`` and ``layer_max``: mean bound, and largest bound, by activation name."""
+    ``mean``: mean bound by activation name."""
 
     neurons: int
     above: float
     mean: dict[str, float]
-    layer_max: dict[str, float]
 
 
 @torch.no_grad()
@@ -79,7 +78,6 @@ def statistics(model: nn.Module, bounds: Mapping[str, Tensor], data: DataSet) ->
         total,
         above / (total * len(data)),
         {name: float(bound.mean()) for name, bound in bounds.items()},
-        {name: float(bound.max()) for name, bound in bounds.items()},
     )
 
 
