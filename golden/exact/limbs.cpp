@@ -26,7 +26,7 @@ constexpr long STRIP_TILES = 16, STRIP_BYTES = 1 << 19;  // of channels whose ep
                                                          // in memory: so many, with weights that stay in the cache
 constexpr int WEIGHT_LIMBS = 3, MOST_LIMBS = 4;
 constexpr long PANEL_TILES = 4, PANEL = PANEL_TILES * TILE_ROWS;  // pixels whose digits stay in the cache while all
-                                                                 // weights pass by
+                                                                  // weights pass by
 constexpr long GROUP_BYTES = 1 << 19;  // digits of a group of images, from which panels are gathered
 constexpr double LARGEST[] = {0, 0x7f, 0x7f7f, 0x7f7f7f, 0x7fffffff};  // with so many digits
 constexpr int BALANCED = 3, BIAS = 0x808080;  // adding it turns balanced digits into bytes of an ordinary number, + 128
@@ -82,7 +82,8 @@ struct Shape {
 class Workspace {
   public:
     int8_t* get(size_t bytes) {
-        if (bytes > size_) data_.reset(static_cast<int8_t*>(std::aligned_alloc(64, (bytes + 63) / 64 * 64))), size_ = bytes;
+        if (bytes > size_)
+            data_.reset(static_cast<int8_t*>(std::aligned_alloc(64, (bytes + 63) / 64 * 64))), size_ = bytes;
         return data_.get();
     }
 
@@ -197,8 +198,8 @@ __m512i activate(__m512i value, const Epilogue& e, const double* bound, __mmask8
 // Epilogue of 16 pixels from `pixel` and the channels from `channel` to before `last`;
 // sums (tile, place, pixel, channel), of the last place only if `last_place`.
 template <int PLACES, Activation ACTIVATION>
-void finish(const int32_t* sums, bool last_place, const Shape& s, const Epilogue& e, long pixel, long channel, long last,
-            double* out) {
+void finish(const int32_t* sums, bool last_place, const Shape& s, const Epilogue& e, long pixel, long channel,
+            long last, double* out) {
     const long rows = std::min(TILE_ROWS, s.pixels() - pixel);
     const __m512i one = _mm512_set1_epi64(1);
     const __m128i spare = _mm_cvtsi64_si128(e.spare_bits), residual_shift = _mm_cvtsi64_si128(e.residual_shift);
@@ -209,7 +210,8 @@ void finish(const int32_t* sums, bool last_place, const Shape& s, const Epilogue
             const __mmask8 valid = last - c >= 8 ? 0xff : __mmask8((1 << (last - c)) - 1);
             const int32_t* own = sums + (c - channel) / COLUMNS * PLACES * SUMS + row * COLUMNS + c % COLUMNS;
             __m512i total = _mm512_setzero_si512();
-            if (last_place) total = _mm512_cvtepi32_epi64(_mm256_load_si256((const __m256i*)(own + (PLACES - 1) * SUMS)));
+            if (last_place)
+                total = _mm512_cvtepi32_epi64(_mm256_load_si256((const __m256i*)(own + (PLACES - 1) * SUMS)));
             for (int place = PLACES - 2; place >= 0; place--) {
                 const __m256i term = _mm256_load_si256((const __m256i*)(own + place * SUMS));
                 total = _mm512_add_epi64(_mm512_slli_epi64(total, 8), _mm512_cvtepi32_epi64(term));
@@ -232,15 +234,21 @@ void finish(const int32_t* sums, bool last_place, const Shape& s, const Epilogue
 }
 
 // Sums of 16 pixels and 16 channels by place, in tiles from 0; tile 6 holds digits of the input, 7 of the weights.
-#define FOR_EACH_PLACE(DO)          \
-    DO(0)                           \
-    DO(1)                           \
-    DO(2)                           \
+#define FOR_EACH_PLACE(DO)         \
+    DO(0)                          \
+    DO(1)                          \
+    DO(2)                          \
     if constexpr (LIMBS > 1) DO(3) \
     if constexpr (LIMBS > 2) DO(4) \
     if constexpr (LIMBS > 3) DO(5)
-#define CLEAR(place) { _tile_zero(place); }
-#define SAVE(place) { _tile_stored(place, sums + place * SUMS, TILE_BYTES); }
+#define CLEAR(place)       \
+    {                      \
+        _tile_zero(place); \
+    }
+#define SAVE(place)                                           \
+    {                                                         \
+        _tile_stored(place, sums + place * SUMS, TILE_BYTES); \
+    }
 #define TERM(limb, place)                                \
     if constexpr (limb < LIMBS) {                        \
         _tile_loadd(6, input + limb * TILE, TILE_BYTES); \
@@ -254,12 +262,14 @@ template <int LIMBS>
 void multiply(const int8_t* input, const int8_t* weights, long blocks, int32_t* sums) {
     FOR_EACH_PLACE(CLEAR)
     for (long block = 0; block < blocks; block++, input += LIMBS * TILE, weights += WEIGHT_LIMBS * TILE) {
+        // clang-format off
         _tile_loadd(7, weights, TILE_BYTES);
         TERM(0, 0) TERM(1, 1) TERM(2, 2) TERM(3, 3)
         _tile_loadd(7, weights + TILE, TILE_BYTES);
         TERM(3, 4) TERM(2, 3) TERM(1, 2) TERM(0, 1)
         _tile_loadd(7, weights + 2 * TILE, TILE_BYTES);
         TERM(0, 2) TERM(1, 3) TERM(2, 4) TERM(3, 5)
+        // clang-format on
     }
     FOR_EACH_PLACE(SAVE)
 }
@@ -305,7 +315,8 @@ void panels(const int8_t* planes, const Shape& s, const Epilogue& e, const Weigh
                     multiply<LIMBS>(own, w.digits + column * blocks * WEIGHT_LIMBS * TILE, blocks, to);
                     if (w.starts) multiply_fourth<LIMBS>(own, w, column, to);
                 }
-                finish<LIMBS + WEIGHT_LIMBS, ACTIVATION>(sums, bool(w.starts), s, e, first + tile * TILE_ROWS, channel, last, out);
+                finish<LIMBS + WEIGHT_LIMBS, ACTIVATION>(sums, bool(w.starts), s, e, first + tile * TILE_ROWS, channel,
+                                                         last, out);
             }
         }
     }
@@ -341,7 +352,8 @@ extern "C" int limbs_permitted() { return syscall(SYS_arch_prctl, 0x1023 /* ARCH
 extern "C" int limbs_layer(const double* x, const Shape* whole, const Epilogue* epilogue, const Weights* weights,
                            double* out, long limbs, long threads) {
     static const Config config;
-    const long plane = whole->plane() / whole->images, least = (PANEL + whole->image_pixels() - 1) / whole->image_pixels();
+    const long plane = whole->plane() / whole->images;
+    const long least = (PANEL + whole->image_pixels() - 1) / whole->image_pixels();
     const long fit = std::max(1L, GROUP_BYTES / (limbs * plane) / least) * least;
     const long group = std::min(fit, (whole->images + threads - 1) / threads);
     std::atomic<long> next{0};
@@ -355,7 +367,8 @@ extern "C" int limbs_layer(const double* x, const Shape* whole, const Epilogue* 
             const long place = image * part.image_pixels() * part.outputs;
             if (e.residual) e.residual += place;
             if (e.kept) e.kept += place;
-            if (!convolve(x + image * part.rows * part.columns * part.channels, part, e, int(limbs), *weights, out + place))
+            if (!convolve(x + image * part.rows * part.columns * part.channels, part, e, int(limbs), *weights,
+                          out + place))
                 good = false;
         }
         _tile_release();
