@@ -32,7 +32,7 @@ from fitact_hw.injection.facts import PLACE_DTYPE, Facts, Trace, read_trace, tra
 from fitact_hw.injection.functional.judge import FunctionalImage
 from fitact_hw.injection.functional.order import Unsuitable
 from fitact_hw.injection.memory_map import Handover
-from fitact_hw.injection.observed import Observed, observe
+from fitact_hw.injection.observed import Observed, code_of, observe
 from fitact_hw.injection.tail import FaultyRun, Tail
 from fitact_hw.injection.verdict import Mechanism, Times, Verdict
 from fitact_hw.program import Program
@@ -177,7 +177,7 @@ class Engine:
     def prepare(self, case: Case, events: Sequence[FaultEvent]) -> None:
         """Make the fault-free run that :meth:`run` needs for ``events``, or for any of them, ahead of it.
 
-        Processes that are forked then share it. Does nothing for more events than one run can serve.
+        Processes that are forked then share it. None if RTL judges nothing, or more than one run can serve.
         """
         facts = self.facts(case)
         functional, rtl = self._divided(facts, collapse(facts, events, self._prune)[0])
@@ -189,9 +189,9 @@ class Engine:
             self._recorded(facts, case, parts[0])
 
     def _parts(self, starts: Iterable[Start]) -> list[list[Start]]:
-        """``starts`` in the order of time, in parts for which one fault-free run can keep checkpoints; one at least."""
+        """``starts`` in the order of time, in parts for which one fault-free run can keep checkpoints."""
         order = sorted(starts, key=lambda item: item.cycle)
-        return [order[begin : begin + self.capacity] for begin in range(0, max(1, len(order)), self.capacity)]
+        return [order[begin : begin + self.capacity] for begin in range(0, len(order), self.capacity)]
 
     def _recorded(self, facts: Facts, case: Case, part: Sequence[Start]) -> tuple[Verdict, Sequence[int]]:
         """The verdict of a masked upset, and the cycles of the checkpoints: from the run at hand, if it has these."""
@@ -229,7 +229,7 @@ class Engine:
             return [], list(starts)
         functional, rtl = [], []
         for start in starts:
-            treated = program.treats(start.cycle, start.flips)
+            treated = code_of(start.flips) is not None or program.treats(start.cycle, start.flips)
             if treated:
                 functional.append(start)
             if not treated or start.lot < self._audit:
@@ -249,16 +249,20 @@ class Engine:
         if not starts:
             return {}
         began = time.perf_counter()
-        image = self._functional(facts, case)
-        runs = [FaultyRun(image.judge(start.cycle, start.flips)) for start in starts]
-        self.times.functional += time.perf_counter() - began
         clean = replace(_masked(facts, case.logits), mechanism=Mechanism.FUNCTIONAL)
-        logits = self._finish(case, runs)
-        outcomes = (classify(True, ErrorCode.NONE, found, clean.logits) for found in logits)
-        return {
-            start: replace(clean, outcome=outcome, logits=found)
-            for start, outcome, found in zip(starts, outcomes, logits, strict=True)
+        codes = {start: code for start in starts if (code := code_of(start.flips)) is not None}
+        verdicts = {
+            start: replace(clean, code=code, outcome=classify(True, code, clean.logits, clean.logits))
+            for start, code in codes.items()
         }
+        data = [start for start in starts if start not in codes]
+        image = self._functional(facts, case) if data else None
+        runs = [FaultyRun(image.judge(start.cycle, start.flips)) for start in data] if image else []
+        self.times.functional += time.perf_counter() - began
+        for start, logits in zip(data, self._finish(case, runs), strict=True):
+            outcome = classify(True, ErrorCode.NONE, logits, clean.logits)
+            verdicts[start] = replace(clean, outcome=outcome, logits=logits)
+        return verdicts
 
     def _tail_of(self, case: Case) -> Tail:
         if self._tail is None or self._tail.network is not case.network:
@@ -278,7 +282,7 @@ class Engine:
         """Verdicts of upsets by RTL; ``progress`` gets each."""
         found: dict[Start, Verdict] = {}
         handovers: dict[Start, Handover] = {}
-        for part in self._parts(starts) if starts else ():
+        for part in self._parts(starts):
             clean, kept = self._recorded(facts, case, part)
             checkpoints = {cycle: number for number, cycle in enumerate(kept)}
             for start in part:
@@ -290,7 +294,7 @@ class Engine:
                 progress(start)
         logits = self._finish(case, [handover.run for handover in handovers.values()])
         for start, one in zip(handovers, logits, strict=True):
-            outcome = classify(True, ErrorCode.NONE, one, case.logits, found[start].detected)
+            outcome = classify(True, found[start].code, one, case.logits, found[start].detected)
             found[start] = replace(found[start], outcome=outcome, logits=one)
         return found
 
@@ -323,7 +327,7 @@ class Engine:
             verdict = replace(
                 clean, violation=library.violation, simulated_cycles=spent, **vars(observed),
                 mechanism=Mechanism.GOLDEN if handover.run.changes else Mechanism.RECONVERGED,
-                outcome=classify(True, ErrorCode.NONE, clean.logits, clean.logits, observed.detected),
+                outcome=classify(True, observed.code, clean.logits, clean.logits, observed.detected),
             )  # fmt: skip
             return verdict, handover if handover.run.changes else None
 
@@ -347,19 +351,20 @@ class Engine:
         registers = library.registers() if end is End.INTERRUPT else None
         logits = self._logits(facts.program)
         if registers is None:
-            status, code, observed = Status.TIMEOUT, 0, Observed(cycle)
+            status, observed = Status.TIMEOUT, Observed(cycle)
         else:
             word = self._status(registers)
-            status, code = Status.ERROR if word.error else Status.DONE, word.code
+            status = Status.ERROR if word.error else Status.DONE
             observed = Observed(
                 registers["CYCLES_HIGH"] << 32 | registers["CYCLES_LOW"],
+                word.code,
                 word.detected,
                 registers.get("CORRECTED", 0),
                 registers.get("DETECTED", 0),
             )
-        outcome = classify(status is Status.DONE, code, logits, clean.logits, observed.detected)
+        outcome = classify(status is Status.DONE, observed.code, logits, clean.logits, observed.detected)
         return replace(
-            clean, outcome=outcome, status=status, code=code, logits=logits, violation=library.violation,
+            clean, outcome=outcome, status=status, logits=logits, violation=library.violation,
             mechanism=Mechanism.FULL, simulated_cycles=spent, **vars(observed),
         )  # fmt: skip
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,12 +11,16 @@ from fitact_hw.isa import INSTRUCTION_BYTES
 from fitact_hw.program import Program
 from sim.engine.library import Library
 
+ERROR_CODE = "u_control.error_code_q"
+
 
 @dataclass(frozen=True)
 class Observed:
-    """Registers at the end of the run: ``cycles`` of the machine's counter, and what buffer protection noticed."""
+    """Registers at the end of the run: ``cycles`` of the machine's counter, error ``code``, and what buffer protection
+    noticed."""
 
     cycles: int
+    code: int = 0
     detected: bool = False
     corrected_words: int = 0
     detected_words: int = 0
@@ -79,7 +84,21 @@ def observe(library: Library, reach: Reach, end: int) -> Observed | None:
         return None
     return Observed(
         (count + left) % (1 << 64),
+        library.value(ERROR_CODE),
         bool(library.value("u_csr.status_detected_q")),
         library.value("u_protection.g_corrects.corrected_count_q"),
         library.value("u_protection.detected_count_q"),
     )
+
+
+def code_of(flips: Iterable[tuple[str, int, int]]) -> int | None:
+    """The error code that the host reads after an upset of nothing else; None if ``flips`` strike other sites.
+
+    Only the start of a program and an error write the register; the fault-free run leaves it at 0 (NONE).
+    """
+    code = 0
+    for site, _, mask in flips:
+        if site != ERROR_CODE:
+            return None
+        code ^= mask
+    return code

@@ -22,7 +22,8 @@ class Mechanism(str, Enum):
     DEAD = "dead"
     """The upset is never read: nothing was simulated."""
     FUNCTIONAL = "functional"
-    """What the upset changes in a layer's output was computed without RTL, then the golden model."""
+    """What the upset changes in a layer's output was computed without RTL, then the golden model; or it strikes only
+    the error code, which nothing but the host reads."""
     RECONVERGED = "reconverged"
     """RTL until nothing that matters differed any more."""
     GOLDEN = "golden"

@@ -26,6 +26,7 @@ from sim.jobfile import READ_AT_END, START_LATENCY, register_offsets, start_writ
 OBSERVERS = (
     "u_control.cycles_q",
     "u_control.instructions_q",
+    "u_control.error_code_q",
     "u_csr.program_address_q",
     "u_csr.window_base_address_q",
     "u_csr.window_last_address_q",

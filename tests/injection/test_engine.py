@@ -10,6 +10,7 @@ import pytest
 
 from fitact_hw.faults import FaultError, FaultEvent, Outcome, Shape, Upset
 from fitact_hw.injection.engine import Engine, EngineError
+from fitact_hw.injection.observed import ERROR_CODE
 from fitact_hw.injection.plain_run import compare
 from fitact_hw.injection.tail import Change, FaultyRun, Tail
 from fitact_hw.injection.verdict import Mechanism
@@ -105,6 +106,27 @@ def test_registers_that_only_the_host_reads(engine: Engine, simulator: Simulator
     assert {Outcome.MASKED, Outcome.HANG, Outcome.BUS_ERROR} <= {verdict.outcome for verdict in verdicts}
     early = sum(verdict.mechanism is Mechanism.RECONVERGED for verdict in verdicts)
     assert early > len(events) // 2
+
+
+@pytest.mark.parametrize("functional", [False, True])
+def test_the_error_code_is_only_read_by_the_host(simulator: Simulator, functional: bool) -> None:
+    """Looked up, from the first cycle to the last, or in RTL until nothing else differs: as in plain RTL runs."""
+    case, engine = make_case("none"), Engine(TINY, functional=functional, audit=0)
+    cycles, runs = engine.facts(case).cycles, engine.library.runs
+    moments = (0, 1, 2, cycles // 2, cycles - 2, cycles - 1, cycles)
+    events = [
+        FaultEvent("control", Shape.SINGLE, (Upset(ERROR_CODE, 0, mask, cycle),))
+        for number, cycle in enumerate(moments)
+        for mask in (1 << number % 4, 0b1010)
+    ]
+    verdicts, differences = compare(engine, simulator, case, events)
+    assert not differences, "\n".join(map(str, differences))
+    assert {verdict.code for verdict in verdicts} == {0, 1, 2, 4, 8, 10}
+    assert Outcome.MASKED not in {v.outcome for v in verdicts if v.code}
+    found = Counter(verdict.mechanism for verdict in verdicts)
+    assert found[Mechanism.DEAD] == 2
+    assert not functional or (found[Mechanism.FUNCTIONAL] == len(events) - 2 and engine.library.runs == runs)
+    assert functional or found[Mechanism.RECONVERGED] >= len(events) // 2
 
 
 def test_registers_through_which_data_pass(simulator: Simulator) -> None:

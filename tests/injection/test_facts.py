@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -48,6 +49,27 @@ def test_a_trace_is_read_back_or_made_again(engine: Engine, damage: str) -> None
     assert (read_trace(path, engine.library) is not None) == (damage == "none")
     assert same(Engine(TINY).facts(case), fresh)
     assert read_trace(path, engine.library) is not None
+
+
+@pytest.mark.parametrize("bound", ["none", "neuron"])
+@pytest.mark.parametrize("number", [0, -1, 255])
+def test_every_image_leaves_the_same_trace(engine: Engine, bound: str, number: int) -> None:
+    """Accesses, tokens, requests, writes, cycle by cycle: data, even extreme ones, do not reach control."""
+    case = make_case(bound, residual=bound == "neuron")
+    path = trace_file(engine, case)
+    image = {0: 0 * case.image, -1: -1 - case.image, 255: np.where(case.image < 0, 127, -128)}[number]
+    assert not np.array_equal(image, case.image)
+    found = []
+    for of_image in (case, replace(case, image=image)):
+        path.unlink(missing_ok=True)
+        Engine(TINY).facts(of_image)
+        trace = read_trace(path, engine.library)
+        assert trace is not None
+        found.append(trace)
+    one, other = found
+    assert one.accesses.cycles == other.accesses.cycles
+    assert all(map(np.array_equal, one.accesses.keys, other.accesses.keys))
+    assert all(np.array_equal(getattr(one, name), getattr(other, name)) for name in ("tokens", "requests", "writes"))
 
 
 def test_the_name_covers_program_and_memory_model(engine: Engine) -> None:

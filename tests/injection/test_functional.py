@@ -197,6 +197,17 @@ def test_images_of_one_program() -> None:
     assert logits[0] == logits[3] != logits[1]
 
 
+def test_another_image_needs_no_rtl_for_upsets_of_data() -> None:
+    """Neither trace nor fault-free run: control does not depend on data."""
+    case, engine = make_case("neuron", residual=True), Engine(TINY, audit=0)
+    events = sample(buffers(TINY), 60, engine.facts(case).cycles, 9)
+    runs = engine.library.runs
+    for image in (case.image, -1 - case.image):
+        engine.prepare(replace(case, image=image), events)
+        assert Mechanism.FUNCTIONAL in {verdict.mechanism for verdict in engine.run(replace(case, image=image), events)}
+    assert engine.library.runs == runs
+
+
 def test_all_are_audited(monkeypatch: pytest.MonkeyPatch) -> None:
     """With audit=1 RTL judges every one as well; a difference names the upset."""
     case, engine = make_case("neuron", residual=True), Engine(TINY, audit=1)
