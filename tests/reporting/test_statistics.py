@@ -145,6 +145,7 @@ def test_sample_size_of_rare_events_and_other_confidences() -> None:
     assert sample_size(5000, 0.02, 0.9, 0.1) == 543  # 5000 / (1 + 0.0004 * 4999 / (2.705543 * 0.09)) = 542.9
     assert sample_size(5000, 0.02, 0.99, 0.1) == 1150  # t2 = 6.634897: 1149.8
     assert sample_size(1, 0.5) == 1
+    assert sample_size(2, 0.9) == 2  # one of two would do for a population of N, not of N - 1, in the denominator
 
 
 def test_stratified_interval_is_wilson_s_for_the_smoothed_variance() -> None:

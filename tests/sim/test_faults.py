@@ -131,3 +131,13 @@ def test_classification() -> None:
     assert {none, *expected} == set(ErrorCode)
     assert {code: classify(False, code, reference, reference) for code in expected} == expected
     assert classify(False, 9, reference, reference) is Outcome.DETECTED, "an upset made the code"
+
+
+def test_the_last_row_of_interleaved_words_may_be_partly_filled() -> None:
+    """Seven words, four in a row: the pattern at the end of the last row lacks the cells of an eighth word."""
+    memory = Memory("u_buffers.u_bias.data_mem", 3, 7)
+    events = sample({"bias": [memory]}, 600, 10, seed=3, shape=Shape.SQUARE, interleave=4)
+    sizes = Counter(len(bits(event)) for event in events)
+    assert all(word < memory.depth and bit < memory.width for event in events for word, bit in bits(event))
+    assert set(sizes) == {3, 4}
+    assert {word for event in events for word, _ in bits(event)} == set(range(7))
