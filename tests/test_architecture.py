@@ -158,3 +158,11 @@ def test_pyverilog_has_one_importer() -> None:
         if any(found.split(".")[0] == "pyverilog" for found in imports(path.read_text(encoding="utf-8")))
     }
     assert users == {"fitact_hw.verilog"}
+
+
+def test_the_page_on_the_architecture_names_every_package() -> None:
+    page = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    rooms = [entry.replace(".", "/") for floor in FLOORS for entry in floor]
+    packages = ["/".join(entry.split("/")[-2:]) for entry in rooms if (ROOT / entry).is_dir()]
+    assert len(packages) > 20
+    assert not [name for name in packages if f"{name}/`" not in page and f"`{name.split('/')[-1]}/`" not in page]
