@@ -98,6 +98,8 @@ class Sample(str, Enum):
     """Only those that the fault-free run reads before it writes them again."""
     LIST = "list"
     """None: exactly the faults of a list."""
+    STRATIFIED = "stratified"
+    """Live ones of strata with exact weights, in rounds that go where the uncertainty is."""
 
 
 @dataclass(frozen=True)
@@ -226,10 +228,16 @@ def _stream(
     while True:
         cell, cycle = int(generator.integers(ends[-1])), int(generator.integers(cycles))
         place = int(np.searchsorted(ends, cell, side="right"))
-        storage = storages[place]
-        masks = _cells(storage, shape, cell - int(ends[place] - sizes[place]), interleave)
-        upsets = tuple(Upset(storage.path, word, mask, cycle) for word, mask in sorted(masks.items()))
-        yield FaultEvent(name, shape, upsets)
+        yield event_at(name, storages[place], cell - int(ends[place] - sizes[place]), cycle, shape, interleave)
+
+
+def event_at(
+    structure: str, storage: Storage, cell: int, cycle: int, shape: Shape = Shape.SINGLE, interleave: int = 1
+) -> FaultEvent:
+    """The particle that strikes ``storage`` with its pattern anchored at cell number ``cell`` (word x width + bit)."""
+    masks = _cells(storage, shape, cell, interleave)
+    upsets = tuple(Upset(storage.path, word, mask, cycle) for word, mask in sorted(masks.items()))
+    return FaultEvent(structure, shape, upsets)
 
 
 class Outcome(str, Enum):

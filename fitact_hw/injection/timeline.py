@@ -34,6 +34,19 @@ def same_moment(cycle: int, source: Timeline, target: Timeline) -> int:
     return min(target.cycles - 1, begin + int(fraction * (end - begin)))
 
 
+def same_moments(source: Timeline, target: Timeline) -> np.ndarray:
+    """:func:`same_moment` of every cycle of ``source``: int64 (source.cycles,), ascending."""
+    found = np.empty(source.cycles, np.int64)
+    last = len(source.ends) - 1
+    for layer in range(last + 1):
+        begin, end = _span(source, layer)
+        until = source.cycles if layer == last else end
+        fraction = np.minimum(1.0, np.arange(until - begin) / max(1, end - begin))
+        start, stop = _span(target, layer)
+        found[begin:until] = np.minimum(target.cycles - 1, start + (fraction * (stop - start)).astype(np.int64))
+    return found
+
+
 def moved(event: FaultEvent, base: Timeline, target: Timeline) -> FaultEvent:
     """``event`` of the run ``base`` at the same moment of the run ``target``."""
     cycle = same_moment(event.cycle, base, target)

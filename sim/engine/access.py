@@ -22,6 +22,8 @@ SORTED = Key("sorted_key", word=24, cycle=39, is_write=1)
 ACCESSES_AT_A_TIME = 1 << 18
 """A long run has tens of millions, and what is computed of them needs several times their memory."""
 
+_NONE = np.zeros(0, np.int64)
+
 _FIRST_READS = 64
 """Accesses looked at first when the reads after an upset are counted; biases are read thousands of times."""
 
@@ -94,6 +96,12 @@ class AccessTrace:
             np.add.at(cycles, word, last - first + 1)
         return cycles
 
+    def live_intervals(self, buffer: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Word, first and last cycle, int64 each, of the intervals in which an upset of buffer number ``buffer`` would
+        be read; ordered by word, then by time, and as long as can be."""
+        parts = [_joined(word, first, last) for first, last, word in self._spans(buffer)]
+        return tuple(np.concatenate(part) for part in zip(*parts, strict=True)) if parts else (_NONE,) * 3  # type: ignore[return-value]
+
     def writes(self, buffer: int) -> tuple[np.ndarray, np.ndarray]:
         """Word and cycle, int64, of every write of buffer number ``buffer``, in the order of time."""
         keys = self.keys[buffer]
@@ -138,3 +146,11 @@ class AccessTrace:
                 np.add.at(changes.reshape(-1), place >> 6, np.uint64(1) << (place & 63).astype(np.uint64))
             offset += depth
         return np.asarray(np.bitwise_xor.accumulate(changes[:-1], axis=0))
+
+
+def _joined(word: np.ndarray, first: np.ndarray, last: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Intervals of one word that follow each other without a gap as one; ordered before and after."""
+    if not len(word):
+        return word, first, last
+    goes_on = (word[1:] == word[:-1]) & (first[1:] == last[:-1] + 1)
+    return word[np.append(True, ~goes_on)], first[np.append(True, ~goes_on)], last[np.append(~goes_on, True)]

@@ -1,0 +1,136 @@
+"""The rounds of a stratified campaign: what each drew, which injection belongs where, and what they say together."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from fitact_hw.campaign.store import Row
+from fitact_hw.campaign.strata import Population
+from fitact_hw.estimation.allocation import round_weights
+from fitact_hw.estimation.rates import Interval, Tally, difference, rate
+
+
+@dataclass(frozen=True)
+class Rounds:
+    """``draws``: of each round, how many of each stratum. Injection numbers count through rounds, then strata."""
+
+    population: Population
+    draws: tuple[tuple[int, ...], ...] = field(default=())
+
+    @property
+    def sizes(self) -> list[int]:
+        """Draws of each round."""
+        return [sum(numbers) for numbers in self.draws]
+
+    @property
+    def total(self) -> int:
+        """Draws of all rounds: injections per scheme."""
+        return sum(self.sizes)
+
+    def with_round(self, numbers: Iterable[int]) -> Rounds:
+        """One round more."""
+        return Rounds(self.population, (*self.draws, tuple(int(number) for number in numbers)))
+
+    @cached_property
+    def cells(self) -> np.ndarray:
+        """int64 (total,): round * strata + stratum of each injection number."""
+        numbers = np.array(self.draws, np.int64).reshape(-1)
+        return np.repeat(np.arange(len(numbers)), numbers)
+
+    @property
+    def shares(self) -> np.ndarray:
+        """float64 (rounds * strata,): weight of each round's stratum in the rate."""
+        return np.asarray(round_weights(self.sizes)[:, None] * self.population.shares).reshape(-1)
+
+    def first_of(self, number: int) -> tuple[int, int]:
+        """Stratum of injection ``number``, and how many draws of it came before."""
+        strata = len(self.population.strata)
+        cell = int(self.cells[number])
+        earlier = int(np.count_nonzero(self.cells[:number] % strata == cell % strata))
+        return cell % strata, earlier
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values."""
+        return {"population": self.population.to_json(), "draws": [list(numbers) for numbers in self.draws]}
+
+    @staticmethod
+    def from_json(value: dict[str, Any]) -> Rounds:
+        """Inverse of :meth:`to_json`."""
+        draws = tuple(tuple(numbers) for numbers in value["draws"])
+        return Rounds(Population.from_json(value["population"]), draws)
+
+
+class Found:
+    """What the injections of ``rounds`` came to. ``rows``: of all schemes; rounds that are not complete are left out."""
+
+    def __init__(self, rounds: Rounds, rows: Iterable[Row], schemes: Sequence[str]) -> None:
+        by_scheme: dict[str, list[Row]] = {scheme: [] for scheme in schemes}
+        for row in rows:
+            by_scheme[row.scheme].append(row)
+        stored = min((len(found) for found in by_scheme.values()), default=0)
+        kept = [size for size in np.cumsum(rounds.sizes).tolist() if size <= stored]
+        self.rounds = Rounds(rounds.population, rounds.draws[: len(kept)])
+        total = self.rounds.total
+        self.rows = {
+            scheme: sorted((row for row in found if row.number < total), key=lambda row: row.number)
+            for scheme, found in by_scheme.items()
+        }
+        self.schemes = tuple(schemes)
+        self._images = max((stratum.images for stratum in rounds.population.strata), default=1)
+
+    @cached_property
+    def _draws(self) -> np.ndarray:
+        """int64 (cells, images): the same for every scheme."""
+        return self._counted(np.ones(self.rounds.total, np.int64))
+
+    def _counted(self, values: np.ndarray) -> np.ndarray:
+        cells = len(self.rounds.population.strata) * len(self.rounds.draws)
+        images = np.array([row.image for row in self.rows[self.schemes[0]]], np.int64)
+        found = np.zeros((cells, self._images), np.int64)
+        np.add.at(found, (self.rounds.cells, images), values)
+        return found
+
+    def fails(self, scheme: str, outcomes: Iterable[str]) -> np.ndarray:
+        """bool (total,): which injections came to one of ``outcomes``."""
+        wanted = frozenset(outcomes)
+        return np.array([row.outcome in wanted for row in self.rows[scheme]], bool)
+
+    def tally(self, fails: np.ndarray) -> Tally:
+        """Of all rounds; ``fails`` bool (total,)."""
+        return Tally(self.rounds.shares, self._draws, self._counted(fails.astype(np.int64)))
+
+    def rate(
+        self, scheme: str, outcomes: Iterable[str], structures: Iterable[str] = (), confidence: float = 0.95
+    ) -> Interval:
+        """Probability of ``outcomes`` for an upset that strikes any point of ``structures`` (none named: of all)."""
+        tally, share = self._of(structures)
+        found = rate(
+            Tally(tally.shares, tally.draws, self._counted(self.fails(scheme, outcomes).astype(np.int64))), confidence
+        )
+        return Interval(found.value / share, found.low / share, found.high / share)
+
+    def difference(
+        self, first: str, second: str, outcomes: Iterable[str], structures: Iterable[str] = (), confidence: float = 0.95
+    ) -> Interval:
+        """Probability under ``first`` minus that under ``second``, on the same upsets."""
+        wanted = frozenset(outcomes)
+        tally, share = self._of(structures)
+        one, other = self.fails(first, wanted), self.fails(second, wanted)
+        only = (self._counted((one & ~other).astype(np.int64)), self._counted((other & ~one).astype(np.int64)))
+        found = difference(tally, *only, confidence)
+        return Interval(found.value / share, found.low / share, found.high / share)
+
+    def _of(self, structures: Iterable[str]) -> tuple[Tally, float]:
+        """Draws with the weights of ``structures`` alone, and their share of all points."""
+        names, population = frozenset(structures), self.rounds.population
+        shares, share = self.rounds.shares, 1.0
+        if names:
+            inside = np.array([stratum.structure in names for stratum in population.strata])
+            shares = shares * np.tile(inside, len(self.rounds.draws))
+            share = sum(population.share_of(name) for name in names)
+        return Tally(shares, self._draws, np.zeros_like(self._draws)), share
