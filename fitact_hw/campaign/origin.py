@@ -10,6 +10,7 @@ from typing import Any
 from fitact_hw.campaign.plan import CampaignOptions, command_of
 from fitact_hw.campaign.snapshot import options_of
 from fitact_hw.campaign.store import CampaignError, Store
+from fitact_hw.faults import Sample
 from fitact_hw.reporting.provenance import Run, of_machine, of_weights
 
 
@@ -31,7 +32,9 @@ def recorded(store: Store, options: CampaignOptions, began: Run) -> Iterator[Non
     prints = of_campaign(store, options)
 
     def keep(added: bool) -> None:
-        run = replace(began, command=command_of(options_of(store)))  # a margin has become a number
+        run = began
+        if options.sample is not Sample.STRATIFIED:
+            run = replace(began, command=command_of(options_of(store)))  # a margin has become a number
         store.note(runs=[*earlier, run.record(**prints)] if added else earlier)
 
     keep(True)

@@ -23,6 +23,9 @@ if TYPE_CHECKING:  # heavy, and a report needs none of it
     from fitact_hw.campaign.subjects import Subject
     from fitact_hw.injection.facts import Facts
 
+RTL_IMAGES = 4
+"""Images that RTL sees in a stratified campaign: each costs a fault-free run of every scheme."""
+
 CHUNK = 500
 """Injections of one task: enough that the fault-free run of a task does not weigh, few enough to lose."""
 
@@ -52,6 +55,10 @@ class CampaignOptions:
         """The scheme whose run the upsets are drawn for; in the others they strike at the same moments."""
         whole = self.sample in (Sample.ALL, Sample.LIST)
         return self.schemes[0] if whole else live_sample.base_scheme(self.schemes)
+
+    def audits(self, image: int) -> bool:
+        """Whether RTL checks a share of the upsets of this image that are judged without it."""
+        return self.sample is not Sample.STRATIFIED or image < RTL_IMAGES
 
     def to_json(self) -> dict[str, Any]:
         """Plain values; without ``sample`` if all points count, as in campaigns from before there was a choice."""

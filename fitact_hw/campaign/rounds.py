@@ -12,7 +12,8 @@ import numpy as np
 from fitact_hw.campaign.store import Row
 from fitact_hw.campaign.strata import Population
 from fitact_hw.estimation.allocation import round_weights
-from fitact_hw.estimation.rates import Interval, Tally, difference, rate
+from fitact_hw.estimation.counts import Counts
+from fitact_hw.estimation.intervals import Interval, difference, interval
 
 
 @dataclass(frozen=True)
@@ -66,7 +67,7 @@ class Rounds:
 
 
 class Found:
-    """What the injections of ``rounds`` came to. ``rows``: of all schemes; rounds that are not complete are left out."""
+    """What the injections of complete ``rounds`` came to. ``rows``: of all schemes."""
 
     def __init__(self, rounds: Rounds, rows: Iterable[Row], schemes: Sequence[str]) -> None:
         by_scheme: dict[str, list[Row]] = {scheme: [] for scheme in schemes}
@@ -100,37 +101,30 @@ class Found:
         wanted = frozenset(outcomes)
         return np.array([row.outcome in wanted for row in self.rows[scheme]], bool)
 
-    def tally(self, fails: np.ndarray) -> Tally:
-        """Of all rounds; ``fails`` bool (total,)."""
-        return Tally(self.rounds.shares, self._draws, self._counted(fails.astype(np.int64)))
+    def counts(self, fails: np.ndarray, structures: Iterable[str] = ()) -> Counts:
+        """Of upsets that strike any point of ``structures`` (none named: of all), a cell of each round and stratum.
+
+        ``fails``: bool (total,), the injections that hit.
+        """
+        names, population = frozenset(structures), self.rounds.population
+        weights, share = self.rounds.shares, 1.0
+        if names:
+            inside = np.array([stratum.structure in names for stratum in population.strata])
+            weights = weights * np.tile(inside, len(self.rounds.draws))
+            share = sum(population.share_of(name) for name in names)
+        return Counts(weights / share, self._draws, self._counted(fails.astype(np.int64)))
 
     def rate(
         self, scheme: str, outcomes: Iterable[str], structures: Iterable[str] = (), confidence: float = 0.95
     ) -> Interval:
         """Probability of ``outcomes`` for an upset that strikes any point of ``structures`` (none named: of all)."""
-        tally, share = self._of(structures)
-        found = rate(
-            Tally(tally.shares, tally.draws, self._counted(self.fails(scheme, outcomes).astype(np.int64))), confidence
-        )
-        return Interval(found.value / share, found.low / share, found.high / share)
+        return interval(self.counts(self.fails(scheme, outcomes), structures), confidence)
 
     def difference(
         self, first: str, second: str, outcomes: Iterable[str], structures: Iterable[str] = (), confidence: float = 0.95
     ) -> Interval:
         """Probability under ``first`` minus that under ``second``, on the same upsets."""
         wanted = frozenset(outcomes)
-        tally, share = self._of(structures)
         one, other = self.fails(first, wanted), self.fails(second, wanted)
-        only = (self._counted((one & ~other).astype(np.int64)), self._counted((other & ~one).astype(np.int64)))
-        found = difference(tally, *only, confidence)
-        return Interval(found.value / share, found.low / share, found.high / share)
-
-    def _of(self, structures: Iterable[str]) -> tuple[Tally, float]:
-        """Draws with the weights of ``structures`` alone, and their share of all points."""
-        names, population = frozenset(structures), self.rounds.population
-        shares, share = self.rounds.shares, 1.0
-        if names:
-            inside = np.array([stratum.structure in names for stratum in population.strata])
-            shares = shares * np.tile(inside, len(self.rounds.draws))
-            share = sum(population.share_of(name) for name in names)
-        return Tally(shares, self._draws, np.zeros_like(self._draws)), share
+        only_first, only_second = (self.counts(found, structures) for found in (one & ~other, other & ~one))
+        return difference(only_first, only_second, confidence)

@@ -65,13 +65,18 @@ def run_campaign(
 
 
 @dataclass(frozen=True)
-class _Draw:
-    """Upsets of the run ``base``, in ``structures`` that take turns."""
+class Draw:
+    """Upsets of the run ``base`` and the image that each strikes."""
 
     base: Timeline
     events: list[FaultEvent]
-    structures: int
+    images: list[int]
     live: live_sample.LiveDraw | None = None
+
+    @staticmethod
+    def in_turn(base: Timeline, events: list[FaultEvent], structures: int, images: int) -> Draw:
+        """Of ``structures`` that take turns."""
+        return Draw(base, events, [image_of(number, structures, images) for number in range(len(events))])
 
 
 class CampaignRun:
@@ -94,6 +99,7 @@ class CampaignRun:
         load: Loader = load_subject,
     ) -> None:
         self.options = replace(options, faults=0) if margin else options  # until the length of a run is known
+        self._margin = margin
         self._path, self._pool, self._note, self._chunk, self._load = store_path(folder), pool, note, chunk, load
         self._began = Run(options.seed)
         self._storages = structure_storages(options)  # bad options fail here, before there is a store
@@ -105,13 +111,17 @@ class CampaignRun:
             store.note(faults=self._planned(store), bits=bits_of(self._storages), versions=versions(), **self._facts())
         build_library(options.config, note)
         self._place.engine.times = Times()
-        self._draw: _Draw | None = None
-        if margin:
-            self._take_margin(*margin)
-        if options.sample is not Sample.LIST and (missing := without_injection(self.options)):
-            note(unreached(missing, len(self._storages)))
+        self._draw: Draw | None = None
+        self._begin()
         self._tasks = self._make_tasks()
         self._first = next(self._tasks, None)
+
+    def _begin(self) -> None:
+        """Settle how many upsets there are."""
+        if self._margin:
+            self._take_margin(*self._margin)
+        if self.options.sample is not Sample.LIST and (missing := without_injection(self.options)):
+            self._note(unreached(missing, len(self._storages)))
 
     def work(self, finished: Finished = lambda done, total, rows: None) -> Times:
         """Do what is missing; returns where the time of this run went. Raises CampaignError if workers keep dying."""
@@ -123,7 +133,10 @@ class CampaignRun:
                 missing = sum(map(len, self._missing(store).values()))
                 finished(total - missing, total, [])
                 if not missing:
-                    break
+                    if not self._extend(store):
+                        break
+                    total, tasks = self.options.faults * len(self.options.schemes), self._make_tasks()
+                    continue
                 with closing(self._pool.run(tasks)) as results:
                     for result in results:
                         if result is None:
@@ -149,6 +162,10 @@ class CampaignRun:
     def _wanted(self, scheme: str) -> int:
         """Injections of a scheme."""
         return self.options.faults
+
+    def _extend(self, store: Store) -> bool:
+        """Called when everything planned is stored: whether more is planned now."""
+        return False
 
     def _check(self, failures: int) -> None:
         if failures >= ATTEMPTS:
@@ -194,19 +211,20 @@ class CampaignRun:
         """Injections of one image in tasks; those of a task lie close together in time.
 
         If there are enough tasks each of them makes its own fault-free run. If not, workers that share the memory of
-        this process get one that is made here.
+        this process get one that is made here, where RTL sees the image.
         """
         order = sorted(events, key=lambda number: (events[number].cycle, number))
         size = max(1, min(self._chunk, self._place.engine.capacity))
         parts = [order[start : start + size] for start in range(0, len(order), size)]
-        share = self._pool.shared and len(parts) < 2 * self._pool.workers
+        share = self._pool.shared and len(parts) < 2 * self._pool.workers and self.options.audits(image)
         for part in parts:
             case = self._place.case(scheme, image)
             count = 1
             if self._pool.shared:
                 self._place.engine.ready(case)
             if share:
-                self._place.engine.prepare(case.ready(), [events[number] for number in part])
+                audit = self.options.audits(image)
+                self._place.engine.prepare(case.ready(), [events[number] for number in part], audit=audit)
                 count = min(len(part), TASKS_PER_WORKER * self._pool.workers)
             for first in range(count):
                 numbers = tuple(part[first::count])
@@ -215,11 +233,10 @@ class CampaignRun:
 
     def _struck(self, scheme: str) -> tuple[list[FaultEvent], list[int]]:
         """The faults of a scheme and the image that each strikes, by number."""
-        draw = self._draw = self._draw or self._make_draw()
-        events = self._events(scheme, draw)
-        return events, [image_of(number, draw.structures, self.options.images) for number in range(len(events))]
+        self._draw = self._draw or self._make_draw()
+        return self._events(scheme, self._draw), self._draw.images
 
-    def _make_draw(self) -> _Draw:
+    def _make_draw(self) -> Draw:
         """The upsets of the base scheme, as many as were ever planned: facts are about all of them."""
         options, base = self.options, self.options.base
         self._note("tracing a fault-free run of every scheme, while others are at work")
@@ -228,13 +245,14 @@ class CampaignRun:
             planned = self._planned(store)
         if options.sample is Sample.ALL:
             events = sample(self._storages, planned, facts.cycles, options.seed, shape=options.shape)
-            return _Draw(timing(base, facts), events, len(self._storages))
+            return Draw.in_turn(timing(base, facts), events, len(self._storages), options.images)
         storages = self._live_storages(facts)
         live = live_sample.draw(storages, facts.cycles, facts.accesses, planned, options.seed, options.shape)
         counts = {name: [points - len(live.dead[name]), points] for name, points in live.drawn.items()}
         with Store(self._path, create=True) as store:
             store.note(live=counts, bits=bits_of(storages))
-        return _Draw(timing(base, facts), live.events, len(storages), live)
+        draw = Draw.in_turn(timing(base, facts), live.events, len(storages), options.images)
+        return replace(draw, live=live)
 
     def _live_storages(self, facts: Facts) -> Storages:
         """Structures in which something is live. Raises CampaignError if one that was asked for has nothing."""
@@ -246,7 +264,7 @@ class CampaignRun:
             self._note(f"{text}: left out, an upset there is masked")
         return {name: group for name, group in self._storages.items() if name not in dead}
 
-    def _events(self, scheme: str, draw: _Draw) -> list[FaultEvent]:
+    def _events(self, scheme: str, draw: Draw) -> list[FaultEvent]:
         """The upsets at their moments in the run of ``scheme``; keeps the facts that a report needs of it."""
         facts = self._place.facts(scheme)
         timeline = timing(scheme, facts)

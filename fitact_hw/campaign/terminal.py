@@ -12,12 +12,15 @@ from typing import Any
 from rich.console import Console
 
 from fitact_hw.campaign.fault_list.listed import FaultList
+from fitact_hw.campaign.goal import Goal
 from fitact_hw.campaign.list_run import PLANNED, ListRun
 from fitact_hw.campaign.plan import CampaignOptions, unreached
 from fitact_hw.campaign.pool import Dask, Forks
+from fitact_hw.campaign.rounds import Found, Rounds
 from fitact_hw.campaign.run import run_campaign
 from fitact_hw.campaign.snapshot import options_of
 from fitact_hw.campaign.store import STORE, CampaignError, Row, Store, store_path
+from fitact_hw.campaign.stratified import ROUNDS, StratifiedRun, progress_line
 from fitact_hw.faults import Sample
 from fitact_hw.injection.verdict import Times
 from fitact_hw.reporting.command import here
@@ -75,9 +78,10 @@ def run_live(
     scheduler: str | None,
     margin: tuple[float, float] | None,
     faults: FaultList | None = None,
+    goal: Goal | None = None,
 ) -> dict[str, Any]:
     """Run a campaign with a progress bar; ``margin``: (margin of error, confidence) instead of a number of faults;
-    ``faults``: of a list, which one that goes on has in its store.
+    ``faults``: of a list, which one that goes on has in its store; ``goal``: of a stratified campaign.
 
     Returns its status at the end, as :func:`print_status` does.
     """
@@ -96,6 +100,8 @@ def run_live(
         pool = Forks(workers) if scheduler is None else Dask(scheduler)
         if faults or options.sample is Sample.LIST:
             times = ListRun(options, folder, pool, faults, note=note).work(finished)
+        elif goal:
+            times = StratifiedRun(options, folder, pool, goal=goal, note=note).work(finished)
         else:
             times = run_campaign(options, folder, pool=pool, finished=finished, note=note, margin=margin)
     print_times(details(console), times, progress.fresh)
@@ -122,6 +128,14 @@ def print_times(console: Console, times: Times, injections: int) -> None:
     console.print(f"how outcomes were found: {mechanisms}; {times.faulty_cycles:,} faulty cycles simulated")
 
 
+_SAMPLES = {
+    Sample.ALL: "",
+    Sample.LIVE: ", upsets in live bits only",
+    Sample.LIST: ", faults of a list",
+    Sample.STRATIFIED: ", stratified",
+}
+
+
 def print_status(console: Console, folder: Path) -> dict[str, Any]:
     """One paragraph about the campaign in ``folder``; returns it as plain values. Raises CampaignError."""
     with Store(store_path(folder)) as store, store.snapshot():
@@ -129,21 +143,25 @@ def print_status(console: Console, folder: Path) -> dict[str, Any]:
         counts, facts = store.counts("scheme", "outcome"), store.facts()
         hit = {structure for (structure,) in store.counts("structure")}
         structures = list(facts.get("bits", {}))
+        found = Found(Rounds.from_json(facts[ROUNDS]), store.rows(), options.schemes) if ROUNDS in facts else None
     total = sum(counts.values())
     planned = sum(facts[PLANNED].values()) if PLANNED in facts else options.faults * len(options.schemes)
     share = f"{total / planned:.0%}" if planned else "nothing planned"
-    live = {Sample.LIVE: ", upsets in live bits only", Sample.LIST: ", faults of a list"}.get(options.sample, "")
+    live = _SAMPLES[options.sample]
     console.print(
         f"[bold]{folder}[/]: {options.model}, {options.config.size}, seed {options.seed}{live}; "
         f"{total:,} of {planned:,} injections ({share})"
     )
-    for scheme in options.schemes:
+    if found and found.rounds.draws:
+        console.print(f"  {progress_line(found, Goal(confidence=facts['goal']['confidence']))}", soft_wrap=True)
+    for scheme in () if found else options.schemes:
         of_scheme = Counter({outcome: count for (name, outcome), count in counts.items() if name == scheme})
         if of_scheme:
             console.print(f"  {scheme}: {of_scheme.total():,}; {outcome_shares(of_scheme)}")
     if facts.get("live"):
         console.print(f"  {live_shares(options, facts)}", soft_wrap=True)
-    missing = [name for name in structures if name not in hit and options.sample is not Sample.LIST]
+    everywhere = found or options.sample is Sample.LIST
+    missing = [] if everywhere else [name for name in structures if name not in hit]
     if missing and total >= planned > 0:
         console.print(f"  [yellow]{unreached(missing, len(structures))}[/]")
     outcomes: dict[str, dict[str, int]] = {scheme: {} for scheme in options.schemes}
@@ -161,7 +179,18 @@ def print_status(console: Console, folder: Path) -> dict[str, Any]:
         "live": facts.get("live", {}),
         "dead_but_read": facts.get("dead_but_read", {}),
         "outcomes": outcomes,
+        "sdc": rates(found),
         "runs": facts.get("runs", []),
+    }
+
+
+def rates(found: Found | None) -> dict[str, dict[str, float]]:
+    """Scheme -> SDC rate of the whole machine with its 95 % interval, of a stratified campaign."""
+    if found is None or not found.rounds.draws:
+        return {}
+    return {
+        scheme: {"value": item.value, "low": item.low, "high": item.high}
+        for scheme, item in Goal().reached(found).items()
     }
 
 

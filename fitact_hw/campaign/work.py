@@ -115,7 +115,7 @@ def run_task(task: Task) -> Result:
         case = place.case(task.scheme, task.image)
         before, place.engine.times = place.engine.times, Times()
         try:
-            verdicts = place.engine.run(case, task.events)
+            verdicts = place.engine.run(case, task.events, audit=task.options.audits(task.image))
             times = place.engine.times
         finally:
             place.engine.times = before

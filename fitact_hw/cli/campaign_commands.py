@@ -33,6 +33,7 @@ from fitact_hw.faults import Sample, Shape
 from golden.bounds.schemes import DEFAULT
 
 if TYPE_CHECKING:  # heavy: only when a command runs
+    from fitact_hw.campaign.goal import Goal
     from fitact_hw.campaign.plan import CampaignOptions
 
 RUN, RESULTS, CHECKS = "Run", "Results", "Checks and benchmarks"
@@ -57,6 +58,21 @@ def stored(text: str | Path) -> Path:
     return Path(text)
 
 
+FaultsOption = Annotated[int | None, typer.Option(min=1, help="injections per scheme [1000, or until --margin]")]
+MarginOption = Annotated[
+    str | None,
+    typer.Option(
+        help="stop when the SDC rate of the whole machine has an interval of this half-width under every scheme, e.g. "
+        "0.1% (with --sample all or live: a margin of error in every structure)",
+        callback=share("--margin"),
+    ),
+]
+MinutesOption = Annotated[float | None, typer.Option(min=0.1, help="stop after so many minutes, between two rounds")]
+PerStructureOption = Annotated[bool, typer.Option("--per-structure", help="the margin is also that of each structure")]
+
+FAULTS, STRATIFIED_IMAGES, DEFAULT_MARGIN = 1000, 50, 0.005
+"""Without an option: injections per scheme, images of a stratified campaign, and its margin."""
+
 FolderArgument = Annotated[Path, typer.Argument(help="campaign folder", parser=stored, metavar="FOLDER")]
 FitOption = Annotated[
     float,
@@ -76,23 +92,30 @@ ConfidenceOption = Annotated[
 def run(
     machine: AcceleratorConfig,
     model: ModelArgument = "alexnet",
-    faults: Annotated[int, typer.Option(min=1, help="injections per scheme")] = 1000,
-    margin: Annotated[
-        str | None,
-        typer.Option(
-            help="margin of error in every structure, e.g. 1% or 0.01, instead of --faults", callback=share("--margin")
-        ),
-    ] = None,
+    faults: FaultsOption = None,
+    margin: MarginOption = None,
+    minutes: MinutesOption = None,
+    per_structure: PerStructureOption = False,
     confidence: ConfidenceOption = "95%",
     structures: StructuresOption = "",
     schemes: SchemesOption = "",
     shape: Annotated[Shape, typer.Option(help="cells that flip together, rows x columns")] = Shape.SINGLE,
     sample: Annotated[
-        Sample, typer.Option(help="draw from all (bit, cycle) points, or only from live ones: written, and read again")
-    ] = Sample.ALL,
+        Sample | None,
+        typer.Option(
+            help="stratified: live points, in rounds that go where uncertainty is; all, live: equally many in each "
+            "structure, from all (bit, cycle) points or those that are read again "
+            "[stratified with --margin or --minutes, else all]"
+        ),
+    ] = None,
     images: Annotated[
-        int, typer.Option(min=1, help="test images that the injections are spread over", callback=rtl_images)
-    ] = 4,
+        int | None,
+        typer.Option(
+            min=1,
+            help="test images that the injections are spread over [stratified: 50, or all at hand; else 4]",
+            callback=rtl_images,
+        ),
+    ] = None,
     seed: SeedOption = 1,
     fault_list: Annotated[
         Path | None,
@@ -105,11 +128,14 @@ def run(
     out: OutOption = None,
 ) -> Any:
     """Run a campaign, or continue it: stop it at any time and repeat the command."""
+    rounds = margin is not None or minutes is not None or per_structure
+    sample = sample or (Sample.STRATIFIED if rounds else Sample.ALL)
     chosen = known_structures(structures, sample)
     if sample is Sample.LIST and fault_list is None:
         raise FitActError("--sample list needs --fault-list FILE")
-    if fault_list and (margin or structures):
-        raise FitActError(f"--fault-list says which faults: leave out {'--margin' if margin else '--structures'}")
+    if fault_list and (margin or minutes or structures):
+        given = "--margin" if margin else "--minutes" if minutes else "--structures"
+        raise FitActError(f"--fault-list says which faults: leave out {given}")
     network(model, names(schemes))
     if fault_list:
         return _run_list(
@@ -118,26 +144,48 @@ def run(
     from fitact_hw.campaign.plan import CampaignOptions
     from golden.networks.registry import stored_schemes
 
+    stratified = sample is Sample.STRATIFIED
+    if not stratified and (minutes is not None or per_structure):
+        raise FitActError(f"--minutes and --per-structure are of --sample stratified, not of {sample.value}")
     options = CampaignOptions(
         model=model,
         config=machine,
         schemes=names(schemes) or stored_schemes(model),
         structures=chosen,
-        faults=faults,
-        images=images,
+        faults=faults or (0 if stratified else FAULTS),
+        images=images or (_images_at_hand() if stratified else 4),
         seed=seed,
         shape=shape,
         sample=sample,
     )
     share = fraction(confidence, "--confidence")
-    return _run(
-        options, out or ROOT / model, workers, scheduler, (fraction(margin, "--margin"), share) if margin else None
-    )
+    wanted = fraction(margin, "--margin") if margin else None
+    if stratified:
+        goal = _goal(wanted, minutes, faults, share, per_structure)
+        return _run(options, out or ROOT / model, workers, scheduler, goal=goal)
+    return _run(options, out or ROOT / model, workers, scheduler, (wanted, share) if wanted else None)
+
+
+def _images_at_hand() -> int:
+    from fitact_hw.networks import images_at_hand
+
+    return images_at_hand(STRATIFIED_IMAGES)
+
+
+def _goal(margin: float | None, minutes: float | None, faults: int | None, confidence: float, each: bool) -> Goal:
+    """What was asked for; the default margin if nothing was."""
+    from fitact_hw.campaign.goal import Goal
+
+    if margin is minutes is faults is None:
+        margin = DEFAULT_MARGIN
+    return Goal(margin, minutes, faults, confidence, each)
 
 
 def resume(
     folder: FolderArgument,
-    faults: Annotated[int | None, typer.Option(min=1, help="injections per scheme [as started]")] = None,
+    faults: FaultsOption = None,
+    margin: MarginOption = None,
+    minutes: MinutesOption = None,
     workers: WorkersOption = 2,
     scheduler: SchedulerOption = None,
 ) -> Any:
@@ -148,7 +196,15 @@ def resume(
     from fitact_hw.campaign.store import CampaignError, Store, store_path
 
     with Store(store_path(folder)) as store:
-        options = options_of(store)
+        options, kept = options_of(store), store.facts().get("goal", {})
+    if options.sample is Sample.STRATIFIED:
+        wanted = fraction(margin, "--margin") if margin else None
+        if wanted is minutes is faults is None:
+            wanted, minutes, faults = (kept.get(name) for name in ("margin", "minutes", "faults"))
+        goal = _goal(wanted, minutes, faults, kept.get("confidence", 0.95), kept.get("per_structure", False))
+        return _run(options, folder, workers, scheduler, goal=goal)
+    if margin is not None or minutes is not None:
+        raise CampaignError(f"{folder} is no stratified campaign, which --margin and --minutes need: use --faults")
     if not (faults or options.faults):
         raise CampaignError(
             f"{folder} was stopped before its margin became a number: repeat the command, or use --faults"
@@ -209,11 +265,16 @@ def export(
 
 
 def _run(
-    options: CampaignOptions, folder: Path, workers: int, scheduler: str | None, margin: tuple[float, float] | None
+    options: CampaignOptions,
+    folder: Path,
+    workers: int,
+    scheduler: str | None,
+    margin: tuple[float, float] | None = None,
+    goal: Goal | None = None,
 ) -> Any:
     from fitact_hw.campaign.terminal import run_live
 
-    return run_live(options, folder, workers, scheduler, margin)
+    return run_live(options, folder, workers, scheduler, margin, goal=goal)
 
 
 def restore(

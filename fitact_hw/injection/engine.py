@@ -131,11 +131,17 @@ class Engine:
         return cycles
 
     def run(
-        self, case: Case, events: Sequence[FaultEvent], progress: Callable[[int], None] = lambda count: None
+        self,
+        case: Case,
+        events: Sequence[FaultEvent],
+        progress: Callable[[int], None] = lambda count: None,
+        *,
+        audit: bool = True,
     ) -> list[Verdict]:
         """Outcome of every event in ``case``, in the order of ``events``.
 
-        ``progress`` gets the number of events judged so far. Raises FaultError for upsets that do not exist,
+        ``progress`` gets the number of events judged so far; ``audit``: False leaves the audit to other images, since
+        it needs a fault-free run of this one. Raises FaultError for upsets that do not exist,
         EngineError if the fault-free run and the golden trace differ.
         """
         for event in events:
@@ -143,7 +149,7 @@ class Engine:
                 self.library.check(upset)
         facts = self.facts(case)
         starts, dead = collapse(facts, events, self._prune)
-        functional, rtl = self._divided(facts, starts)
+        functional, rtl = self._divided(facts, starts, audit)
         found = self._judge(facts, case, functional)
         done = Counter({"events": len(dead)})
 
@@ -174,17 +180,17 @@ class Engine:
         _ = self.facts(case).functional
         self._tail_of(case).ready()
 
-    def prepare(self, case: Case, events: Sequence[FaultEvent]) -> None:
+    def prepare(self, case: Case, events: Sequence[FaultEvent], *, audit: bool = True) -> None:
         """Make the fault-free run that :meth:`run` needs for ``events``, or for any of them, ahead of it.
 
         Processes that are forked then share it. None if RTL judges nothing, or more than one run can serve.
         """
         facts = self.facts(case)
-        functional, rtl = self._divided(facts, collapse(facts, events, self._prune)[0])
+        functional, rtl = self._divided(facts, collapse(facts, events, self._prune)[0], audit)
         if functional:
             self._functional(facts, case)
         self.ready(case)
-        parts = self._parts(rtl)
+        parts = self._parts(rtl) if rtl else ()
         if len(parts) == 1:
             self._recorded(facts, case, parts[0])
 
@@ -219,7 +225,7 @@ class Engine:
         self.times.states += time.perf_counter() - began
         return _masked(facts, logits)
 
-    def _divided(self, facts: Facts, starts: Iterable[Start]) -> tuple[list[Start], list[Start]]:
+    def _divided(self, facts: Facts, starts: Iterable[Start], audit: bool) -> tuple[list[Start], list[Start]]:
         """What is judged without RTL and what in RTL; some in both."""
         if not self._use_functional:
             return [], list(starts)
@@ -232,7 +238,7 @@ class Engine:
             treated = code_of(start.flips) is not None or program.treats(start.cycle, start.flips)
             if treated:
                 functional.append(start)
-            if not treated or start.lot < self._audit:
+            if not treated or (audit and start.lot < self._audit):
                 rtl.append(start)
         return functional, rtl
 

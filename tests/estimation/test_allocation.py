@@ -6,20 +6,21 @@ import numpy as np
 import pytest
 
 from fitact_hw.estimation.allocation import BY_WEIGHT, LEAST, allocation, round_weights, smoothed
-from fitact_hw.estimation.rates import Tally, rate
+from fitact_hw.estimation.counts import Counts
+from fitact_hw.estimation.intervals import interval
 
-SHARES, SPREAD = np.array([0.6, 0.3, 0.1]), np.array([0.1, 0.2, 0.5])
+SHARES, VARIANCES = np.array([0.6, 0.3, 0.1]), np.array([0.01, 0.04, 0.25])
 
 
 def test_is_that_of_neyman_beside_the_part_by_weight() -> None:
     neyman = np.array([0.06, 0.06, 0.05]) / 0.17
     wanted = 10_000 * ((1 - BY_WEIGHT) * neyman + BY_WEIGHT * SHARES)
-    assert np.abs(allocation(SHARES, SPREAD, np.ones(3), 10_000) - wanted).max() <= 2
+    assert np.abs(allocation(SHARES, VARIANCES, np.ones(3), 10_000) - wanted).max() <= 2
 
 
 def test_costs_count_by_their_root() -> None:
-    plain = allocation(SHARES, SPREAD, np.ones(3), 10_000)
-    dear = allocation(SHARES, SPREAD, np.array([1.0, 1.0, 100.0]), 10_000)
+    plain = allocation(SHARES, VARIANCES, np.ones(3), 10_000)
+    dear = allocation(SHARES, VARIANCES, np.array([1.0, 1.0, 100.0]), 10_000)
     assert dear[2] < plain[2] / 4
     assert dear[0] > plain[0]
 
@@ -38,23 +39,23 @@ def test_smoothing_is_that_of_jeffreys() -> None:
 ROUNDS = (200, 400, 800)
 
 
-def adaptive(rng: np.random.Generator, shares: np.ndarray, rates: np.ndarray) -> tuple[float, float, Tally]:
+def adaptive(rng: np.random.Generator, shares: np.ndarray, rates: np.ndarray) -> tuple[float, Counts]:
     """Three rounds, each allocated by what the ones before found: the rate as all draws of a stratum together give it,
-    as the rounds give it, and their tally."""
+    and what the rounds found."""
     drawn, failed, cells = np.zeros(len(rates), np.int64), np.zeros(len(rates), np.int64), []
     for total in ROUNDS:
         q = smoothed(failed, drawn)
-        more = allocation(shares, np.sqrt(q * (1 - q)), np.ones(len(rates)), total, 1)
+        more = allocation(shares, q * (1 - q), np.ones(len(rates)), total, 1)
         hits = rng.binomial(more, rates)
         cells.append((more, hits))
         drawn, failed = drawn + more, failed + hits
     weight = round_weights(ROUNDS)
-    tally = Tally(
+    found = Counts(
         (weight[:, None] * shares).ravel(),
         np.concatenate([more for more, _ in cells])[:, None],
         np.concatenate([hits for _, hits in cells])[:, None],
     )
-    return float((shares * failed / drawn).sum()), float(rate(tally).value), tally
+    return float((shares * failed / drawn).sum()), found
 
 
 def test_rounds_that_follow_failures_do_not_bias_the_rate_and_its_interval_holds() -> None:
@@ -62,9 +63,10 @@ def test_rounds_that_follow_failures_do_not_bias_the_rate_and_its_interval_holds
     shares = rng.dirichlet(np.ones(12)) * 0.5
     rates = rng.gamma(0.3, 0.02, 12)
     truth = float((shares * rates).sum())
-    together, rounds, tallies = zip(*(adaptive(rng, shares, rates) for _ in range(3000)), strict=True)
+    samples = [adaptive(rng, shares, rates) for _ in range(3000)]
+    together, rounds = [value for value, _ in samples], [found.value for _, found in samples]
     error = float(np.std(rounds) / np.sqrt(len(rounds)))
     assert abs(np.mean(rounds) - truth) < 3 * error
     assert np.mean(together) < truth - 5 * error  # what the rounds are for
-    found = rate(Tally(tallies[0].shares, np.stack([t.draws for t in tallies]), np.stack([t.hits for t in tallies])))
-    assert np.mean((found.low <= truth) & (truth <= found.high)) >= 0.94
+    ends = [interval(found) for _, found in samples]
+    assert np.mean([item.low <= truth <= item.high for item in ends]) >= 0.94

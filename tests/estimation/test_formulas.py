@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import optimize, stats
 
-from fitact_hw.estimation.allocation import MOST_GROWTH, next_draws, neyman, smoothed
+from fitact_hw.estimation.allocation import neyman
 from fitact_hw.estimation.counts import Counts, cluster_variance
 from fitact_hw.estimation.intervals import difference, interval
 from fitact_hw.estimation.power import detectable, effort_for, power
@@ -91,26 +91,6 @@ def test_neyman_has_the_smallest_variance_for_its_cost() -> None:
 
     best = np.exp(optimize.minimize(variance, np.zeros(3), method="Nelder-Mead", tol=1e-12).x)
     assert neyman(weights, variances, costs) == pytest.approx(best / best.sum(), rel=1e-4)
-
-
-def test_rounds_approach_the_allocation_within_their_budget() -> None:
-    weights, costs = np.array([0.5, 0.3, 0.2]), np.array([1.0, 4.0, 10.0])
-    variances = np.array([0.01, 0.02, 0.05])
-    drawn = np.full(3, 20)
-    for _ in range(30):
-        more = next_draws(drawn, weights, variances, costs, 2000.0, 8)
-        assert 0 < more @ costs <= 2000 + costs.sum()
-        assert (more <= MOST_GROWTH * drawn + 1).all()
-        drawn = drawn + more
-    assert drawn / drawn.sum() == pytest.approx(neyman(weights, variances, costs), rel=0.02)
-
-
-def test_no_stratum_is_starved() -> None:
-    q = smoothed(np.array([0, 50]), np.array([8, 100]))
-    assert q[0] > 0.05
-    first = next_draws(np.zeros(3, int), np.array([1e-9, 0.5, 0.0]), np.full(3, 0.1), np.ones(3), 100.0, 8)
-    assert first[0] == 8
-    assert first[2] == 0
 
 
 def test_power_is_that_of_a_normal_test() -> None:

@@ -1,0 +1,104 @@
+"""When a stratified campaign has enough, and how large its next round is."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from fitact_hw.campaign.rounds import Found
+from fitact_hw.estimation.allocation import LEAST
+from fitact_hw.estimation.intervals import Interval
+from fitact_hw.estimation.power import effort_for
+from fitact_hw.faults import Outcome
+
+PILOT = 1000
+"""Upsets of the first round, or LEAST of each stratum if that is more."""
+
+GROWTH = 3
+"""A round has as many upsets as this times all before it, at most: early ones know little."""
+
+ABOVE = 1.1
+"""What is drawn beyond the number that should do, so that it mostly does."""
+
+LAST_SHARE = 0.05
+"""A rest of the budget that is a smaller part is drawn at once: a round costs more than its upsets."""
+
+IN_TIME = 0.85
+"""Of the upsets that the time left should allow: rounds end before it does."""
+
+SDC = (Outcome.SDC.value,)
+
+
+@dataclass(frozen=True)
+class Goal:
+    """What is asked for; the first that is reached ends the campaign.
+
+    ``margin``: largest half-width, over all schemes, of the interval of the whole machine's SDC rate (and of each
+    structure's, ``per_structure``) at ``confidence``; ``minutes`` of this run; ``faults`` per scheme in all.
+    """
+
+    margin: float | None = None
+    minutes: float | None = None
+    faults: int | None = None
+    confidence: float = 0.95
+    per_structure: bool = False
+    began: float = field(default_factory=time.monotonic)
+
+    def to_json(self) -> dict[str, float | int | bool | None]:
+        """Plain values."""
+        names = ("margin", "minutes", "faults", "confidence", "per_structure")
+        return {name: getattr(self, name) for name in names}
+
+    def pilot(self, strata: int) -> tuple[int, int]:
+        """Upsets of the first round, and of each stratum in a round at least."""
+        if self.faults is None:
+            return max(PILOT, LEAST * strata), LEAST
+        least = max(1, min(LEAST, self.faults // strata))
+        return min(self.faults, max(PILOT, least * strata)), least
+
+    def reached(self, found: Found) -> dict[str, Interval]:
+        """Scheme -> the interval of the whole machine's SDC rate."""
+        return {scheme: found.rate(scheme, SDC, confidence=self.confidence) for scheme in found.schemes}
+
+    def half_width(self, found: Found) -> float:
+        """The largest that ``margin`` is about."""
+        intervals = list(self.reached(found).values())
+        if self.per_structure:
+            names = dict.fromkeys(stratum.structure for stratum in found.rounds.population.strata)
+            intervals += [
+                found.rate(scheme, SDC, [name], self.confidence) for scheme in found.schemes for name in names
+            ]
+        return max(interval.half for interval in intervals)
+
+    def needed(self, found: Found, margin: float) -> int:
+        """Upsets per scheme in all that should give this margin: it falls with their root."""
+        return int(np.ceil(found.rounds.total * effort_for(self.half_width(found), margin)))
+
+    def next_size(self, found: Found) -> int:
+        """Upsets of the next round; 0: it is enough."""
+        total, least = found.rounds.total, len(found.rounds.population.strata)
+        size = GROWTH * total
+        if self.margin is not None:
+            if self.half_width(found) <= self.margin:
+                return 0
+            size = min(size, int(ABOVE * self.needed(found, self.margin)) - total)
+        left = self._left(total)
+        if left is None:
+            return max(size, least)
+        if left < max(least, 1):
+            return 0
+        size = max(min(size, left), least)
+        return left if left - size < max(least, LAST_SHARE * (total + size)) else size
+
+    def _left(self, total: int) -> int | None:
+        """Upsets that the budget still allows after ``total`` of them; None without one."""
+        budgets = []
+        if self.faults is not None:
+            budgets.append(self.faults - total)
+        if self.minutes is not None:
+            spent = time.monotonic() - self.began
+            left = 60 * self.minutes - spent
+            budgets.append(int(IN_TIME * total * left / max(spent, 1e-9)) if left > 0 else 0)
+        return min(budgets) if budgets else None
