@@ -10,7 +10,6 @@ import numpy as np
 from fitact_hw.campaign.rounds import Found
 from fitact_hw.estimation.allocation import LEAST
 from fitact_hw.estimation.intervals import Interval
-from fitact_hw.estimation.power import effort_for
 from fitact_hw.faults import Outcome
 
 PILOT = 1000
@@ -24,6 +23,9 @@ ABOVE = 1.1
 
 LAST_SHARE = 0.05
 """A rest of the budget that is a smaller part is drawn at once: a round costs more than its upsets."""
+
+SURE = 4 * PILOT
+"""Upsets from which on it is believed what images differ by."""
 
 IN_TIME = 0.85
 """Of the upsets that the time left should allow: rounds end before it does."""
@@ -62,28 +64,46 @@ class Goal:
         """Scheme -> the interval of the whole machine's SDC rate."""
         return {scheme: found.rate(scheme, SDC, confidence=self.confidence) for scheme in found.schemes}
 
-    def half_width(self, found: Found) -> float:
-        """The largest that ``margin`` is about."""
+    def _intervals(self, found: Found) -> list[Interval]:
         intervals = list(self.reached(found).values())
         if self.per_structure:
             names = dict.fromkeys(stratum.structure for stratum in found.rounds.population.strata)
             intervals += [
                 found.rate(scheme, SDC, [name], self.confidence) for scheme in found.schemes for name in names
             ]
-        return max(interval.half for interval in intervals)
+        return intervals
 
-    def needed(self, found: Found, margin: float) -> int:
-        """Upsets per scheme in all that should give this margin: it falls with their root."""
-        return int(np.ceil(found.rounds.total * effort_for(self.half_width(found), margin)))
+    def half_width(self, found: Found) -> float:
+        """The largest that ``margin`` is about."""
+        return max(interval.half for interval in self._intervals(found))
+
+    def needed(self, found: Found, margin: float) -> float:
+        """Upsets per scheme in all that should give this margin; infinite if these images cannot.
+
+        A half-width falls with the root of the upsets, but for what images differ by: that part stays.
+        """
+        most = 1.0
+        for item in self._intervals(found):
+            stays = item.half**2 * (1 - 1 / item.design_effect)
+            if margin**2 <= stays:
+                return np.inf
+            most = max(most, (item.half**2 - stays) / (margin**2 - stays))
+        return float(np.ceil(found.rounds.total * most))
+
+    def out_of_reach(self, found: Found) -> bool:
+        """Whether no number of upsets on these images gives the margin, as far as the rounds so far can tell."""
+        if self.margin is None or found.rounds.total < SURE:
+            return False
+        return self.half_width(found) > self.margin and not np.isfinite(self.needed(found, self.margin))
 
     def next_size(self, found: Found) -> int:
         """Upsets of the next round; 0: it is enough."""
         total, least = found.rounds.total, len(found.rounds.population.strata)
         size = GROWTH * total
         if self.margin is not None:
-            if self.half_width(found) <= self.margin:
+            if self.half_width(found) <= self.margin or self.out_of_reach(found):
                 return 0
-            size = min(size, int(ABOVE * self.needed(found, self.margin)) - total)
+            size = int(min(size, ABOVE * self.needed(found, self.margin) - total))
         left = self._left(total)
         if left is None:
             return max(size, least)

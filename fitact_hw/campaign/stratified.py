@@ -154,8 +154,19 @@ def progress_line(found: Found, goal: Goal) -> str:
         for scheme, item in goal.reached(found).items()
     ]
     half = goal.half_width(found)
-    more = found.rounds.total * 4
-    return (
+    more = goal.needed(found, half / 2)
+    half_of_it = f"about {more:,.0f} upsets per scheme" if np.isfinite(more) else f"more than {images_of(found)} images"
+    text = (
         f"{found.rounds.total:,} upsets per scheme in {len(found.rounds.draws)} rounds; SDC of an upset anywhere: "
-        f"{', '.join(parts)}; margin {percent(half)}, half of it needs about {more:,} upsets per scheme"
+        f"{', '.join(parts)}; margin {percent(half)}, half of it needs {half_of_it}"
     )
+    if goal.out_of_reach(found):
+        text += (
+            f". {percent(goal.margin or 0.0)} cannot be reached on {images_of(found)} images, which differ: use more"
+        )
+    return text
+
+
+def images_of(found: Found) -> int:
+    """Over how many images the upsets are spread."""
+    return max(stratum.images for stratum in found.rounds.population.strata)

@@ -55,14 +55,20 @@ def test_a_larger_budget_goes_on_with_the_same_sample(tmp_path: Path) -> None:
 
 
 def test_margin_is_reached_or_the_budget_used_up(tmp_path: Path) -> None:
-    found = run(tmp_path / "margin", Goal(margin=0.006))
-    assert Goal().half_width(found) <= 0.006
-    assert len(found.rounds.draws) >= 2
-    few = run(tmp_path / "both", Goal(margin=0.001, faults=200))
+    found = run(tmp_path / "margin", Goal(margin=0.009))
+    assert Goal().half_width(found) <= 0.009 or Goal(margin=0.009).out_of_reach(found)
+    few = run(tmp_path / "both", Goal(margin=0.0001, faults=200))
     assert few.rounds.total == 200
     assert run(tmp_path / "time", Goal(margin=0.0001, minutes=0.02)).rounds.total >= 1
     with Store(store_path(tmp_path / "both")) as store:
         assert store.facts()[GOAL]["faults"] == 200
+
+
+def test_images_that_differ_end_a_campaign_that_they_cannot_decide(tmp_path: Path) -> None:
+    said: list[str] = []
+    found = run(tmp_path, Goal(margin=1e-5), note=said.append)
+    assert found.rounds.total < 20_000
+    assert "cannot be reached on 6 images, which differ: use more" in said[-1]
 
 
 def test_schemes_get_the_same_upsets_and_images_take_turns(tmp_path: Path) -> None:
