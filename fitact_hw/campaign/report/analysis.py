@@ -120,9 +120,11 @@ class Analysis:
 
     def __init__(self, campaign: Campaign, confidence: float = 0.95) -> None:
         if campaign.options.sample is not Sample.ALL:
-            what = (
-                "upsets in live bits only" if campaign.options.sample is Sample.LIVE else "faults that no sample drew"
-            )
+            what = {
+                Sample.LIVE: "upsets in live bits only",
+                Sample.STRATIFIED: "a stratified sample",
+                Sample.LIST: "faults that no sample drew",
+            }[campaign.options.sample]
             raise CampaignError(
                 f"{campaign.folder} has {what}, which a report would weigh wrongly: "
                 "see `fitact campaign status`, or run a campaign with --sample all"
