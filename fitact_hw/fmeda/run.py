@@ -17,11 +17,11 @@ from fitact_hw.fmeda.rates import Rate
 from fitact_hw.fmeda.subjects import load, subjects
 from fitact_hw.fmeda.table import LEVELS, lines, metrics
 from fitact_hw.overhead.html import html
-from fitact_hw.reporting.provenance import typed_command
+from fitact_hw.reporting.provenance import Run, fingerprint, section
 from fitact_hw.reporting.terminal import noter
-from golden.support.files import write_text
+from golden.support.files import write_json, write_text
 
-PAGE, FIT, METRICS = "fmeda.html", "fmeda.csv", "fmeda_metrics.csv"
+PAGE, FIT, METRICS, RECORD = "fmeda.html", "fmeda.csv", "fmeda_metrics.csv", "fmeda.json"
 
 
 def run_fmeda(
@@ -39,16 +39,24 @@ def run_fmeda(
 
     Raises CampaignError for a campaign that cannot be read or weighted, FitActError for a missing raw rate.
     """
-    found = subjects([load(path) for path in sources], schemes, classes, external_mbit)
+    began, campaigns = Run(), [load(path) for path in sources]
+    found = subjects(campaigns, schemes, classes, external_mbit)
     results = [
         page.Result(item, lines(item.parts, rates, confidence), metrics(item.parts, rates, confidence))
         for item in found
     ]
     _print(console, results)
     fit, targets = page.fit_csv(results), page.metrics_csv(results)
-    write_text(out / PAGE, html(page.markdown(results, rates, classes, confidence, typed_command()), {}))
+    prints = {
+        path.name: fingerprint(repr((campaign.identity, campaign.rows)))
+        for path, campaign in zip(sources, campaigns, strict=True)
+    }
+    record = began.record(campaigns=prints)
+    text = page.markdown(results, rates, classes, confidence, began.command)
+    write_text(out / PAGE, html("\n".join([text, "", *section(record), ""]), {}))
     write_text(out / FIT, fit)
     write_text(out / METRICS, targets)
+    write_json(out / RECORD, record)
     noter(console)(f"page: {out / PAGE}; FIT: {out / FIT}; metrics: {out / METRICS}")
     return {
         "files": {"page": out / PAGE, "fit": out / FIT, "metrics": out / METRICS},
@@ -56,6 +64,7 @@ def run_fmeda(
         "rates": list(rates.values()),
         "fit": list(csv.DictReader(io.StringIO(fit))),
         "metrics": list(csv.DictReader(io.StringIO(targets))),
+        "provenance": record,
         "left_out": page.LEFT_OUT if external_mbit else (*page.LEFT_OUT, page.OF_MEMORY),
     }
 

@@ -29,6 +29,10 @@ def test_page_and_tables(fitact: Fitact, tmp_path: Path) -> None:
         assert text in page, text
     assert "external memory of parameters" in page
     assert "the machine never answers" in page, "the policy is printed"
+    record = json.loads((tmp_path / "fmeda.json").read_text())
+    assert record == result["provenance"]
+    assert list(record["fingerprints"]["campaigns"]) == [DATA.name]
+    assert record["fingerprints"]["campaigns"][DATA.name] in page
     with (tmp_path / "fmeda.csv").open(newline="") as stream:
         lines = list(csv.DictReader(stream))
     assert lines == result["fit"]
