@@ -64,8 +64,7 @@ class Engine:
     """The native engine of one configuration; one per process. Building raises SimulationError.
 
     ``prune``: False simulates every upset in RTL from its own cycle; ``functional``: False judges all that is read in
-    RTL; ``audit``: share of the upsets judged without RTL
-    that RTL judges too, 1 for all; a difference raises EngineError.
+    RTL; ``audit``: share of the upsets judged without RTL that RTL judges too; a difference raises EngineError.
     """
 
     def __init__(
@@ -160,6 +159,7 @@ class Engine:
         simulated = self._in_rtl(facts, case, rtl, count)
         for start in found.keys() & simulated.keys():
             _compare(events[starts[start][0]], found[start], simulated[start])
+            self.times.audited += 1
         found |= {start: verdict for start, verdict in simulated.items() if start not in found}
         clean = _masked(facts, case.logits)
         verdicts: dict[int, Verdict] = dict.fromkeys(dead, clean)

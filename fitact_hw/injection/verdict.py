@@ -57,7 +57,10 @@ class Verdict:
 
 @dataclass
 class Times:
-    """Where the time goes, in seconds of wall clock, and the most memory that one process held, in bytes."""
+    """Where the time goes, in seconds of wall clock, and the most memory that one process held, in bytes.
+
+    ``audited``: upsets that were judged without RTL and in RTL, with the same verdict.
+    """
 
     trace: float = 0.0
     states: float = 0.0
@@ -66,6 +69,7 @@ class Times:
     functional: float = 0.0
     golden: float = 0.0
     faulty_cycles: int = 0
+    audited: int = 0
     peak_bytes: int = 0
     mechanisms: Counter[str] = field(default_factory=Counter)
 
@@ -80,7 +84,7 @@ class Times:
 
     def merge(self, other: Times) -> None:
         """Add the figures of another process."""
-        for name in ("trace", "states", "faulty", "judge", "functional", "golden", "faulty_cycles"):
+        for name in ("trace", "states", "faulty", "judge", "functional", "golden", "faulty_cycles", "audited"):
             setattr(self, name, getattr(self, name) + getattr(other, name))
         self.peak_bytes = max(self.peak_bytes, other.peak_bytes)
         self.mechanisms.update(other.mechanisms)

@@ -214,6 +214,8 @@ def test_all_are_audited(monkeypatch: pytest.MonkeyPatch) -> None:
     events = sample(buffers(TINY), 90, engine.facts(case).cycles, 4)
     verdicts = engine.run(case, events)
     assert sum(verdict.mechanism is Mechanism.FUNCTIONAL for verdict in verdicts) > 10
+    judged = [v for v in verdicts if v.mechanism is Mechanism.FUNCTIONAL and not v.collapsed]
+    assert engine.times.audited == len(judged)
     wrong = changing(events, verdicts, case)[0]
     monkeypatch.setattr(FunctionalImage, "judge", lambda *_: [])
     with pytest.raises(EngineError, match=r"functional simulation and RTL differ in .*logits") as error:
