@@ -110,15 +110,28 @@ def prove(files: Mapping[str, str], bench: str, stages: int = LANE_STAGES) -> bo
     ``stages``: register stages between inputs and assertions, without feedback; 0 for combinational benches.
     Raises SynthesisError if there is no answer in time.
     """
-    unrolled = f"-seq {stages + 2} -prove-skip {stages}" if stages else ""
+    return _proved(files, bench, f"-seq {stages + 2} -prove-skip {stages}" if stages else "")
+
+
+def prove_from_reset(files: Mapping[str, str], bench: str, cycles: int) -> bool:
+    """Whether the assertions of ``bench`` hold for all inputs in the first ``cycles`` clock cycles.
+
+    Registers start with their initial values, all others with any value. Assumptions of the bench hold. Raises
+    SynthesisError if there is no answer in time.
+    """
+    return _proved(files, bench, f"-seq {cycles} -set-init-def -set-assumes")
+
+
+def _proved(files: Mapping[str, str], bench: str, options: str) -> bool:
     commands = [
         *(f"read_verilog -formal {name}" for name in (*sorted(files), "bench.v")),
         "hierarchy -check -top bench",
         "prep -flatten -top bench",
+        "memory_map",
         "chformal -lower",
         "opt -full",
         "select -assert-min 1 t:$assert",
-        f"sat {unrolled} -prove-asserts -set-def-inputs -timeout {LIMIT_S} bench",
+        f"sat {options} -prove-asserts -set-def-inputs -timeout {LIMIT_S} bench",
     ]
     answer = run_job({"action": "script", "commands": commands, "top": "bench"}, {**files, "bench.v": bench})
     text = answer["outputs"][-1]

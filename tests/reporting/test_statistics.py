@@ -84,6 +84,9 @@ def test_paired_difference_follows_its_formula() -> None:
     half = 1.959964 * ((one + other - (one - other) ** 2) / 102) ** 0.5
     assert (found.low, found.high) == pytest.approx((one - other - half, one - other + half))
     assert found.shown
+    reverse = paired_difference(7, 26, 100)
+    assert reverse.shown
+    assert (reverse.low, reverse.high) == pytest.approx((-found.high, -found.low))
     assert not paired_difference(3, 2, 500).shown
     nothing = paired_difference(0, 0, 0)
     assert (nothing.low, nothing.high, nothing.shown) == (-1.0, 1.0, False)

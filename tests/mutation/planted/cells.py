@@ -62,7 +62,7 @@ MUTANTS = [
     ),
     *_in(
         "rtl/fitact_fifo.v",
-        f"{CELLS}/test_memory_queue.py",
+        f"{CELLS}/test_proofs.py {CELLS}/test_memory_queue.py",
         ("count_q != FULL", "count_q != FULL - 1'b1"),
         ("(write_q == LAST) ?", "(write_q == {PTR_W{1'b1}}) ?"),
         ("if (push && !pop) count_q", "if (push) count_q"),
@@ -70,7 +70,7 @@ MUTANTS = [
     ),
     *_in(
         "rtl/fitact_token.v",
-        f"{CELLS}/test_memory_queue.py",
+        f"{CELLS}/test_proofs.py {CELLS}/test_memory_queue.py",
         ("push & ~pop & full", "push & full"),
         ("push && !pop && !full", "push && !full"),
         ("pop && !push && available", "pop && !push"),
