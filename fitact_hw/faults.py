@@ -1,9 +1,12 @@
-"""Single-event upsets: what is hit, when, how it is drawn, and what came of it.
+"""Faults of stored bits: what is hit, when, how it is drawn, and what came of it.
 
 An upset flips the masked bits of one word of one storage structure at the *falling* clock edge within machine cycle
 ``cycle``: after the registers took their values of that cycle, before the next rising edge. Cycle 0 is the first cycle
 in which the machine runs, i.e. in which its cycle counter reads 0 after the start was accepted. The flip lives
 until the word is overwritten.
+
+A stuck bit gets its value there in every cycle from its first to its last one. Storage takes new values at rising edges
+only, so that what is read is always the stuck value: forcing it once a cycle is exact.
 """
 
 from __future__ import annotations
@@ -25,47 +28,69 @@ class FaultError(FitActError):
     """An upset that is not well-formed or does not exist in this machine."""
 
 
-_UPSET = re.compile(r"(?P<site>[^\s+\^@]+)\[(?P<word>\d+)\]\^0x(?P<mask>[0-9a-f]+)@(?P<cycle>\d+)")
+_UPSET = re.compile(
+    r"(?P<site>[^\s+\^@=]+)\[(?P<word>\d+)\](?:\^|=(?P<stuck>[01])&)0x(?P<mask>[0-9a-f]+)"
+    r"@(?P<cycle>\d+)(?:-(?P<last>\d+)?)?"
+)
 
 
 @dataclass(frozen=True, order=True)
 class Upset:
     """Bits of ``mask`` of word ``word`` of the storage at ``site`` flip in ``cycle``.
 
-    ``site``: hierarchical path below the machine's top. ``word``: address in a memory, 0 for a register.
+    ``site``: hierarchical path below the machine's top. ``word``: address in a memory, 0 for a register. ``stuck``: 0
+    or 1 if they do not flip but are forced to it in every cycle from ``cycle`` to ``last`` (None: to the end).
     """
 
     site: str
     word: int
     mask: int
     cycle: int
+    stuck: int | None = None
+    last: int | None = None
 
     def __post_init__(self) -> None:
         if self.word < 0 or self.mask <= 0 or self.cycle < 0:
             raise FaultError(f"upset of {self.site}: word and cycle must not be negative and the mask not empty")
+        if self.stuck not in (None, 0, 1) or (self.last is not None and (self.stuck is None or self.last < self.cycle)):
+            raise FaultError(
+                f"upset of {self.site}: bits are stuck at 0 or 1, from a cycle to one that is not before it"
+            )
+
+    @property
+    def flips(self) -> bool:
+        """Whether it is over once it has struck: a flip."""
+        return self.stuck is None
 
     @property
     def id(self) -> str:
-        """`<site>[<word>]^<mask>@<cycle>`: complete, so that it alone replays the upset."""
-        return f"{self.site}[{self.word}]^{self.mask:#x}@{self.cycle}"
+        """`<site>[<word>]^<mask>@<cycle>`: complete, so that it alone replays the upset; a stuck bit is
+        `<site>[<word>]=<value>&<mask>@<first>-<last>`, without a last cycle if it stays so."""
+        if self.stuck is None:
+            return f"{self.site}[{self.word}]^{self.mask:#x}@{self.cycle}"
+        end = "" if self.last is None else self.last
+        return f"{self.site}[{self.word}]={self.stuck}&{self.mask:#x}@{self.cycle}-{end}"
 
     @staticmethod
     def parse(text: str) -> Upset:
         """Inverse of :attr:`id`. Raises FaultError."""
         match = _UPSET.fullmatch(text.strip())
-        if match is None:
+        if match is None or (match["stuck"] is None and "-" in text.rpartition("@")[2]):
             raise FaultError(f"{text!r} is no upset: write <site>[<word>]^0x<mask>@<cycle>")
-        return Upset(match["site"], int(match["word"]), int(match["mask"], 16), int(match["cycle"]))
+        stuck, last = (None if match[name] is None else int(match[name]) for name in ("stuck", "last"))
+        return Upset(match["site"], int(match["word"]), int(match["mask"], 16), int(match["cycle"]), stuck, last)
 
     def to_json(self) -> dict[str, Any]:
         """Plain values; the mask as hexadecimal text, because it may have thousands of bits."""
-        return {"site": self.site, "word": self.word, "mask": f"{self.mask:#x}", "cycle": self.cycle}
+        held = {} if self.stuck is None else {"stuck": self.stuck, "last": self.last}
+        return {"site": self.site, "word": self.word, "mask": f"{self.mask:#x}", "cycle": self.cycle, **held}
 
     @staticmethod
     def from_json(value: dict[str, Any]) -> Upset:
         """Inverse of :meth:`to_json`. Raises FaultError."""
         try:
-            return Upset(str(value["site"]), int(value["word"]), int(value["mask"], 16), int(value["cycle"]))
+            place = str(value["site"]), int(value["word"]), int(value["mask"], 16), int(value["cycle"])
+            return Upset(*place, value.get("stuck"), value.get("last"))
         except (KeyError, TypeError, ValueError) as error:
             raise FaultError(f"not an upset record ({error!r}): {value!r}") from None
 
@@ -104,7 +129,7 @@ class Sample(str, Enum):
 
 @dataclass(frozen=True)
 class FaultEvent:
-    """One particle: one or more upsets at the same cycle in the same storage."""
+    """One particle: one or more upsets at the same cycle in the same storage; or what a fault model made of it."""
 
     structure: str
     shape: Shape
@@ -112,8 +137,13 @@ class FaultEvent:
 
     @property
     def cycle(self) -> int:
-        """When it strikes."""
+        """When it strikes (first)."""
         return self.upsets[0].cycle
+
+    @property
+    def at_once(self) -> bool:
+        """Whether it is over in the cycle in which it strikes: flips at the same time."""
+        return all(upset.flips and upset.cycle == self.cycle for upset in self.upsets)
 
     @property
     def bits(self) -> int:

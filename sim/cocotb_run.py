@@ -17,12 +17,13 @@ import select
 import sys
 import time
 import traceback
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import cocotb
 from cocotb.handle import Immediate
-from cocotb.triggers import First, RisingEdge, Timer
+from cocotb.triggers import First, ReadWrite, RisingEdge, Timer
 from cocotb.utils import get_sim_time
 
 from sim.clock import CSR_LIMIT, HALF_PERIOD, PERIOD, RESET_CYCLES
@@ -103,6 +104,8 @@ class Bench:
         self.start_latency: int = spec["start_latency"]
         self.library = Library()
         self.origin = 0  # time of the falling edge in cycle 0
+        self._holds = 0  # upsets whose bits are stuck now: a coroutine of each forces them at every falling edge
+        self._settled = -1  # time in which what was forced has been evaluated
 
     async def reset(self) -> None:
         """Hold reset for some cycles; leaves the time at a falling edge."""
@@ -140,6 +143,7 @@ class Bench:
         dut.s_axil_araddr.value = Immediate(self.registers[name])
         await self._handshake((dut.s_axil_arvalid, dut.s_axil_arready))
         for _ in range(CSR_LIMIT):  # rready is always high: the data stand for one cycle
+            await self._settle()
             if int(dut.s_axil_rvalid.value):
                 value = int(dut.s_axil_rdata.value)
                 await Timer(PERIOD, "step")
@@ -160,7 +164,13 @@ class Bench:
         return (int(get_sim_time("step")) - self.origin + HALF_PERIOD) // PERIOD
 
     async def advance(self, cycle: int) -> bool:
-        """Sleep until the falling edge of ``cycle``; True if the interrupt came first (or is high)."""
+        """Sleep until the falling edge of ``cycle``; True if the interrupt came first (or is high).
+
+        With stuck bits the interrupt counts at falling edges only: between a rising edge and the falling one, where
+        they are forced again, it may be high for nothing.
+        """
+        if self._holds:
+            return await self._advance_by_cycles(cycle)
         if int(self.dut.irq.value):
             return True
         steps = self.origin + cycle * PERIOD - int(get_sim_time("step"))
@@ -169,8 +179,47 @@ class Bench:
         wake = Timer(steps, "step")
         return await First(wake, RisingEdge(self.dut.irq)) is not wake
 
+    async def _advance_by_cycles(self, cycle: int) -> bool:
+        while self._holds:
+            await self._settle()
+            if int(self.dut.irq.value):
+                return True
+            if self.cycle() >= cycle:
+                return False
+            await Timer(PERIOD, "step")
+        return await self.advance(cycle)
+
+    async def _settle(self) -> None:
+        """At a falling edge: wait until all stuck bits are forced and evaluated."""
+        if self._holds and self._settled != (now := int(get_sim_time("step"))):
+            await ReadWrite()
+            self._settled = now
+
+    def hold(self, upset: dict[str, Any]) -> None:
+        """Force the bits of a stuck upset now and at every falling edge up to its last cycle."""
+        self._force(upset)
+        self._holds += 1
+        self._settled = -1
+        cocotb.start_soon(self._hold(upset))
+
+    async def _hold(self, upset: dict[str, Any]) -> None:
+        while True:
+            await Timer(PERIOD, "step")
+            if upset["last"] is not None and self.cycle() > upset["last"]:
+                self._holds -= 1
+                return
+            self._force(upset)
+
+    def _force(self, upset: dict[str, Any]) -> None:
+        mask, value = int(upset["mask"], 16), int(upset["stuck"])
+        self.change(upset["site"], upset["word"], lambda old: old | mask if value else old & ~mask)
+
     def upset(self, site: list[Any], word: int, mask: int) -> None:
         """Flip bits of a register, or of one word of a memory, at once."""
+        self.change(site, word, lambda old: old ^ mask)
+
+    def change(self, site: list[Any], word: int, new: Callable[[int], int]) -> None:
+        """Give a register, or one word of a memory, the value ``new(old)`` at once."""
         handle = self.dut.u_top
         for name, index in site:
             handle = getattr(handle, name)
@@ -178,9 +227,9 @@ class Bench:
                 handle = handle[index]
         if word >= 0:
             handle = handle[word]
-        flipped = int(handle.value) ^ mask
-        handle.value = Immediate(flipped)
-        if int(handle.value) != flipped:
+        changed = new(int(handle.value))
+        handle.value = Immediate(changed)
+        if int(handle.value) != changed:
             raise RuntimeError(f"upset of {site} had no effect: is the site writable in this build?")
 
 
@@ -311,7 +360,10 @@ class Session:
         for cycle, kind, upset in sorted(events, key=lambda event: event[:2]):
             finished = finished or await bench.advance(cycle)
             if kind == 0 and not finished:
-                bench.upset(upset["site"], upset["word"], int(upset["mask"], 16))
+                if upset["stuck"] is None:
+                    bench.upset(upset["site"], upset["word"], int(upset["mask"], 16))
+                else:
+                    bench.hold(upset)
                 applied += 1
             elif kind == 1 and not finished:
                 bench.library.open_waves(waves["file"])

@@ -74,6 +74,8 @@ def _upset(upset: Upset, sites: dict[str, FaultSite]) -> dict[str, Any]:
         "word": upset.word if site.kind == "memory" else -1,
         "mask": f"{upset.mask:x}",
         "cycle": upset.cycle,
+        "stuck": upset.stuck,
+        "last": upset.last,
     }
 
 

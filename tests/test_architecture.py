@@ -29,6 +29,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("fitact_hw.config_errors",),
     ("fitact_hw.config", "fitact_hw.csr"),
     ("fitact_hw.isa", "fitact_hw.faults", "fitact_hw.structures"),
+    ("fitact_hw.fault_models",),
     ("fitact_hw.program",),
     ("fitact_hw.verilog",),
     ("fitact_hw.sites", "fitact_hw.docs_gen"),

@@ -11,7 +11,8 @@ import numpy as np
 
 from fitact_hw.campaign.store import ROWS
 from fitact_hw.config import AcceleratorConfig
-from fitact_hw.faults import FaultEvent, Sample, Shape, Storage, sample
+from fitact_hw.fault_models import SEU, draw, parse_model
+from fitact_hw.faults import FaultEvent, Sample, Shape, Storage
 from fitact_hw.injection import live_sample
 from fitact_hw.injection.timeline import Timeline
 from fitact_hw.networks import SCHEMES
@@ -37,6 +38,7 @@ class CampaignOptions:
     ``faults``: injections per scheme, spread evenly over the structures; more of them continue the same list.
     ``sample``: points that they are drawn from; of live ones the structures are those of
     :data:`fitact_hw.injection.live_sample.STRUCTURES`. ``fault_list``: SHA-256 of the list, if it is one.
+    ``fault_model``: as of :mod:`fitact_hw.fault_models`; ``interleave``: words that share a physical row of cells.
     """
 
     model: str = "alexnet"
@@ -49,6 +51,8 @@ class CampaignOptions:
     shape: Shape = Shape.SINGLE
     sample: Sample = Sample.ALL
     fault_list: str = ""
+    fault_model: str = SEU.name
+    interleave: int = 1
 
     @property
     def base(self) -> str:
@@ -65,7 +69,8 @@ class CampaignOptions:
         values = {name: getattr(self, name) for name in ("model", "faults", "images", "seed")}
         lists = {"schemes": list(self.schemes), "structures": list(self.structures)}
         values |= {} if self.sample is Sample.ALL else {"sample": self.sample.value}
-        values |= {"fault_list": self.fault_list} if self.fault_list else {}
+        for name, usual in _SINCE.items():
+            values |= {} if getattr(self, name) == usual else {name: getattr(self, name)}
         return {**values, **lists, "shape": self.shape.value, "config": self.config.model_dump(mode="json")}
 
     @staticmethod
@@ -77,10 +82,13 @@ class CampaignOptions:
             structures=tuple(value["structures"]),
             shape=Shape(value["shape"]),
             sample=Sample(value.get("sample", Sample.ALL)),
-            fault_list=value.get("fault_list", ""),
+            **{name: value.get(name, usual) for name, usual in _SINCE.items()},
             config=AcceleratorConfig.create(**value["config"]),
         )
 
+
+_SINCE: dict[str, Any] = {"fault_list": "", "fault_model": SEU.name, "interleave": 1}
+"""Options that older campaigns do not have, and what they are there."""
 
 Storages = Mapping[str, Sequence[Storage]]
 """Structure -> what it stores in."""
@@ -131,10 +139,12 @@ def command_of(options: CampaignOptions) -> str:
     ``faults.csv`` for a fault list."""
     default, machine = CampaignOptions(), options.config
     plain = AcceleratorConfig.create(rows=machine.rows, cols=machine.cols, word_bits=machine.word_bits)
-    usual: dict[str, Any] = {name: getattr(default, name) for name in ("sample", "shape", "schemes")}
+    usual: dict[str, Any] = {name: getattr(default, name) for name in ("sample", "shape", "schemes", "interleave")}
+    usual["fault-model"] = default.fault_model
     usual |= {"rows": default.config.rows, "cols": default.config.cols, "word": default.config.word_bits}
     names = ("faults", "images", "seed", "sample", "shape", "schemes", "structures")
     given = {name: getattr(options, name) for name in names}
+    given |= {"fault-model": options.fault_model, "interleave": options.interleave}
     given |= {"rows": machine.rows, "cols": machine.cols, "word": machine.word_bits}
     given["config"] = None if machine == plain else "machine.toml"
     if options.sample is Sample.LIST:
@@ -150,7 +160,13 @@ def timing(scheme: str, facts: Facts) -> Timeline:
 
 def draw_faults(options: CampaignOptions, cycles: int) -> list[FaultEvent]:
     """The upsets of a run of ``cycles``, over all points."""
-    return sample(structure_storages(options), options.faults, cycles, options.seed, shape=options.shape)
+    return draw_all(options, structure_storages(options), options.faults, cycles)
+
+
+def draw_all(options: CampaignOptions, storages: Storages, number: int, cycles: int) -> list[FaultEvent]:
+    """``number`` faults of the model of ``options``, over all points of ``storages``."""
+    model = parse_model(options.fault_model)
+    return draw(storages, number, cycles, options.seed, model, shape=options.shape, interleave=options.interleave)
 
 
 def identity(options: CampaignOptions, subjects: Mapping[str, Subject], machine: str) -> dict[str, Any]:

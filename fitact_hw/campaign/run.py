@@ -16,6 +16,7 @@ from fitact_hw.campaign.plan import (
     CampaignOptions,
     Storages,
     bits_of,
+    draw_all,
     faults_for_margin,
     identity,
     image_of,
@@ -28,7 +29,8 @@ from fitact_hw.campaign.pool import Forks, Pool
 from fitact_hw.campaign.store import CampaignError, Row, Store, store_path
 from fitact_hw.campaign.subjects import Loader, load_subject
 from fitact_hw.campaign.work import Task, workplace
-from fitact_hw.faults import FaultEvent, Sample, sample
+from fitact_hw.fault_models import shortcuts_off
+from fitact_hw.faults import FaultEvent, Sample
 from fitact_hw.injection import live_sample
 from fitact_hw.injection.bound_flips import bound_flips
 from fitact_hw.injection.facts import Facts
@@ -240,11 +242,13 @@ class CampaignRun:
         """The upsets of the base scheme, as many as were ever planned: facts are about all of them."""
         options, base = self.options, self.options.base
         self._note("tracing a fault-free run of every scheme, while others are at work")
+        if cost := shortcuts_off(options.fault_model):
+            self._note(cost)
         facts = self._place.facts(base)
         with Store(self._path, create=True) as store:
             planned = self._planned(store)
         if options.sample is Sample.ALL:
-            events = sample(self._storages, planned, facts.cycles, options.seed, shape=options.shape)
+            events = draw_all(options, self._storages, planned, facts.cycles)
             return Draw.in_turn(timing(base, facts), events, len(self._storages), options.images)
         storages = self._live_storages(facts)
         live = live_sample.draw(storages, facts.cycles, facts.accesses, planned, options.seed, options.shape)

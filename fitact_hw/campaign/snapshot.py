@@ -9,6 +9,7 @@ from typing import Any
 
 from fitact_hw.campaign.plan import CampaignOptions
 from fitact_hw.campaign.store import CampaignError, Row, Store, store_path
+from fitact_hw.fault_models import SEU
 from golden.quantisation.quantise import word_name
 
 
@@ -33,7 +34,9 @@ class Campaign:
         """Network, machine and kind of upset."""
         config = self.options.config
         words = word_name(config.word_bits)
-        return f"{self.options.model}, {config.rows}x{config.cols}, {words}, {self.options.shape.value} upsets"
+        model = self.options.fault_model
+        kind = "upsets" if model == SEU.name else f"{model} faults"
+        return f"{self.options.model}, {config.rows}x{config.cols}, {words}, {self.options.shape.value} {kind}"
 
 
 def options_of(store: Store) -> CampaignOptions:

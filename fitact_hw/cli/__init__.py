@@ -106,7 +106,7 @@ def _terminate(*_: object) -> NoReturn:
 
 def _fail(message: str, code: int = EXIT_ERROR) -> NoReturn:
     line = " ".join(message.split())
-    Console(stderr=True, highlight=False, soft_wrap=True).print(f"[bold red]error:[/] {escape(line)}")
+    Console(stderr=True, highlight=False, emoji=False, soft_wrap=True).print(f"[bold red]error:[/] {escape(line)}")
     sys.exit(code)
 
 

@@ -9,7 +9,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from fitact_hw.campaign.fault_list.formats import ExportFormat
-from fitact_hw.cli.checks import finite, injection, known_structures, network, rtl_images, scheduler_address
+from fitact_hw.cli.checks import (
+    finite,
+    injection,
+    known_fault_model,
+    known_structures,
+    network,
+    rtl_images,
+    scheduler_address,
+)
 from fitact_hw.cli.command import add
 from fitact_hw.cli.options import (
     ModelArgument,
@@ -29,6 +37,7 @@ from fitact_hw.cli.panels import CAMPAIGNS
 from fitact_hw.cli.usage import Commands
 from fitact_hw.config import AcceleratorConfig
 from fitact_hw.errors import FitActError
+from fitact_hw.fault_models import SEU, model_names
 from fitact_hw.faults import Sample, Shape
 from golden.bounds.schemes import DEFAULT
 
@@ -100,6 +109,15 @@ def run(
     structures: StructuresOption = "",
     schemes: SchemesOption = "",
     shape: Annotated[Shape, typer.Option(help="cells that flip together, rows x columns")] = Shape.SINGLE,
+    fault_model: Annotated[
+        str,
+        typer.Option(
+            "--fault-model", "--model", help=f"what strikes: {', '.join(model_names())}", callback=known_fault_model
+        ),
+    ] = SEU.name,
+    interleave: Annotated[
+        int, typer.Option(min=1, help="words whose bits share a physical row, column by column, for --shape")
+    ] = 1,
     sample: Annotated[
         Sample | None,
         typer.Option(
@@ -131,6 +149,9 @@ def run(
     rounds = margin is not None or minutes is not None or per_structure
     sample = sample or (Sample.STRATIFIED if rounds else Sample.ALL)
     chosen = known_structures(structures, sample)
+    if (fault_model != SEU.name or interleave > 1) and (fault_list or sample is not Sample.ALL):
+        other = "--fault-list" if fault_list else f"--sample {sample.value}"
+        raise FitActError(f"--fault-model and --interleave are of faults drawn from all points: leave out {other}")
     if sample is Sample.LIST and fault_list is None:
         raise FitActError("--sample list needs --fault-list FILE")
     if fault_list and (margin or minutes or structures):
@@ -157,6 +178,8 @@ def run(
         seed=seed,
         shape=shape,
         sample=sample,
+        fault_model=fault_model,
+        interleave=interleave,
     )
     share = fraction(confidence, "--confidence")
     wanted = fraction(margin, "--margin") if margin else None

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from fitact_hw.cli.options import names
 from fitact_hw.errors import FitActError
+from fitact_hw.fault_models import parse_model
 from fitact_hw.faults import Sample
 from fitact_hw.structures import STRUCTURES
 from golden.networks.registry import check_stored
@@ -40,6 +41,11 @@ def known_structure(name: str | None) -> str | None:
     if name is not None and name not in STRUCTURES:
         raise FitActError(unknown("structure", name, STRUCTURES))
     return name
+
+
+def known_fault_model(text: str) -> str:
+    """A fault model, with its argument as a plain number. Raises FitActError for what is none."""
+    return parse_model(text).name
 
 
 def scheduler_address(text: str | None) -> str | None:

@@ -11,6 +11,7 @@ import numpy as np
 from fitact_hw.campaign.archive import load_archive
 from fitact_hw.campaign.snapshot import Campaign, load_campaign
 from fitact_hw.campaign.store import CampaignError, Row
+from fitact_hw.fault_models import SEU
 from fitact_hw.faults import Sample
 from fitact_hw.fmeda.classes import Class, Classes, effect
 from fitact_hw.fmeda.rates import EXTERNAL, MBIT, kind_of
@@ -35,6 +36,11 @@ def load(path: Path) -> Campaign:
         raise CampaignError(
             f"{path} has upsets of --sample {campaign.options.sample.value}, which an FMEDA would weigh wrongly: "
             "take a campaign with --sample all"
+        )
+    if campaign.options.fault_model != SEU.name:
+        raise CampaignError(
+            f"{path} has {campaign.options.fault_model} faults, and raw rates are of upsets: take a campaign of "
+            f"--fault-model {SEU.name}"
         )
     return campaign
 

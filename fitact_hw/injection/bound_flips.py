@@ -46,7 +46,7 @@ def bound_flips(program: Program, accesses: AccessTrace, events: Sequence[FaultE
     width, side = program.config.word_bits, program.config.side
     for number, address in bound_addresses(program, accesses, events).items():
         bit = events[number].upsets[0].mask.bit_length() - 1
-        if events[number].bits == 1 and bit < width * side:
+        if events[number].at_once and events[number].bits == 1 and bit < width * side:
             stored = int(program.memory[address + bit // 8]) >> bit % 8 & 1
             raises = not stored and bit % width != width - 1
             found[RAISED if raises else LOWERED].append(number)

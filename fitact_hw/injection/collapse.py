@@ -6,17 +6,20 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from fitact_hw.faults import FaultEvent
-from fitact_hw.injection.case import EngineError
+from fitact_hw.faults import FaultEvent, Upset
 from fitact_hw.injection.facts import Facts
 
 
 @dataclass(frozen=True)
 class Start:
-    """What stands for one or several equivalent events: bits that flip in ``cycle``, (site, word, mask) each."""
+    """What stands for one or several equivalent events: bits that flip in ``cycle``, (site, word, mask) each.
+
+    ``actions``: instead, of an event that is not over at once; only RTL tells what comes of it.
+    """
 
     cycle: int
     flips: tuple[tuple[str, int, int], ...]
+    actions: tuple[Upset, ...] = ()
 
     @property
     def lot(self) -> float:
@@ -28,7 +31,7 @@ class Start:
 def collapse(facts: Facts, events: Sequence[FaultEvent], prune: bool) -> tuple[dict[Start, list[int]], list[int]]:
     """What must be judged and for which events (by number), and the events that never matter.
 
-    ``prune``: False leaves all but upsets after the end. Raises EngineError for events of several cycles.
+    ``prune``: False leaves all but upsets after the end.
     """
     starts: dict[Start, list[int]] = {}
     dead = []
@@ -43,10 +46,10 @@ def collapse(facts: Facts, events: Sequence[FaultEvent], prune: bool) -> tuple[d
 
 def _start(facts: Facts, event: FaultEvent, prune: bool) -> Start | None:
     """When the event first matters and which bits it flips then; None if it never does."""
-    if event.cycle >= facts.cycles:
+    if min(upset.cycle for upset in event.upsets) >= facts.cycles:
         return None
-    if any(upset.cycle != event.cycle for upset in event.upsets):
-        raise EngineError(f"{event.id}: the upsets of one event must strike in the same cycle")
+    if not event.at_once:
+        return Start(min(upset.cycle for upset in event.upsets), (), event.upsets)
     masks: dict[tuple[str, int], int] = {}
     cycles = []
     for upset in event.upsets:

@@ -9,6 +9,8 @@
 4. For all others the native engine runs the machine until its state is that of the fault-free run again; what then
    differs is in memory, or in registers that only the host reads.
 5. The golden model computes the rest of the network from the layer outputs that differ.
+6. A fault that is not over at once (stuck bits, several upsets) is simulated from its first cycle, and compared with
+   the fault-free run only when its last one has passed: a permanent one to the end of its run.
 A run that does not come back (control flow, errors, hangs) is simulated to its end, as a plain RTL run would be; a
 machine in which nothing changes any more is taken to the watchdog's last cycle at once.
 """
@@ -235,7 +237,9 @@ class Engine:
             return [], list(starts)
         functional, rtl = [], []
         for start in starts:
-            treated = code_of(start.flips) is not None or program.treats(start.cycle, start.flips)
+            treated = not start.actions and (
+                code_of(start.flips) is not None or program.treats(start.cycle, start.flips)
+            )
             if treated:
                 functional.append(start)
             if not treated or (audit and start.lot < self._audit):
@@ -310,6 +314,8 @@ class Engine:
         library.fork(checkpoint)
         for site, word, mask in start.flips:
             library.flip(Upset(site, word, mask, start.cycle))
+        for upset in start.actions:
+            library.act(upset)
         found = self._run_faulty(facts, clean, start.cycle)
         library.back()
         return found

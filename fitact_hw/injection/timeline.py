@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from fitact_hw.faults import FaultEvent
+from fitact_hw.faults import FaultEvent, Upset
 
 
 @dataclass(frozen=True)
@@ -49,8 +49,14 @@ def same_moments(source: Timeline, target: Timeline) -> np.ndarray:
 
 def moved(event: FaultEvent, base: Timeline, target: Timeline) -> FaultEvent:
     """``event`` of the run ``base`` at the same moment of the run ``target``."""
-    cycle = same_moment(event.cycle, base, target)
-    return replace(event, upsets=tuple(replace(upset, cycle=cycle) for upset in event.upsets))
+    return replace(event, upsets=tuple(_moved(upset, base, target) for upset in event.upsets))
+
+
+def _moved(upset: Upset, base: Timeline, target: Timeline) -> Upset:
+    """A stuck bit stays so for as many cycles; one that is so from the start of a run, from its start."""
+    cycle = same_moment(upset.cycle, base, target) if upset.cycle or upset.flips else 0
+    last = None if upset.last is None else upset.last - upset.cycle + cycle
+    return replace(upset, cycle=cycle, last=last)
 
 
 def _span(reference: Timeline, layer: int) -> tuple[int, int]:

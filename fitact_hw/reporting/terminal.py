@@ -26,7 +26,7 @@ def terminal(file_width: int = FILE_WIDTH) -> Console:
     mode = output()
     stream = sys.stderr if mode.json else sys.stdout
     width = None if stream.isatty() else file_width
-    return Console(highlight=False, stderr=mode.json, quiet=mode.json and mode.quiet, width=width)
+    return Console(highlight=False, emoji=False, stderr=mode.json, quiet=mode.json and mode.quiet, width=width)
 
 
 def noter(console: Console) -> Callable[[str], None]:

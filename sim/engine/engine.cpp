@@ -199,6 +199,7 @@ uint64_t fe_skipped() { return g_skipped; }
 // Takes back what the faulty run wrote; the fault-free run cannot go on, but be forked again.
 void fe_back() {
     undo_journal();
+    g_actions.clear();
     g_faulty = false;
 }
 
@@ -208,6 +209,13 @@ void fe_flip(int is_buffer, int number, uint32_t word, const uint8_t* mask) {
     uint8_t* const data = var.data + static_cast<uint64_t>(word) * var.bytes;
     for (uint32_t i = 0; i < var.bytes; ++i) data[i] ^= mask[i];
     g_top->eval();
+}
+
+// Bits of `mask` flip in cycle `first` (kind 2) or are 0 or 1 (kind) in every cycle from `first` to `last`; till fe_back().
+void fe_act(int is_buffer, int number, uint32_t word, const uint8_t* mask, int kind, uint64_t first, uint64_t last) {
+    const Var& var = is_buffer ? g_buffers[static_cast<size_t>(number)].memory : g_registers[static_cast<size_t>(number)];
+    g_actions.push_back({var, word, std::vector<uint8_t>(mask, mask + var.bytes), kind, first, last});
+    if (act(g_actions.back())) g_top->eval();
 }
 
 // Bit k: group k of the passing registers differs from the fault-free run, at the point of the last fe_run_faulty().
@@ -220,12 +228,13 @@ End fe_run_faulty(uint64_t limit) {
     for (;;) {
         if (value(g_signals.irq)) return INTERRUPT;
         if (g_cycle >= limit) return LIMIT;
-        if (g_cycle >= frozen) {
+        if (g_cycle >= frozen && !acting()) {
             skip_frozen(limit);
             frozen = g_cycle + FROZEN_EVERY;
         } else {
             step();
         }
+        if (acting()) continue;
         if (!at_point() || hash_control() != g_control_hash[g_point]) continue;
         if (hash_buffers(g_point) == g_buffer_hash[g_point]) return different_groups(g_point) ? NEARLY : RECONVERGED;
         if (g_boundary[g_point]) return NEARLY;

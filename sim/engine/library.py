@@ -68,6 +68,9 @@ class MemoryDifference:
     written: np.ndarray
 
 
+FLIP, FOREVER = 2, (1 << 64) - 1
+"""For fe_act: bits flip (0, 1: are forced to it); a last cycle that never comes."""
+
 _SCOPE = "TOP.fitact_tb.u_top"
 
 _U64, _INT, _VOID = ctypes.c_uint64, ctypes.c_int, ctypes.c_void_p
@@ -90,6 +93,7 @@ _SIGNATURES: dict[str, tuple[object, list[object]]] = {
     "fe_fork": (None, [_U64]),
     "fe_back": (None, []),
     "fe_skipped": (_U64, []),
+    "fe_act": (None, [_INT, _INT, ctypes.c_uint32, ctypes.c_char_p, _INT, _U64, _U64]),
     "fe_flip": (None, [_INT, _INT, ctypes.c_uint32, ctypes.c_char_p]),
     "fe_run_faulty": (_INT, [_U64]),
     "fe_passing": (_U64, []),
@@ -272,6 +276,14 @@ class Library:
         """Flip the bits of ``upset`` now, whatever its cycle."""
         is_buffer, number = self._numbers[upset.site]
         self._c.fe_flip(is_buffer, number, upset.word, upset.mask.to_bytes(self._bytes[upset.site], "little"))
+
+    def act(self, upset: Upset) -> None:
+        """Have ``upset`` strike in its cycles, from now to :meth:`back`; it must not begin before the present cycle."""
+        is_buffer, number = self._numbers[upset.site]
+        mask = upset.mask.to_bytes(self._bytes[upset.site], "little")
+        kind = FLIP if upset.stuck is None else upset.stuck
+        last = upset.cycle if upset.flips else FOREVER if upset.last is None else upset.last
+        self._c.fe_act(is_buffer, number, upset.word, mask, kind, upset.cycle, last)
 
     def run_faulty(self, limit: int) -> End:
         """Run the faulty machine until its state is the fault-free one, it raises the interrupt, or cycle ``limit``."""

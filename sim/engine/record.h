@@ -41,17 +41,59 @@ void trace_accesses() {
         g_requests.push_back({g_cycle + 1, value(s.m_araddr), (value(s.m_arlen) + 1) << value(s.m_arsize)});
 }
 
+// Bits that flip in a cycle, or are forced to a value at the falling edge of every cycle from `first` to `last`.
+struct Action {
+    Var var;
+    uint32_t word;
+    std::vector<uint8_t> mask;
+    int kind;  // 0, 1: the value; 2: flip
+    uint64_t first, last;
+};
+
+std::vector<Action> g_actions;  // of the faulty run
+
+// Acts if it is due in this cycle; whether that changed something.
+bool act(const Action& a) {
+    if (g_cycle < a.first || g_cycle > a.last) return false;
+    bool changed = false;
+    uint8_t* const data = a.var.data + static_cast<uint64_t>(a.word) * a.var.bytes;
+    for (uint32_t i = 0; i < a.var.bytes; ++i) {
+        const uint8_t before = data[i], mask = a.mask[i];
+        data[i] = static_cast<uint8_t>(a.kind == 0 ? before & ~mask : a.kind == 1 ? before | mask : before ^ mask);
+        changed |= data[i] != before;
+    }
+    return changed;
+}
+
+void act_all() {
+    bool changed = false;
+    for (const Action& a : g_actions) changed |= act(a);
+    if (changed) g_top->eval();
+}
+
+// Whether some have still to act: until then the run cannot be equal to the fault-free one for good.
+bool acting() {
+    for (const Action& a : g_actions)
+        if (g_cycle < a.last) return true;
+    return false;
+}
+
+void period() {
+    toggle();
+    if (!g_actions.empty()) act_all();
+}
+
 // From the falling edge of a cycle to that of the next.
 void step() {
     if (g_tracing) trace_accesses();
-    if (!value(g_signals.m_wvalid) || !g_memory.w_ready || g_memory.writes.empty()) return toggle();
+    if (!value(g_signals.m_wvalid) || !g_memory.w_ready || g_memory.writes.empty()) return period();
     Write write;
     write.address = g_memory.writes.front().beat_address();
     write.block = write.address & ~static_cast<uint64_t>(BLOCK_BYTES - 1);
-    if (write.block >= g_memory.size) return toggle();
+    if (write.block >= g_memory.size) return period();
     const uint64_t count = block_bytes(write.block);
     std::memcpy(write.before, g_memory.data + write.block, count);
-    toggle();
+    period();
     write.cycle = g_cycle;
     std::memcpy(write.after, g_memory.data + write.block, count);
     (g_faulty ? g_journal : g_log).push_back(write);

@@ -135,6 +135,35 @@ def test_the_text_of_fault_simulators(tmp_path: Path) -> None:
     assert [fault.place for fault in faults.faults] == ["line 9"] * 3 + ["line 10"]
 
 
+def test_stuck_bits_in_and_out(tmp_path: Path) -> None:
+    """A list of stuck bits is judged, exported as a dictionary and judged again."""
+    path = f"{REGISTER.path}[2]"
+    text = "".join(f'NA {what} {{ FLOP "{path}" }}\n' for what in ("0", "1 (5)", "1 (5:300)"))
+    faults = read_fault_list(written(tmp_path, text, "stuck.txt"))
+    ids = [f"{REGISTER.path}[0]={what}" for what in ("0&0x4@0-", "1&0x4@5-", "1&0x4@5-300")]
+    assert [upset.id for fault in faults.faults for upset in fault.upsets] == ids
+    found = judge(faults, tmp_path / "run")
+    assert [row.event for row in found.rows if row.scheme == "fitact"] == ids
+    export(found, ExportFormat.DICTIONARY, tmp_path / "again.txt")
+    again = judge(read_fault_list(tmp_path / "again.txt"), tmp_path / "again")
+    assert [(row.event, row.outcome) for row in again.rows] == [(row.event, row.outcome) for row in found.rows]
+
+
+def test_a_campaign_of_stuck_bits_says_what_it_costs(tmp_path: Path) -> None:
+    options = replace(OPTIONS, fault_model="stuck-at-1", faults=6, images=1)
+    said: list[str] = []
+    run_campaign(options, tmp_path / "run", note=said.append)
+    assert any("simulated from its first cycle to the end of its run" in text for text in said)
+    found = load_campaign(tmp_path / "run")
+    assert found.options == options
+    assert "stuck-at-1 faults" in found.title
+    assert {row.way for row in found.rows} == {"full"}
+    assert all("=1&" in row.event for row in found.rows)
+    export(found, ExportFormat.CSV, tmp_path / "faults.csv")
+    again = judge(read_fault_list(tmp_path / "faults.csv"), tmp_path / "again")
+    assert [row.outcome for row in again.rows] == [row.outcome for row in found.rows]
+
+
 def refused(tmp_path: Path, lines: Sequence[str], head: str = "site,word,bit,cycle,image,scheme") -> list[str]:
     """What is said about a list of which something is wrong; nothing may be judged or stored."""
     path = written(tmp_path, "\n".join([head, *lines]) + "\n")
@@ -198,7 +227,9 @@ def test_lines_that_are_no_faults(tmp_path: Path, line: str, says: str) -> None:
     ("line", "says"),
     [
         ("nonsense", "is no fault: write NA ~"),
-        ('NA 0 (3) { FLOP "a[1]" }', "fault type 0: only ~"),
+        ('NA X (3) { FLOP "a[1]" }', "fault type X: must be ~"),
+        ('NA ~ { FLOP "a[1]" }', "fault type ~: must be ~ (a bit flip, with its cycle)"),
+        ('NA 1 (9:3) { FLOP "a[1]" }', "from a cycle to one that is not before it"),
         ('NA ~ (9:3) { FLOP "a[1]" }', "the first must not be after the last"),
         ('NA ~ (3) { PORT "a[1]" }', "only storage can be hit"),
         ('NA ~ (3) { FLOP "a" }', "say which bit"),

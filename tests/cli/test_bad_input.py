@@ -137,6 +137,11 @@ LINES: dict[str, str] = {
         "--results a_folder holds no upsets: run `make sim` first or name another folder"
     ),
     "campaign run --fault-list missing.csv": "--fault-list missing.csv does not exist: name a file",
+    "campaign run --fault-model stuck": "fault model 'stuck' must be seu, stuck-at-0, stuck-at-1, intermittent:K or "
+    "several:N",
+    "campaign run --model intermittent:x": "fault model intermittent:x: give a whole number of cycles, at least 1",
+    "campaign run --sample live --fault-model stuck-at-1": "--fault-model and --interleave are of faults drawn "
+    "from all points: leave out --sample live",
     "campaign run --sample list": "--sample list needs --fault-list FILE",
     "campaign run --fault-list a_file --margin 1%": "--fault-list says which faults: leave out --margin",
     "campaign export campaign --format xml": "--format xml: must be csv, parquet or dictionary",

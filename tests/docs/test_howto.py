@@ -120,7 +120,10 @@ PROOFS: dict[str, Callable[[Path, str], None]] = {
     "own-technology": technology,
 }
 
-ELSEWHERE = {"run-a-campaign": "tests/campaign/test_nothing_lost.py"}
+ELSEWHERE = {
+    "run-a-campaign": "tests/campaign/test_nothing_lost.py",
+    "add-a-fault-model": "tests/injection/test_fault_models.py",
+}
 """Pages whose commands would run for long, and the tests that run them on a tiny machine."""
 
 LONG, SIMULATES = [pytest.mark.slow], [pytest.mark.rtl, pytest.mark.slow]

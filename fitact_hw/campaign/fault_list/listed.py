@@ -108,8 +108,6 @@ def _upset_errors(upsets: Sequence[Upset], sites: Mapping[str, FaultSite]) -> It
             yield f"word {upset.word} of {site.path}: it has words 0 to {site.depth - 1}"
         elif upset.mask >> site.width:
             yield f"bit {upset.mask.bit_length() - 1} of {site.path}: a word has bits 0 to {site.width - 1}"
-    if len({upset.cycle for upset in upsets}) > 1:
-        yield "the upsets of one fault must strike in the same cycle: write them as several faults"
 
 
 def _nearest_site(path: str, sites: Mapping[str, FaultSite]) -> str:

@@ -18,6 +18,7 @@ from fitact_hw.campaign.report.comparison import Comparison, scheme_name
 from fitact_hw.campaign.report.findings import scope_sentences, sections
 from fitact_hw.campaign.report.places import worst_sites
 from fitact_hw.campaign.store import Row
+from fitact_hw.fault_models import shortcuts_off
 from fitact_hw.faults import Outcome
 from fitact_hw.reporting.command import here
 from fitact_hw.reporting.figures import svg_text
@@ -94,6 +95,10 @@ def method_lines(analysis: Analysis, fit_per_mbit: float) -> list[tuple[str, str
         ("fault-free cycles", ", ".join(f"{scheme_name(s)} {n:,}" for s, n in facts.get("cycles", {}).items())),
         ("versions", ", ".join(f"{name} {version}" for name, version in facts.get("versions", {}).items())),
     ]  # fmt: skip
+    if cost := shortcuts_off(options.fault_model):
+        lines.append(("fault model", cost))
+    if options.interleave > 1:
+        lines.append(("interleave", f"{options.interleave} words share a physical row, column by column"))
     if "margin" in facts:
         lines.append(
             ("asked for", f"margin {percent(facts['margin'])} at {100 * facts['confidence']:g}% in every structure")
