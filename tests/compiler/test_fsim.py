@@ -221,6 +221,16 @@ def test_the_epilogue_follows_the_contract(
     )
 
 
+@pytest.mark.parametrize("bits", [8, 32, 48, 64])
+def test_wrapping_at_both_ends(bits: int) -> None:
+    edge = 1 << (bits - 1)
+    ends = [-edge, -edge + 1, -1, 0, edge - 1]
+    assert wrap(np.array(ends, np.int64), bits).tolist() == ends
+    if bits < 64:
+        beyond = np.array([edge, -edge - 1, 2 * edge, 3 * edge], np.int64)
+        assert wrap(beyond, bits).tolist() == [-edge, edge - 1, 0, -edge]
+
+
 def test_the_estimate_counts_every_weight_tile_and_grows_with_latency() -> None:
     slots = 0
     for number in _numbers(Opcode.GEMM):

@@ -60,6 +60,8 @@ def test_every_field_of_the_memory_is_hashed_or_has_a_reason() -> None:
     assert {"address", "due", "beats", "done", "size", "type", "id", "response"} == set(fields)
     for name in fields:
         assert re.search(rf"\bb\.{name}\b", burst), f"hash_burst leaves out {name}"
+    for name in re.findall(r"const uint64_t (\w+) =", burst):
+        assert re.search(rf"mix\(hash, {name}\)", burst), f"hash_burst works out {name} for nothing"
     fields = members("Memory", memory)
     assert {"reads", "writes", "responses", "held", "beat", "random", "next_write"} <= set(fields)
     for name in fields:

@@ -39,7 +39,7 @@ MUTANTS = [
     ),
     *_in(
         "fitact_hw/compiler/ring.py",
-        RUNS,
+        "tests/compiler/test_ring.py " + RUNS,
         ("o.start < region.stop and region.start < o.stop", "o.start < region.stop and region.start <= o.start"),
         ("if self.cursor + taken > self.stop:", "if self.cursor + words > self.stop:"),
         ("int(self.last_piece[region.start : region.stop].max())", "int(self.last_piece[region.start])"),
