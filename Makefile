@@ -103,7 +103,7 @@ overhead: $(READY)  ## area, timing, memory, latency and energy of every scheme 
 rtl: $(READY)  ## generate the Verilog (default machine: rtl/generated; others: build/)
 	@$(FITACT) rtl $(call pass,rtl)
 
-CXX_SOURCES := $(wildcard sim/tb/*.cpp golden/exact/*.cpp)
+CXX_SOURCES := $(wildcard $(foreach kind,cpp h,sim/*/*.$(kind) golden/exact/*.$(kind)))
 
 lint: $(READY)  ## ruff, mypy, clang-format and Verilator lint
 	@$(VENV)/bin/ruff check . && $(VENV)/bin/ruff format --check . && $(VENV)/bin/mypy golden fitact_hw sim tests examples

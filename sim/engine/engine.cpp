@@ -1,13 +1,14 @@
 // The machine as a library: the same Verilated model and memory as the cocotb build, driven cycle by cycle from C++.
 //
-// The fault-free run goes once through a program and keeps checkpoints in the cycles of the coming upsets. A faulty run starts
-// from a checkpoint, so no beginning is simulated twice, and is over as soon as its state is that of the fault-free run
-// (fe_run_faulty): then it can differ in memory only, and fe_diff says where.
+// The fault-free run goes once through a program and keeps checkpoints in the cycles of the coming upsets. A faulty run
+// starts from a checkpoint, so no beginning is simulated twice, and is over as soon as its state is that of the
+// fault-free run (fe_run_faulty): then it can differ in memory only, and fe_diff says where.
 //
 // "State" is every fault site (all registers and memories of the machine), and the AXI memory's queues and channels.
 // Left out are buffer words that the fault-free run overwrites or never reads again (live words only): with equal
 // control state the faulty run makes the same accesses, so their content cannot matter any more; the observers,
-// registers on which nothing depends but what the host reads at the end; and registers that keep old data between words.
+// registers on which nothing depends but what the host reads at the end; and registers that keep old data between
+// words.
 
 #include "memory.cpp"
 //
@@ -15,7 +16,8 @@
 
 namespace {
 
-constexpr uint64_t FROZEN_EVERY = 1024;  // cycles of a faulty run between two looks for a state that never changes again
+// cycles of a faulty run between two looks for a state that never changes again
+constexpr uint64_t FROZEN_EVERY = 1024;
 
 std::vector<uint64_t> g_keep;  // cycles in which the fault-free run is saved, ascending
 std::vector<Checkpoint> g_checkpoints;
@@ -31,8 +33,10 @@ bool handshake(std::initializer_list<std::pair<const Var*, const Var*>> pairs) {
         std::vector<std::pair<const Var*, const Var*>> still;
         std::vector<const Var*> accepted;
         for (auto& pair : waiting) {
-            if (value(*pair.second)) accepted.push_back(pair.first);
-            else still.push_back(pair);
+            if (value(*pair.second))
+                accepted.push_back(pair.first);
+            else
+                still.push_back(pair);
         }
         step();
         for (const Var* valid : accepted) put(*valid, 0);
@@ -85,7 +89,8 @@ int fe_create() {
 
 uint64_t fe_state_bytes() { return g_model_bytes; }
 
-// A register or other memory of the machine, with its Role (PASSING + its group). Returns its number, or -1 if it cannot be.
+// A register or other memory of the machine, with its Role (PASSING + its group). Returns its number, or -1 if it
+// cannot be.
 int fe_add_register(const char* scope, const char* name, int role) {
     Var var;
     if (role < 0 || static_cast<size_t>(role) >= PASSING + GROUPS || !find(scope, name, var)) return -1;
@@ -105,7 +110,8 @@ int fe_add_buffer(const char* scope, const char* memory) {
     return static_cast<int>(g_buffers.size()) - 1;
 }
 
-// A token counter (register `count_q` at `counter`) and the gate that takes its tokens, with its port `pop`. Returns 0 or -1.
+// A token counter (register `count_q` at `counter`) and the gate that takes its tokens, with its port `pop`. Returns 0
+// or -1.
 int fe_add_token(const char* counter, const char* gate, const char* pop) {
     Token t;
     if (!find(counter, "count_q", t.count) || !find(gate, "queue_valid", t.valid) || !find(gate, pop, t.pop)) return -1;
@@ -124,7 +130,8 @@ uint64_t fe_register(int number) { return value(g_registers[static_cast<size_t>(
 // ---- the fault-free run ----
 
 // Cycles of comparison, ascending, and for each the set of live buffer words (`words64` 64-bit words).
-void fe_set_points(const uint64_t* points, const uint8_t* boundary, uint64_t count, uint64_t words64, const uint64_t* live) {
+void fe_set_points(const uint64_t* points, const uint8_t* boundary, uint64_t count, uint64_t words64,
+                   const uint64_t* live) {
     g_points.assign(points, points + count);
     g_boundary.assign(boundary, boundary + count);
     g_words64 = words64;
@@ -134,8 +141,8 @@ void fe_set_points(const uint64_t* points, const uint8_t* boundary, uint64_t cou
     g_buffer_hash.assign(count, 0);
 }
 
-// Reset, fresh memory, registers written (pairs address, value; the last one starts): at the falling edge of the accepted
-// start. Returns 0, an errno, or -1 if the register block does not answer.
+// Reset, fresh memory, registers written (pairs address, value; the last one starts): at the falling edge of the
+// accepted start. Returns 0, an errno, or -1 if the register block does not answer.
 int fe_begin(const char* path, const uint64_t* options, const uint64_t* writes, int count, int latency) {
     g_faulty = false;
     restore(g_pristine);
@@ -150,7 +157,8 @@ int fe_begin(const char* path, const uint64_t* options, const uint64_t* writes, 
     return 0;
 }
 
-// What the coming fault-free run records beside its writes (Record); `keep`: cycles, ascending, of checkpoints for fe_fork.
+// What the coming fault-free run records beside its writes (Record); `keep`: cycles, ascending, of checkpoints for
+// fe_fork.
 void fe_record(int what, const uint64_t* keep, uint64_t count) {
     g_tracing = what & ACCESSES;
     g_hashing = what & STATES;
@@ -205,15 +213,18 @@ void fe_back() {
 
 // Flips bits; `mask` has as many bytes as a word.
 void fe_flip(int is_buffer, int number, uint32_t word, const uint8_t* mask) {
-    const Var& var = is_buffer ? g_buffers[static_cast<size_t>(number)].memory : g_registers[static_cast<size_t>(number)];
+    const Var& var =
+        is_buffer ? g_buffers[static_cast<size_t>(number)].memory : g_registers[static_cast<size_t>(number)];
     uint8_t* const data = var.data + static_cast<uint64_t>(word) * var.bytes;
     for (uint32_t i = 0; i < var.bytes; ++i) data[i] ^= mask[i];
     g_top->eval();
 }
 
-// Bits of `mask` flip in cycle `first` (kind 2) or are 0 or 1 (kind) in every cycle from `first` to `last`; till fe_back().
+// Bits of `mask` flip in cycle `first` (kind 2) or are 0 or 1 (kind) in every cycle from `first` to `last`; till
+// fe_back().
 void fe_act(int is_buffer, int number, uint32_t word, const uint8_t* mask, int kind, uint64_t first, uint64_t last) {
-    const Var& var = is_buffer ? g_buffers[static_cast<size_t>(number)].memory : g_registers[static_cast<size_t>(number)];
+    const Var& var =
+        is_buffer ? g_buffers[static_cast<size_t>(number)].memory : g_registers[static_cast<size_t>(number)];
     g_actions.push_back({var, word, std::vector<uint8_t>(mask, mask + var.bytes), kind, first, last});
     if (act(g_actions.back())) g_top->eval();
 }

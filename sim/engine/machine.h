@@ -80,16 +80,25 @@ bool create_machine() {
     g_model = reinterpret_cast<uint8_t*>(&symbols->TOP);
     g_model_bytes = static_cast<size_t>(reinterpret_cast<uint8_t*>(&symbols->__Vscopep_fitact_tb) - g_model);
     Signals& s = g_signals;
-    const std::pair<const char*, Var*> outer[] = {
-        {"rst_n", &s.rst_n},            {"s_axil_awaddr", &s.awaddr}, {"s_axil_awvalid", &s.awvalid},
-        {"s_axil_awready", &s.awready}, {"s_axil_wdata", &s.wdata},   {"s_axil_wvalid", &s.wvalid},
-        {"s_axil_wready", &s.wready},   {"s_axil_araddr", &s.araddr}, {"s_axil_arvalid", &s.arvalid},
-        {"s_axil_arready", &s.arready}, {"s_axil_rdata", &s.rdata},   {"s_axil_rvalid", &s.rvalid},
-        {"irq", &s.irq}};
+    const std::pair<const char*, Var*> outer[] = {{"rst_n", &s.rst_n},
+                                                  {"s_axil_awaddr", &s.awaddr},
+                                                  {"s_axil_awvalid", &s.awvalid},
+                                                  {"s_axil_awready", &s.awready},
+                                                  {"s_axil_wdata", &s.wdata},
+                                                  {"s_axil_wvalid", &s.wvalid},
+                                                  {"s_axil_wready", &s.wready},
+                                                  {"s_axil_araddr", &s.araddr},
+                                                  {"s_axil_arvalid", &s.arvalid},
+                                                  {"s_axil_arready", &s.arready},
+                                                  {"s_axil_rdata", &s.rdata},
+                                                  {"s_axil_rvalid", &s.rvalid},
+                                                  {"irq", &s.irq}};
     for (const auto& [name, var] : outer)
         if (!find("TOP.fitact_tb", name, *var)) return false;
-    const std::pair<const char*, Var*> inner[] = {{"m_axi_arvalid", &s.m_arvalid}, {"m_axi_araddr", &s.m_araddr},
-                                                  {"m_axi_arlen", &s.m_arlen},     {"m_axi_arsize", &s.m_arsize},
+    const std::pair<const char*, Var*> inner[] = {{"m_axi_arvalid", &s.m_arvalid},
+                                                  {"m_axi_araddr", &s.m_araddr},
+                                                  {"m_axi_arlen", &s.m_arlen},
+                                                  {"m_axi_arsize", &s.m_arsize},
                                                   {"m_axi_wvalid", &s.m_wvalid}};
     for (const auto& [name, var] : inner)
         if (!find("TOP.fitact_tb.u_top", name, *var)) return false;

@@ -1,5 +1,5 @@
-// What runs leave behind: accesses of the buffers, changes of token counters, read bursts, and every write of memory with the bytes before and after
-// it, so that memory can be put back to any moment of the fault-free run.
+// What runs leave behind: accesses of the buffers, changes of token counters, read bursts, and every write of memory
+// with the bytes before and after it, so that memory can be put back to any moment of the fault-free run.
 #pragma once
 
 #include <unordered_map>
@@ -105,7 +105,8 @@ void seek(size_t place) {
     for (; g_place < place; ++g_place)
         std::memcpy(g_memory.data + g_log[g_place].block, g_log[g_place].after, block_bytes(g_log[g_place].block));
     for (; g_place > place; --g_place)
-        std::memcpy(g_memory.data + g_log[g_place - 1].block, g_log[g_place - 1].before, block_bytes(g_log[g_place - 1].block));
+        std::memcpy(g_memory.data + g_log[g_place - 1].block, g_log[g_place - 1].before,
+                    block_bytes(g_log[g_place - 1].block));
 }
 
 void undo_journal() {
@@ -122,7 +123,8 @@ void compare_memory() {
         expected.emplace(write.block, write.before);  // the first one: as forked
         written[write.block] = write.cycle;
     }
-    for (size_t i = g_place; i < g_log.size() && g_log[i].cycle <= g_cycle; ++i) expected[g_log[i].block] = g_log[i].after;
+    for (size_t i = g_place; i < g_log.size() && g_log[i].cycle <= g_cycle; ++i)
+        expected[g_log[i].block] = g_log[i].after;
     Difference& d = g_difference;
     d = Difference();
     for (const auto& [block, bytes] : expected) {

@@ -9,7 +9,7 @@ uint64_t g_words64 = 0;          // 64-bit words of a live set
 std::vector<uint64_t> g_points;  // cycles in which states are compared, ascending
 size_t g_point = 0;              // the first of them that is not before g_cycle
 std::vector<uint64_t> g_live, g_control_hash, g_passing_hash, g_buffer_hash;
-std::vector<uint8_t> g_boundary;                       // points at which different buffers are worth a look
+std::vector<uint8_t> g_boundary;  // points at which different buffers are worth a look
 
 constexpr size_t GROUPS = 8;  // of PASSING registers
 std::vector<uint8_t> g_role;  // of each register: a Role, or PASSING + its group
@@ -87,7 +87,9 @@ uint64_t different_groups(size_t point) {
     return different;
 }
 
-uint64_t hash_word(uint64_t bit, const uint8_t* data, uint64_t bytes) { return hash_bytes(mix(~bit, bit), data, bytes); }
+uint64_t hash_word(uint64_t bit, const uint8_t* data, uint64_t bytes) {
+    return hash_bytes(mix(~bit, bit), data, bytes);
+}
 
 // A sum over the live words of a point: what one word adds to it can be exchanged (fe_word_hash).
 uint64_t hash_buffers(size_t point) {
@@ -101,7 +103,8 @@ uint64_t hash_buffers(size_t point) {
                 word += static_cast<uint32_t>(63 - bit % 64);
                 continue;
             }
-            if (rest & 1) hash += hash_word(bit, b.memory.data + static_cast<uint64_t>(word) * b.memory.bytes, b.memory.bytes);
+            if (rest & 1)
+                hash += hash_word(bit, b.memory.data + static_cast<uint64_t>(word) * b.memory.bytes, b.memory.bytes);
         }
     }
     return hash;
@@ -131,8 +134,8 @@ constexpr size_t FEW_BYTES = 16;         // that such rings change in one cycle
 uint64_t g_skipped = 0;  // cycles of the faulty run that were not simulated
 
 // If some steps change nothing but the cycle counter and the memory's clock, none ever will until the watchdog expires,
-// which is all that depends on the counter: goes to the last cycle before that, or before `limit`, which is a multiple of
-// them away. Steps once in any case.
+// which is all that depends on the counter: goes to the last cycle before that, or before `limit`, which is a multiple
+// of them away. Steps once in any case.
 void skip_frozen(uint64_t limit) {
     static std::vector<uint8_t> before, after;
     const uint64_t memory = hash_memory(), now = g_memory.now, start = g_cycle;
