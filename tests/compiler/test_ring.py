@@ -42,3 +42,16 @@ def test_regions_side_by_side_do_not_evict_each_other() -> None:
     ring.limit(3, 6)
     assert ring.words == 3
     assert ring.allocate("e", 3)[0].start == 3
+
+
+def test_a_region_that_begins_within_an_older_one_evicts_it() -> None:
+    """After other limits the ring may go on in the middle of what lies there."""
+    ring = Ring(np.full(8, -1, np.int64))
+    ring.allocate("a", 3)
+    older, _ = ring.allocate("b", 3)
+    ring.use(older, 7)
+    ring.limit(4, 6)
+    region, last = ring.allocate("c", 2)
+    assert (older.start, region.start, last) == (3, 4, 7)
+    assert ring.find("a") is not None
+    assert ring.find("b") is None
