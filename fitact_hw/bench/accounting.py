@@ -6,9 +6,6 @@ from dataclasses import asdict, dataclass
 
 from fitact_hw.injection.verdict import Mechanism, Times
 
-RULE_OF_THREE = 3
-"""None of n differ: with 95 % confidence at most 3 / n do (Hanley, Lippman-Hand, JAMA 249, 1983)."""
-
 
 @dataclass(frozen=True)
 class Accounting:
@@ -53,10 +50,3 @@ class Accounting:
     def record(self) -> dict[str, float]:
         """As plain values."""
         return asdict(self)
-
-
-def agreement(compared: int, what: str) -> str:
-    """That none of ``compared`` results differ, and what follows for all."""
-    if not compared:
-        return f"{what}: none"
-    return f"{what}: {compared:,}, differing: 0 (at most {min(1.0, RULE_OF_THREE / compared):.2%} with 95 % confidence)"

@@ -12,7 +12,7 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from fitact_hw.bench.accounting import Accounting, agreement
+from fitact_hw.bench.accounting import Accounting
 from fitact_hw.campaign.plan import CampaignOptions, draw_faults
 from fitact_hw.campaign.subjects import load_subject
 from fitact_hw.campaign.terminal import print_times
@@ -21,6 +21,7 @@ from fitact_hw.faults import FaultEvent, sample
 from fitact_hw.injection.engine import Engine
 from fitact_hw.injection.plain_run import difference, plain_job
 from fitact_hw.injection.verdict import Times, Verdict
+from fitact_hw.reporting.formats import agreement
 from fitact_hw.reporting.provenance import Run, of_machine, of_weights
 from fitact_hw.reporting.terminal import noter, terminal, working
 from fitact_hw.sites import list_sites
@@ -103,7 +104,6 @@ def run_bench(options: CampaignOptions, rtl_runs: int, software_runs: int) -> di
     for name, of_draw in times.items():
         console.print(f"[bold]{name}[/]")
         print_times(console, of_draw, options.faults)
-        console.print(agreement(of_draw.audited, "judged without RTL and in RTL"))
         whole = seconds[f"engine, {name}"] * len(draws[name])
         account = Accounting.of(of_draw, whole, seconds["plain RTL (cocotb)"] / facts.cycles)
         if account is not None:

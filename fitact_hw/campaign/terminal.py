@@ -24,7 +24,7 @@ from fitact_hw.campaign.stratified import ROUNDS, StratifiedRun, progress_line
 from fitact_hw.faults import Sample
 from fitact_hw.injection.verdict import Times
 from fitact_hw.reporting.command import here
-from fitact_hw.reporting.formats import percent, percent_interval, spaced
+from fitact_hw.reporting.formats import agreement, percent, percent_interval, spaced
 from fitact_hw.reporting.statistics import Estimate
 from fitact_hw.reporting.terminal import bar, details, noter, terminal
 from golden.bounds.schemes import titled
@@ -126,6 +126,7 @@ def print_times(console: Console, times: Times, injections: int) -> None:
     console.print(f"worker time {total:.1f} s, {1e3 * total / injections:.1f} ms per injection: {shares}")
     console.print(f"largest worker: {times.peak_bytes / 2**30:.2f} GiB")
     console.print(f"how outcomes were found: {mechanisms}; {times.faulty_cycles:,} faulty cycles simulated")
+    console.print(agreement(times.audited, "judged without RTL and, as an audit, in RTL"))
 
 
 _SAMPLES = {

@@ -37,6 +37,18 @@ def number_interval(value: Estimate) -> str:
     return f"{value.value:.3g} [{value.low:.3g}, {value.high:.3g}]"
 
 
+RULE_OF_THREE = 3
+"""None of n differ: with 95 % confidence at most 3 / n do (Hanley and Lippman-Hand, JAMA 249, 1983)."""
+
+
+def agreement(compared: int, what: str) -> str:
+    """That none of ``compared`` results differ, and what follows for all."""
+    if not compared:
+        return f"{what}: none"
+    most = percent(min(1.0, RULE_OF_THREE / compared))
+    return f"{what}: {compared:,}, differing: 0 (at most {most} with 95 % confidence)"
+
+
 def scientific(value: float) -> str:
     """A rate with all its digits, as 3e-6."""
     return np.format_float_scientific(value, trim="-", exp_digits=1)

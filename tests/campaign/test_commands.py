@@ -229,7 +229,7 @@ def test_memory_is_that_of_the_worker_alone() -> None:
 
 
 def test_the_largest_worker_is_told(capsys: Text) -> None:
-    here, other = Times(trace=1.0), Times(trace=2.0, peak_bytes=3 * 2**40)
+    here, other = Times(trace=1.0, audited=2), Times(trace=2.0, audited=4, peak_bytes=3 * 2**40)
     here.note_memory()
     assert 10 * 2**20 < here.peak_bytes < 2**40
     here.merge(other)
@@ -237,3 +237,4 @@ def test_the_largest_worker_is_told(capsys: Text) -> None:
     told = capsys.readouterr().out
     assert "worker time 3.0 s, 1000.0 ms per injection" in told
     assert "largest worker: 3072.00 GiB" in told
+    assert "as an audit, in RTL: 6, differing: 0 (at most 50.0 % with 95 % confidence)" in " ".join(told.split())

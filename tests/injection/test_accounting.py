@@ -8,13 +8,14 @@ from dataclasses import replace
 
 import pytest
 
-from fitact_hw.bench.accounting import Accounting, agreement
+from fitact_hw.bench.accounting import Accounting
 from fitact_hw.bench.injection import _agree
 from fitact_hw.errors import FitActError
 from fitact_hw.faults import Outcome
 from fitact_hw.injection.engine import Engine
 from fitact_hw.injection.plain_run import plain_job
 from fitact_hw.injection.verdict import Times
+from fitact_hw.reporting.formats import agreement
 from sim.simulator import Simulator
 from tests.injection.tiny_machine import draw, make_case
 from tests.sim.machines import TINY
@@ -48,7 +49,7 @@ def test_of_a_real_run() -> None:
 
 @pytest.mark.parametrize(
     ("compared", "text"),
-    [(0, "x: none"), (2, "x: 2, differing: 0 (at most 100.00% "), (300, "x: 300, differing: 0 (at most 1.00% ")],
+    [(0, "x: none"), (2, "x: 2, differing: 0 (at most 100.0 % "), (300, "x: 300, differing: 0 (at most 1.00 % ")],
 )
 def test_what_follows_from_no_difference(compared: int, text: str) -> None:
     assert agreement(compared, "x").startswith(text)
