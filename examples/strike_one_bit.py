@@ -23,9 +23,9 @@ EVENT = "u_buffers.u_weight.data_mem[700]^0x40@150000"  # bit 6 of the first lan
 event = FaultEvent.parse(sys.argv[1] if len(sys.argv) > 1 else EVENT)
 
 machine = AcceleratorConfig()
-pixels, labels, _ = load_images(1)
+data = load_images("alexnet", 1).data
 for scheme, network in load_networks("alexnet", machine, ("unprotected", "fitact")).items():
-    words = quantise_images(network, pixels)
+    words = quantise_images(network, data.network_input())
     program = compile_network(network, machine, images=1)
     memory = with_images(program, words)
     run = Simulator(machine).run([Job(program, memory, event.upsets, watchdog=1_000_000, keep=(EVERYTHING,))])[0]
@@ -38,4 +38,4 @@ for scheme, network in load_networks("alexnet", machine, ("unprotected", "fitact
         share = np.count_nonzero(change) / change.size
         print(f"  {layer.name:8} {share:8.2%} of {change.size:6,} words changed, at most by {np.abs(change).max():,}")
     before, after = (int(np.argmax(logits)) for logits in (clean[program.logits], run.tensor(program.logits)))
-    print(f"  class {after}, without the upset {before}, label {labels[0]}")
+    print(f"  class {after}, without the upset {before}, label {data.labels[0]}")

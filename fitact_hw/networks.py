@@ -3,62 +3,87 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-
-import numpy as np
+from typing import TYPE_CHECKING
 
 from fitact_hw.config import AcceleratorConfig
+from fitact_hw.errors import FitActError
 from golden.bounds.schemes import SCHEMES as REGISTERED
 from golden.qnetwork import QNetwork
+from golden.subjects.names import is_source, resolved, short_name, stem_of
+
+if TYPE_CHECKING:
+    from golden.subjects.reading import Reading
+    from golden.subjects.subject import Samples
 
 SCHEMES = tuple(REGISTERED)
 """Protection schemes that are compared, in the order of every table."""
 
 
 def load_networks(model: str, config: AcceleratorConfig, schemes: tuple[str, ...] = SCHEMES) -> dict[str, QNetwork]:
-    """The quantised network of each scheme, from committed weights and bounds.
+    """The quantised network of each scheme; ``model``: a shipped name or a subject's folder.
 
     Bounds per neuron become what the machine's bound buffer can hold: the maxima of each channel or patch, codes.
 
     Raises golden.errors.GoldenError for an unknown model or scheme, or a damaged weight file.
     """
     from golden.bounds.stored import fitted
-    from golden.networks.zoo import load_qnetwork
+    from golden.subjects.find import open_subject
 
-    networks = {scheme: load_qnetwork(model, scheme, config.word_bits) for scheme in schemes}
+    subject = open_subject(model)
+    networks = {scheme: subject.qnetwork(scheme, config.word_bits) for scheme in schemes}
     if not config.bounds.buffered:
         return networks
     return {scheme: fitted(network, config.bounds, config.bound_format) for scheme, network in networks.items()}
 
 
-def load_images(count: int) -> tuple[np.ndarray, np.ndarray, str]:
-    """``count`` test images: uint8 (count, 32, 32, 3), labels int64 (count,), and where they come from.
+def load_images(model: str, count: int) -> Samples:
+    """The first ``count`` test images of a shipped network or of a subject's folder.
 
-    Up to 20 come from the data files of the foolbox package; more need CIFAR-10 (docs/howto/own-data.md). Raises
-    DataError if there are not so many.
+    Raises FitActError if there are fewer.
     """
-    from golden.data import cifar10 as data
+    from golden.subjects.find import open_subject
 
-    data.check_count(count)
-    chosen = data.sample_images()
-    source = "the first 20 CIFAR-10 test images, as shipped in the foolbox package"
-    if count > len(chosen):
-        original = data.load_lossless(train=False)
-        if original is not None and count <= len(original):
-            chosen, source = original, "CIFAR-10 test images, original pixels"
-        else:
-            chosen, source = data.load_images(train=False), "CIFAR-10 test set"
-    return chosen.images[:count], chosen.labels[:count].astype(np.int64), source
+    found = open_subject(model).samples(count)
+    if len(found.data) < count:
+        raise FitActError(
+            f"{short_name(model)} has {len(found.data)} test images: use --images {len(found.data)} or fewer"
+        )
+    return found
 
 
-def images_at_hand(most: int) -> int:
-    """How many test images, up to ``most``, :func:`load_images` has without a download.
+def subject_of(model: str, data: str | None, reading: Reading) -> str:
+    """What workers are told of the network ``model``: a shipped name, or the folder of a subject, which is made in the
+    build root if ``model`` is a network with images ``data`` of its own.
+
+    Raises FitActError in one line for what does not go together, GoldenError for a network or images that do not do.
+    """
+    own = is_source(model)
+    if data is None:
+        if own:
+            raise FitActError(
+                f"{model} needs images: --data FILE.npz, a folder of class folders or file.py:function (make: DATA=)"
+            )
+        return resolved(model)
+    if not own:
+        raise FitActError(f"--data goes with a network of your own: {short_name(model)} has its images")
+    from golden.subjects.data import read_data
+    from golden.subjects.make import cached_subject, import_checked
+    from golden.subjects.nets import load_net
+
+    imported = import_checked(load_net(model), read_data(data, reading))
+    return cached_subject(imported, stem_of(model), model).uri
+
+
+def images_at_hand(model: str, most: int) -> int:
+    """How many test images of a network, up to ``most``, :func:`load_images` has without a download.
 
     Raises golden.errors.GoldenError for data that is named and damaged.
     """
     from golden.errors import DataError
+    from golden.subjects.find import open_subject
 
     try:
-        return len(load_images(most)[0])
+        return len(open_subject(model).samples(most).data)
     except DataError:
         from golden.data import cifar10 as data
 

@@ -46,9 +46,9 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("fitact_hw.campaign.report",),
     ("fitact_hw.resilience", "fitact_hw.overhead"),
     ("fitact_hw.overhead.power",),
-    ("fitact_hw.simulate", "fitact_hw.validation", "fitact_hw.bench"),
+    ("fitact_hw.check", "fitact_hw.simulate", "fitact_hw.validation", "fitact_hw.bench"),
     ("fitact_hw.overhead.fit", "fitact_hw.redraw", "fitact_hw.fmeda"),
-    ("fitact_hw.cli",),
+    ("fitact_hw.api", "fitact_hw.cli"),
     ("fitact_hw.__main__",),
 )
 """From the ground up. A name covers all below it that has no name of its own; rooms of one floor do not import each

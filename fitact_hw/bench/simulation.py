@@ -25,7 +25,7 @@ def run_bench(config: AcceleratorConfig, repeats: int) -> dict[str, Any]:
 
     console, began = terminal(), Run()
     network = load_networks(BENCH_MODEL, config, (BENCH_SCHEME,))[BENCH_SCHEME]
-    images, _, _ = load_images(BENCH_IMAGES)
+    images = load_images(BENCH_MODEL, BENCH_IMAGES).data.network_input()
     program = compile_network(network, config, BENCH_IMAGES)
     job = Job(program=program, memory=with_images(program, quantise_images(network, images)))
     with bar(console, "bare array and machine in turn") as progress:

@@ -19,6 +19,7 @@ from fitact_hw.networks import SCHEMES
 from fitact_hw.reporting.command import command_line
 from fitact_hw.reporting.statistics import sample_size
 from fitact_hw.sites import list_sites, select
+from golden.subjects.names import short_name
 
 if TYPE_CHECKING:  # heavy, and a report needs none of it
     from fitact_hw.campaign.subjects import Subject
@@ -149,7 +150,7 @@ def command_of(options: CampaignOptions) -> str:
     given["config"] = None if machine == plain else "machine.toml"
     if options.sample is Sample.LIST:
         given |= {"faults": None, "sample": None, "seed": None, "fault-list": "faults.csv"}
-    return command_line("campaign", "run", options.model, options=given, usual=usual)
+    return command_line("campaign", "run", short_name(options.model), options=given, usual=usual)
 
 
 def timing(scheme: str, facts: Facts) -> Timeline:

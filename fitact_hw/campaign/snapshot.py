@@ -11,6 +11,7 @@ from fitact_hw.campaign.plan import CampaignOptions
 from fitact_hw.campaign.store import CampaignError, Row, Store, store_path
 from fitact_hw.fault_models import SEU
 from golden.quantisation.quantise import word_name
+from golden.subjects.names import short_name
 
 
 @dataclass(frozen=True)
@@ -36,7 +37,8 @@ class Campaign:
         words = word_name(config.word_bits)
         model = self.options.fault_model
         kind = "upsets" if model == SEU.name else f"{model} faults"
-        return f"{self.options.model}, {config.rows}x{config.cols}, {words}, {self.options.shape.value} {kind}"
+        network, shape = short_name(self.options.model), self.options.shape.value
+        return f"{network}, {config.rows}x{config.cols}, {words}, {shape} {kind}"
 
 
 def options_of(store: Store) -> CampaignOptions:

@@ -9,7 +9,6 @@ from functools import cached_property
 import numpy as np
 
 from fitact_hw.campaign.plan import CampaignOptions
-from fitact_hw.campaign.store import CampaignError
 from fitact_hw.compiler import compile_network
 from fitact_hw.injection.case import Case
 from fitact_hw.networks import load_images, load_networks
@@ -45,12 +44,10 @@ Loader = Callable[[CampaignOptions, str], Subject]
 
 
 def load_subject(options: CampaignOptions, scheme: str) -> Subject:
-    """The subject of one scheme. Raises GoldenError for unknown names, CampaignError for too few images."""
+    """The subject of one scheme. Raises GoldenError for unknown names, FitActError for too few images."""
     from golden.quantisation.quantise import quantise_images
 
-    pictures, _, _ = load_images(options.images)
-    if len(pictures) < options.images:
-        raise CampaignError(f"only {len(pictures)} images are at hand: use --images {len(pictures)} or fewer")
+    pictures = load_images(options.model, options.images).data.network_input()
     network = load_networks(options.model, options.config, (scheme,))[scheme]
     # where each parameter lies is of no use here, and as large as the weights
     program = replace(compile_network(network, options.config, 1), parameters=())

@@ -28,6 +28,7 @@ from fitact_hw.reporting.formats import agreement, percent, percent_interval, sp
 from fitact_hw.reporting.statistics import Estimate
 from fitact_hw.reporting.terminal import bar, details, noter, terminal
 from golden.bounds.schemes import titled
+from golden.subjects.names import short_name
 from golden.support.progress import LOG_SECONDS
 
 
@@ -87,7 +88,9 @@ def run_live(
     """
     console = terminal()
     progress = Progress(folder)
-    with bar(console, f"{options.model}: injections", every=None) as advance:  # there are lines that say more
+    with bar(
+        console, f"{short_name(options.model)}: injections", every=None
+    ) as advance:  # there are lines that say more
         note = noter(console)
 
         def finished(done: int, total: int, rows: list[Row]) -> None:
@@ -150,7 +153,7 @@ def print_status(console: Console, folder: Path) -> dict[str, Any]:
     share = f"{total / planned:.0%}" if planned else "nothing planned"
     live = _SAMPLES[options.sample]
     console.print(
-        f"[bold]{folder}[/]: {options.model}, {options.config.size}, seed {options.seed}{live}; "
+        f"[bold]{folder}[/]: {short_name(options.model)}, {options.config.size}, seed {options.seed}{live}; "
         f"{total:,} of {planned:,} injections ({share})"
     )
     if found and found.rounds.draws:

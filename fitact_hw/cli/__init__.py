@@ -54,6 +54,7 @@ def application() -> typer.Typer:
         resilience_commands,
         results_commands,
         sim_commands,
+        subject_commands,
     )
 
     app = typer.Typer(
@@ -81,6 +82,7 @@ def application() -> typer.Typer:
 
     for module in (
         sim_commands,
+        subject_commands,
         campaign_commands,
         fmeda_commands,
         resilience_commands,

@@ -20,7 +20,6 @@ from fitact_hw.cli.checks import (
 )
 from fitact_hw.cli.command import add
 from fitact_hw.cli.options import (
-    ModelArgument,
     SchemeOption,
     SchemesOption,
     SeedOption,
@@ -33,6 +32,7 @@ from fitact_hw.cli.options import (
     share,
     with_machine,
 )
+from fitact_hw.cli.own_networks import NetArgument, with_network
 from fitact_hw.cli.panels import CAMPAIGNS
 from fitact_hw.cli.usage import Commands
 from fitact_hw.config import AcceleratorConfig
@@ -40,6 +40,7 @@ from fitact_hw.errors import FitActError
 from fitact_hw.fault_models import SEU, model_names
 from fitact_hw.faults import Sample, Shape
 from golden.bounds.schemes import DEFAULT
+from golden.subjects.names import short_name
 
 if TYPE_CHECKING:  # heavy: only when a command runs
     from fitact_hw.campaign.goal import Goal
@@ -97,10 +98,11 @@ ConfidenceOption = Annotated[
 ]
 
 
+@with_network
 @with_machine
 def run(
     machine: AcceleratorConfig,
-    model: ModelArgument = "alexnet",
+    model: NetArgument = "alexnet",
     faults: FaultsOption = None,
     margin: MarginOption = None,
     minutes: MinutesOption = None,
@@ -131,7 +133,6 @@ def run(
         typer.Option(
             min=1,
             help="test images that the injections are spread over [stratified: 50, or all at hand; else 4]",
-            callback=rtl_images,
         ),
     ] = None,
     seed: SeedOption = 1,
@@ -158,12 +159,12 @@ def run(
         given = "--margin" if margin else "--minutes" if minutes else "--structures"
         raise FitActError(f"--fault-list says which faults: leave out {given}")
     network(model, names(schemes))
+    rtl_images(model, images)
     if fault_list:
-        return _run_list(
-            _plain_options(machine, model, names(schemes), seed), fault_list, out or ROOT / model, workers, scheduler
-        )
+        folder = out or ROOT / short_name(model)
+        return _run_list(_plain_options(machine, model, names(schemes), seed), fault_list, folder, workers, scheduler)
     from fitact_hw.campaign.plan import CampaignOptions
-    from golden.networks.registry import stored_schemes
+    from golden.subjects.names import stored_schemes
 
     stratified = sample is Sample.STRATIFIED
     if not stratified and (minutes is not None or per_structure):
@@ -174,7 +175,7 @@ def run(
         schemes=names(schemes) or stored_schemes(model),
         structures=chosen,
         faults=faults or (0 if stratified else FAULTS),
-        images=images or (_images_at_hand() if stratified else 4),
+        images=images or (_images_at_hand(model) if stratified else 4),
         seed=seed,
         shape=shape,
         sample=sample,
@@ -185,14 +186,14 @@ def run(
     wanted = fraction(margin, "--margin") if margin else None
     if stratified:
         goal = _goal(wanted, minutes, faults, share, per_structure)
-        return _run(options, out or ROOT / model, workers, scheduler, goal=goal)
-    return _run(options, out or ROOT / model, workers, scheduler, (wanted, share) if wanted else None)
+        return _run(options, out or ROOT / short_name(model), workers, scheduler, goal=goal)
+    return _run(options, out or ROOT / short_name(model), workers, scheduler, (wanted, share) if wanted else None)
 
 
-def _images_at_hand() -> int:
+def _images_at_hand(model: str) -> int:
     from fitact_hw.networks import images_at_hand
 
-    return images_at_hand(STRATIFIED_IMAGES)
+    return images_at_hand(model, STRATIFIED_IMAGES)
 
 
 def _goal(margin: float | None, minutes: float | None, faults: int | None, confidence: float, each: bool) -> Goal:
@@ -237,7 +238,7 @@ def resume(
 
 def _plain_options(machine: AcceleratorConfig, model: str, schemes: tuple[str, ...], seed: int) -> CampaignOptions:
     from fitact_hw.campaign.plan import CampaignOptions
-    from golden.networks.registry import stored_schemes
+    from golden.subjects.names import stored_schemes
 
     return CampaignOptions(model, machine, schemes or stored_schemes(model), seed=seed)
 
@@ -260,7 +261,12 @@ def _run_list(
     try:
         faults = read_fault_list(file)
         return run_live(
-            replace(options, images=images_at_hand(faults.images)), folder, workers, scheduler, None, faults
+            replace(options, images=images_at_hand(options.model, faults.images)),
+            folder,
+            workers,
+            scheduler,
+            None,
+            faults,
         )
     except FaultListError as error:
         if len(error.lines) > 1:
@@ -389,10 +395,11 @@ def replay(
     return run_replay(terminal(), folder, fault, (before, after) if waves else None, out or folder)
 
 
+@with_network
 @with_machine
 def validate(
     machine: AcceleratorConfig,
-    model: ModelArgument = "alexnet",
+    model: NetArgument = "alexnet",
     injections: Annotated[
         int | None, typer.Option(min=1, help="upsets per scheme, over all structures [alexnet 400, others 50]")
     ] = None,
@@ -405,17 +412,17 @@ def validate(
     network(model, names(schemes))
     from fitact_hw.campaign.plan import CampaignOptions
     from fitact_hw.validation.engine import default_injections, run_validation
-    from golden.networks.registry import stored_schemes
+    from golden.subjects.names import stored_schemes
 
     chosen, count = names(schemes) or stored_schemes(model), injections or default_injections(model)
     options = CampaignOptions(model, machine, chosen, (), count, 1, seed)
-    return run_validation(options, workers, out or VALIDATIONS / model)
+    return run_validation(options, workers, out or VALIDATIONS / short_name(model))
 
 
 @with_machine
 def bench(
     machine: AcceleratorConfig,
-    model: ModelArgument = "alexnet",
+    model: NetArgument = "alexnet",
     faults: Annotated[int, typer.Option(min=1, help="injections through the engine, twice")] = 2000,
     rtl_runs: Annotated[int, typer.Option(min=1, help="of these, also as plain RTL runs")] = 10,
     software_runs: Annotated[int, typer.Option(min=2, help="software-only injections")] = 64,

@@ -13,8 +13,7 @@ from fitact_hw.errors import FitActError
 from fitact_hw.fault_models import parse_model
 from fitact_hw.faults import Sample
 from fitact_hw.structures import STRUCTURES
-from golden.networks.registry import check_stored
-from golden.subjects.names import is_shipped, stored_schemes
+from golden.subjects.names import check_stored, is_shipped
 from golden.support.choices import unknown
 
 if TYPE_CHECKING:
@@ -62,13 +61,12 @@ def positive_rate(value: float) -> float:
     return value
 
 
-def rtl_images(count: int | None) -> int | None:
-    """A number of test images for the RTL. Raises DataError if there are not so many here."""
-    if count is not None:
+def rtl_images(model: str, count: int | None) -> None:
+    """A number of test images for the RTL. Raises DataError if CIFAR-10 is asked for more than are here."""
+    if count is not None and is_shipped(model):
         from golden.data.cifar10 import check_count
 
         check_count(count)
-    return count
 
 
 def study_images(count: int) -> int:
@@ -90,13 +88,7 @@ def data_set(source: str | None, root: Path | None, download: bool = False) -> N
 def network(model: str, schemes: Sequence[str] = (), weights: Path | None = None) -> None:
     """Raises GoldenError if the weights of a network (a shipped one, in ``weights``; a subject's folder) or the bounds
     of its schemes are not stored."""
-    if is_shipped(model):
-        check_stored(model, schemes, *([weights] if weights else []))
-        return
-    stored = stored_schemes(model)
-    for scheme in schemes:
-        if scheme not in stored:
-            raise FitActError(f"{model} has no bounds of {scheme}: there are those of {', '.join(stored)}")
+    check_stored(model, schemes, *([weights] if weights else []))
 
 
 def injection(folder: Path, name: str) -> None:

@@ -65,6 +65,8 @@ def with_output(function: Callable[..., Any], verbose: bool = False) -> Callable
             result = function(**given)
         if mode.json:
             sys.stdout.write(json.dumps(plain(result), indent=1) + "\n")
+        if code := getattr(result, "exit_code", 0):
+            raise typer.Exit(code)
 
     command.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
     command.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}

@@ -14,7 +14,7 @@ import typer
 from fitact_hw.cli.paths import given_file, given_folder, out_file, out_folder
 from fitact_hw.config import AcceleratorConfig
 from fitact_hw.errors import FitActError
-from golden.bounds.schemes import SCHEMES, find_scheme
+from golden.bounds.schemes import DEFAULT, SCHEMES, find_scheme
 from golden.networks.registry import NETWORKS, check_model
 from golden.qnetwork import ACC_BITS
 from golden.support.choices import listed, must_be
@@ -48,16 +48,9 @@ def numbers(text: str, kind: type, option: str) -> tuple[Any, ...]:
 
 
 def known_model(name: str) -> str:
-    """A network by name. Raises GoldenError for an unknown one."""
+    """A shipped network by name. Raises GoldenError for an unknown one."""
     check_model(name)
     return name
-
-
-def known_models(text: str) -> str:
-    """Networks with commas between. Raises GoldenError for an unknown one."""
-    for name in names(text):
-        check_model(name)
-    return text
 
 
 def known_scheme(name: str) -> str:
@@ -136,6 +129,15 @@ ModelArgument = Annotated[
 ]
 SchemeOption = Annotated[
     str, typer.Option(help="protection scheme", callback=known_scheme, autocompletion=complete_schemes)
+]
+StoredSchemeOption = Annotated[
+    str | None,
+    typer.Option(
+        "--scheme",
+        help=f"protection scheme [{DEFAULT.name}, or the finest with stored bounds]",
+        callback=lambda name: None if name is None else known_scheme(name),
+        autocompletion=complete_schemes,
+    ),
 ]
 SchemesOption = Annotated[
     str,

@@ -14,7 +14,6 @@ from fitact_hw.cli.command import add, plain
 from fitact_hw.cli.options import (
     ColsOption,
     ConfigOption,
-    ModelArgument,
     RowsOption,
     SeedOption,
     WordOption,
@@ -22,16 +21,17 @@ from fitact_hw.cli.options import (
     folder_option,
     given_file,
     given_file_option,
-    known_models,
     names,
     with_machine,
 )
+from fitact_hw.cli.own_networks import NetArgument, known_nets, with_network
 from fitact_hw.cli.panels import COST
 from fitact_hw.config import AcceleratorConfig
 from fitact_hw.overhead.schemes import choose
 from fitact_hw.reporting.command import command_line
 from fitact_hw.reporting.terminal import terminal, working
 from golden.bounds.schemes import UNPROTECTED
+from golden.subjects.names import short_name
 from golden.support.files import beside, write_json, write_text
 
 LibrariesOption = Annotated[
@@ -53,7 +53,7 @@ def overhead(
     config: ConfigOption = None,
     models: Annotated[
         str,
-        typer.Option("--models", help="networks for memory, latency and energy, comma between", callback=known_models),
+        typer.Option("--models", help="networks for memory, latency and energy, comma between", callback=known_nets),
     ] = "alexnet,vgg16,resnet50",
     liberty: Annotated[
         str | None,
@@ -138,7 +138,7 @@ def overhead(
         accuracies=tuple(pareto or ()),
         rate=ber,
     )
-    run_overhead(options, {name: _layers(name) for name in names(models)}, console)
+    run_overhead(options, {short_name(name): _layers(name) for name in names(models)}, console)
     return read_json(out / machine.fingerprint / OVERHEAD)
 
 
@@ -187,10 +187,11 @@ def overhead_lanes(
     return _publish(markdown(machine, libraries, command), out, result)
 
 
+@with_network
 @with_machine
 def overhead_power(
     machine: AcceleratorConfig,
-    model: ModelArgument = "alexnet",
+    model: NetArgument = "alexnet",
     liberty: LibrariesOption = None,
     streams: Annotated[
         int, typer.Option(min=64, help="PEs and lanes simulated, a multiple of 64", callback=stream_count)
@@ -205,13 +206,14 @@ def overhead_power(
     chosen = technologies([None, *(liberty or ())])
     from rich.console import Console
 
-    from fitact_hw.networks import load_images, load_networks
+    from fitact_hw.networks import load_networks
     from fitact_hw.overhead.jobs import cache_folder
     from fitact_hw.overhead.power import measure
     from fitact_hw.overhead.power.report import markdown
     from fitact_hw.overhead.sram import SramModel, nearest_node
     from fitact_hw.reporting.provenance import Run, fingerprint, of_machine, of_weights
     from golden.quantisation.quantise import quantise_images
+    from golden.subjects.find import open_subject
 
     options = {
         "liberty": _file_names(liberty),
@@ -222,11 +224,11 @@ def overhead_power(
         "seed": seed,
         "node": node,
     }
-    command = command_line("overhead-power", model, options=options)
+    command = command_line("overhead-power", short_name(model), options=options)
     began = Run(seed, command)
     layers = _layers(model)()
     networks = load_networks(model, machine, tuple(scheme.key for scheme in measure.COMPARED))
-    images = quantise_images(networks[UNPROTECTED.name], load_images(20)[0])
+    images = quantise_images(networks[UNPROTECTED.name], open_subject(model).samples(20).data.network_input())
     with working(Console(stderr=True), "drawing operands") as say:
         drawn = measure.draw(networks, images, machine.rows, streams, seed)
         results = []
@@ -260,8 +262,11 @@ def _file_names(paths: Sequence[str | Path] | None) -> list[str]:
 def _layers(name: str) -> Callable[[], Sequence[Any]]:
     """Shapes of a network's layers, when they are needed; trained weights are not."""
     from golden.networks.graphs import untrained_network
+    from golden.subjects.find import open_subject
+    from golden.subjects.names import is_shipped
 
-    network = untrained_network(name)  # an unknown name fails here, before minutes of synthesis
+    # an unknown name fails here, before minutes of synthesis
+    network = untrained_network(name) if is_shipped(name) else open_subject(name).float_network()
 
     def layers() -> Sequence[Any]:
         from golden.frontend.lowering import lower

@@ -6,10 +6,11 @@ SIMULATE = "Simulate"
 CAMPAIGNS = "Campaigns"
 BIT_ERRORS = "Bit errors in memory"
 COST = "Cost of protection"
+OWN = "Networks of your own"
 MACHINE = "Machine"
 NETWORKS = "Networks and training"
 BENCHMARKS = "Benchmarks"
 RESULTS = "Published results"
 INSTALLATION = "Installation"
 
-PANELS = (SIMULATE, CAMPAIGNS, BIT_ERRORS, COST, MACHINE, NETWORKS, BENCHMARKS, RESULTS, INSTALLATION)
+PANELS = (SIMULATE, OWN, CAMPAIGNS, BIT_ERRORS, COST, MACHINE, NETWORKS, BENCHMARKS, RESULTS, INSTALLATION)

@@ -28,6 +28,10 @@ API: dict[str, tuple[str, ...]] = {
         "golden.quantisation.quantise.quantise",
         "golden.quantisation.quantise.quantise_images",
     ),
+    "A network of your own": (
+        "fitact_hw.api.subject",
+        "fitact_hw.api.Study",
+    ),
     "The golden model": (
         "golden.reference.run",
         "golden.reference.logits",

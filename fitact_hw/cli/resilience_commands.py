@@ -11,7 +11,6 @@ from rich.console import Console
 from fitact_hw.cli.checks import network, positive_rate, study_images
 from fitact_hw.cli.command import add
 from fitact_hw.cli.options import (
-    ModelArgument,
     SchemeOption,
     SchemesOption,
     SeedOption,
@@ -26,6 +25,7 @@ from fitact_hw.cli.options import (
     names,
     numbers,
 )
+from fitact_hw.cli.own_networks import NetArgument, results_folder, with_network
 from fitact_hw.cli.panels import BIT_ERRORS
 from fitact_hw.reporting.terminal import terminal
 from golden.bounds.schemes import DEFAULT
@@ -52,7 +52,10 @@ RatesOption = Annotated[
 ]
 MapsOption = Annotated[int, typer.Option("--maps", min=1, help="fault maps per rate, the same for all networks")]
 ImagesOption = Annotated[
-    int, typer.Option("--images", min=1, help="test images (needs FITACT_CIFAR10)", callback=study_images)
+    int,
+    typer.Option(
+        "--images", min=1, help="test images (of a shipped network: needs FITACT_CIFAR10)", callback=study_images
+    ),
 ]
 BoundsOption = Annotated[
     str,
@@ -94,8 +97,9 @@ def _processes(workers: int | None, threads: int | None) -> Processes:
     return Processes(workers or default.count, threads or default.threads)
 
 
+@with_network
 def resilience(
-    model: ModelArgument = "alexnet",
+    model: NetArgument = "alexnet",
     schemes: SchemesOption = "",
     word: WordsOption = "32",
     rates: RatesOption = None,
@@ -124,13 +128,14 @@ def resilience(
         memories=names(bounds),
         weights=str(weights or ""),
     )
-    folder = out or Path("build") / model / "resilience"
+    folder = out or results_folder(model) / "resilience"
     summaries = run_resilience(settings, folder, _console(), _processes(workers, threads))
     return {"folder": folder, "summaries": summaries}
 
 
+@with_network
 def granularity(
-    model: ModelArgument = "alexnet",
+    model: NetArgument = "alexnet",
     source: Annotated[
         str, typer.Option(help="scheme whose neuron bounds are grouped", callback=known_scheme)
     ] = DEFAULT.name,
@@ -167,13 +172,14 @@ def granularity(
         memories=names(bounds),
         weights=str(weights or ""),
     )
-    folder = out or Path("build") / model / "granularity"
+    folder = out or results_folder(model) / "granularity"
     summaries = run_granularity(settings, folder, _console(), _processes(workers, threads), source, learned or ())
     return {"folder": folder, "summaries": summaries}
 
 
+@with_network
 def fault_map(
-    model: ModelArgument = "alexnet",
+    model: NetArgument = "alexnet",
     scheme: SchemeOption = DEFAULT.name,
     rate: Annotated[float, typer.Option(help="bit error rate of the study", callback=positive_rate)] = 1e-6,
     number: Annotated[int, typer.Option("--map", min=0, help="number of the map: column `map` of _maps.csv")] = 0,
@@ -203,7 +209,7 @@ def fault_map(
         weights=str(weights or ""),
     )
     name = f"{scheme}_{word}bit_{rate}_map{number}_seed{seed}_{bounds}.csv"
-    return run_replay(settings, number, images, out or Path("build") / model / "fault-maps" / name, _console())
+    return run_replay(settings, number, images, out or results_folder(model) / "fault-maps" / name, _console())
 
 
 def register(app: typer.Typer) -> None:

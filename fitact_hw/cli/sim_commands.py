@@ -10,19 +10,19 @@ import typer
 from fitact_hw.cli.checks import injection, network, rtl_images
 from fitact_hw.cli.command import add
 from fitact_hw.cli.options import (
-    ModelArgument,
-    SchemeOption,
     SchemesOption,
     SeedOption,
+    StoredSchemeOption,
     WorkersOption,
     folder_option,
     names,
     with_machine,
 )
+from fitact_hw.cli.own_networks import NetArgument, with_network
 from fitact_hw.cli.panels import SIMULATE
 from fitact_hw.config import AcceleratorConfig
 from fitact_hw.faults import Shape
-from golden.bounds.schemes import DEFAULT
+from golden.subjects.names import default_scheme, stored_schemes
 
 
 def _with_results(text: str | Path) -> Path:
@@ -35,16 +35,16 @@ def _with_results(text: str | Path) -> Path:
     return Path(text)
 
 
+@with_network
 @with_machine
 def sim(
     machine: AcceleratorConfig,
-    model: ModelArgument = "alexnet",
+    model: NetArgument = "alexnet",
     images: Annotated[
         int | None,
         typer.Option(
             min=1,
             help="test images [8, fewer for a large network]; more than 20 need FITACT_CIFAR10",
-            callback=rtl_images,
         ),
     ] = None,
     faults: Annotated[int, typer.Option(min=0, help="single-event upsets per protection scheme")] = 203,
@@ -52,14 +52,16 @@ def sim(
         Shape, typer.Option(help="bits per upset: words along the bit line x bits along the word line")
     ] = Shape.SINGLE,
     seed: SeedOption = 1,
-    scheme: SchemeOption = DEFAULT.name,
+    scheme: StoredSchemeOption = None,
     batch: Annotated[int, typer.Option(min=1, help="images per program in the fault-free part")] = 4,
     workers: WorkersOption = 2,
     out: Annotated[Path | None, folder_option("result folder [build/<model>]")] = None,
     waves: Annotated[bool, typer.Option("--waves", help="dump a waveform of the first upset")] = False,
 ) -> Any:
     """Run a network through the RTL: bit-exact check, classification, upsets for every protection scheme."""
+    scheme = scheme or default_scheme(model)
     network(model, [scheme])
+    rtl_images(model, images)
     from fitact_hw.simulate.run import SimOptions, run_sim
 
     return run_sim(
@@ -97,39 +99,42 @@ def replay(
     return run_replay(terminal(), results, fault, (before, after) if waves else None, results)
 
 
+@with_network
 @with_machine
 def validate(
     machine: AcceleratorConfig,
-    model: ModelArgument = "alexnet",
+    model: NetArgument = "alexnet",
     injections: Annotated[int, typer.Option(min=1, help="upsets that change a tensor in use")] = 50,
     seed: SeedOption = 1,
-    scheme: SchemeOption = DEFAULT.name,
+    scheme: StoredSchemeOption = None,
     workers: WorkersOption = 2,
 ) -> Any:
     """Upsets in RTL buffers against the same corruption of the golden model's tensors: must agree on every logit."""
+    scheme = scheme or default_scheme(model)
     network(model, [scheme])
     from fitact_hw.validation.tensors import run_validate
 
     return run_validate(model, machine, scheme, injections, seed, workers)
 
 
+@with_network
 @with_machine
 def validate_memory(
     machine: AcceleratorConfig,
-    model: ModelArgument = "alexnet",
+    model: NetArgument = "alexnet",
     schemes: SchemesOption = "",
     maps: Annotated[int, typer.Option(min=1, help="fault maps per scheme")] = 4,
     rate: Annotated[
         float | None, typer.Option(min=0, max=1, help="bit error rate [1e-4, 1e-5, 3e-6 for 8, 16, 32 bits]")
     ] = None,
-    images: Annotated[int, typer.Option(min=1, help="test images per run", callback=rtl_images)] = 1,
+    images: Annotated[int, typer.Option(min=1, help="test images per run")] = 1,
     seed: SeedOption = 1,
     workers: WorkersOption = 2,
 ) -> Any:
     """Bit errors in the memory image (weights, biases, bounds) through the whole RTL: logits as the golden model's."""
     network(model, names(schemes))
+    rtl_images(model, images)
     from fitact_hw.validation.memory import run_validate_memory
-    from golden.networks.registry import stored_schemes
 
     chosen = names(schemes) or stored_schemes(model)
     return run_validate_memory(model, machine, chosen, maps, rate, images, seed, workers)

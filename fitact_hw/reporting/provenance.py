@@ -19,7 +19,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from fitact_hw.reporting.command import NAME
-from golden.networks.artefacts import WEIGHTS_FOLDER, read_manifest
+from golden.networks.artefacts import WEIGHTS_FOLDER
+from golden.subjects.names import checksums
 from golden.support.installation import DISTRIBUTION
 
 if TYPE_CHECKING:
@@ -112,9 +113,7 @@ def of_machine(config: AcceleratorConfig) -> dict[str, str]:
 
 def of_weights(model: str, folder: Path = WEIGHTS_FOLDER) -> dict[str, str]:
     """SHA-256 of everything that is stored of a network, by file."""
-    manifest = read_manifest(folder)
-    files = (f"{model}.npz", f"{model}_bounds.npz", f"{model}_points.json")
-    return {name: manifest[name]["sha256"][:DIGITS] for name in files if name in manifest}
+    return {name: digest[:DIGITS] for name, digest in checksums(model, folder).items()}
 
 
 def summary(record: Mapping[str, Any]) -> str:

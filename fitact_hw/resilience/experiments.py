@@ -22,6 +22,7 @@ from fitact_hw.resilience.summary import REFERENCE, Summary, bounds_cost, summar
 from golden.bounds.granularity import Granularity
 from golden.bounds.schemes import DEFAULT
 from golden.bounds.stored import BoundFormat, variant_name
+from golden.subjects.names import short_name
 from golden.support.files import write_text
 
 RESILIENCE, GRANULARITY = "resilience", "granularity"
@@ -33,7 +34,7 @@ FINEST = variant_name(Granularity.NEURON, False, BoundFormat.WORD.value)
 def run_resilience(settings: Settings, folder: Path, console: Console, processes: Processes = HERE) -> list[Summary]:
     """Accuracy of every scheme at every rate; page and chart in ``folder``, CSV and Parquet in its ``data``."""
     summaries = _run(settings, scheme_subjects(settings), folder, console, processes, RESILIENCE, REFERENCE)
-    save_png(charts.accuracy(summaries, settings.model, settings.seed), folder / f"{RESILIENCE}.png")
+    save_png(charts.accuracy(summaries, short_name(settings.model), settings.seed), folder / f"{RESILIENCE}.png")
     return summaries
 
 
@@ -49,7 +50,9 @@ def run_granularity(
     subjects = granularity_subjects(settings, source, learned)
     extra = {"source": source, "learned": list(learned)}
     summaries = _run(settings, subjects, folder, console, processes, GRANULARITY, FINEST, extra)
-    save_png(charts.storage(summaries, settings.model, settings.seed, source), folder / f"{GRANULARITY}.png")
+    save_png(
+        charts.storage(summaries, short_name(settings.model), settings.seed, source), folder / f"{GRANULARITY}.png"
+    )
     return summaries
 
 

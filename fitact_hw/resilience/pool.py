@@ -21,7 +21,7 @@ from multiprocessing.synchronize import Event
 import psutil
 
 from fitact_hw.resilience.work import Group, Outcome, Tick, Worker
-from golden.data.cifar10 import Images
+from golden.data.dataset import DataSet
 from golden.errors import GoldenError
 from golden.exact.evaluator import default_device
 from golden.support.allocator import keep_freed_memory
@@ -87,7 +87,7 @@ class Plan:
 
 
 def run_groups(
-    groups: Sequence[Group], processes: Processes, seed: int, images: Images, tick: Tick
+    groups: Sequence[Group], processes: Processes, seed: int, images: DataSet, tick: Tick
 ) -> Generator[Outcome, None, None]:
     """Outcomes as they come. Close the iterator to stop early.
 
@@ -108,7 +108,7 @@ def run_groups(
 
 
 def _run_in_processes(
-    plan: Plan, processes: Processes, seed: int, images: Images, tick: Tick
+    plan: Plan, processes: Processes, seed: int, images: DataSet, tick: Tick
 ) -> Generator[Outcome, None, None]:
     context = multiprocessing.get_context("spawn")
     ticks: SimpleQueue[int] = context.SimpleQueue()
@@ -150,7 +150,7 @@ class _Process:
     stop: Event
 
     @classmethod
-    def start(cls, seed: int, images: Images, threads: int, ticks: SimpleQueue[int], stop: Event) -> None:
+    def start(cls, seed: int, images: DataSet, threads: int, ticks: SimpleQueue[int], stop: Event) -> None:
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # the main process says when to stop
         threading.Thread(target=_end_with_parent, daemon=True).start()
         use_threads(threads)

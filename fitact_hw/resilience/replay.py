@@ -17,6 +17,7 @@ from fitact_hw.resilience.tables import csv_text
 from fitact_hw.resilience.work import CLEAN, Group, Worker, fingerprint
 from golden.fault_maps import FaultMap, Kind, Memory, corrupt, draw, stored_bounds
 from golden.qnetwork import QNetwork
+from golden.subjects.names import short_name
 from golden.support.files import beside, write_json, write_text
 from golden.support.progress import progress
 
@@ -66,7 +67,9 @@ def run_replay(settings: Settings, number: int, images: int, out: Path, console:
     faults = draw(qnet, rate, settings.seed, number, Memory(bounds=subject.memory == FAULTY))
     bits = flipped_bits(qnet, faults)
     write_text(out, csv_text([field.name for field in fields(FlippedBit)], map(astuple, bits)))
-    table = Table(title=f"{settings.model}, {subject.name}: map {number} at BER {rate}, seed {settings.seed}")
+    table = Table(
+        title=f"{short_name(settings.model)}, {subject.name}: map {number} at BER {rate}, seed {settings.seed}"
+    )
     for field in fields(FlippedBit):
         table.add_column(field.name, justify="left" if field.type == "str" else "right")
     for bit in bits[:_SHOWN]:
@@ -92,7 +95,7 @@ def _evaluate(
 ) -> tuple[dict[str, Any], str]:
     """How many images stay correct under the map, and a fingerprint of the images."""
     (rate,) = settings.rates
-    chosen, source = evaluation_images(images, console)
+    chosen, source = evaluation_images(settings.model, images, console)
     group = Group(subject, (CLEAN, (rate, number)), 0, len(chosen))
     with progress(console, "image evaluations") as bar:
         task = bar.add_task("fault map", total=group.evaluations)

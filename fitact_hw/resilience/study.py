@@ -14,8 +14,11 @@ from fitact_hw.resilience.pool import HERE, Processes, run_groups
 from fitact_hw.resilience.store import Key, ResultStore, Row, open_store
 from fitact_hw.resilience.subjects import Settings, Subject
 from fitact_hw.resilience.work import CLEAN, Group, Job, fingerprint
-from golden.data.cifar10 import Images, find_packs, load_images, sample_images
+from golden.data.cifar10 import find_packs, load_images, sample_images
+from golden.data.dataset import DataSet
 from golden.errors import GoldenError
+from golden.subjects.find import open_subject
+from golden.subjects.names import is_shipped, short_name
 from golden.support.progress import progress, working
 
 _SLAB_IMAGES = 100
@@ -23,8 +26,13 @@ _SLAB_IMAGES = 100
 worker finishes many maps, which share one fault-free run."""
 
 
-def evaluation_images(count: int, console: Console) -> tuple[Images, str]:
-    """The first ``count`` CIFAR-10 test images, or (with a note) the 20 samples if there is no data set."""
+def evaluation_images(model: str, count: int, console: Console) -> tuple[DataSet, str]:
+    """The first ``count`` test images of a subject, or all if there are fewer. For a shipped network those of CIFAR-10,
+    or (with a note) the 20 samples if there is no data set."""
+    if not is_shipped(model):
+        found = open_subject(model).samples(count)
+        right = "" if found.labelled else ", right if in the class of the float network"
+        return found.data, f"{found.source}{right}"
     try:
         images = load_images(False)
     except GoldenError as error:
@@ -46,7 +54,7 @@ def run(
     subjects: Sequence[Subject],
     folder: Path,
     console: Console,
-    images: tuple[Images, str] | None = None,
+    images: tuple[DataSet, str] | None = None,
     processes: Processes = HERE,
 ) -> list[Row]:
     """Run what is missing in ``folder`` and return the rows of these settings.
@@ -54,7 +62,7 @@ def run(
     More rates, maps or images than last time go on from there: only what is new is evaluated. Raises
     GoldenError if the folder holds results of another model, seed, network or set of images.
     """
-    chosen, source = images or evaluation_images(settings.images, console)
+    chosen, source = images or evaluation_images(settings.model, settings.images, console)
     with open_store(folder) as store:
         store.claim("study", {"model": settings.model, "seed": settings.seed, "image_source": source})
         kept = store.rows()
@@ -71,7 +79,7 @@ def run(
             with closing(run_groups(groups, processes, settings.seed, chosen, tick)) as outcomes:
                 for outcome in outcomes:
                     subject = outcome.group.subject
-                    bar.update(task, description=f"{settings.model} {subject.name}")
+                    bar.update(task, description=f"{short_name(settings.model)} {subject.name}")
                     _claim_network(store, subject, outcome.network)
                     extended.add(outcome.group.first, outcome.rows)
                     store.note_run(began.record(weights=weights, images=pictures))
@@ -90,7 +98,7 @@ def _claim_network(store: ResultStore, subject: Subject, network: str) -> None:
     store.claim(subject.name, {"network": network})
 
 
-def _claim_images(store: ResultStore, chosen: Images, counts: Iterable[int]) -> None:
+def _claim_images(store: ResultStore, chosen: DataSet, counts: Iterable[int]) -> None:
     for count in sorted(count for count in counts if count <= len(chosen)):
         store.claim(f"first {count} images", {"image_hash": chosen.part(0, count).digest})
 

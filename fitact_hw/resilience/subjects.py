@@ -12,12 +12,14 @@ import numpy as np
 from golden.bounds.granularity import SHARED, Granularity
 from golden.bounds.schemes import DEFAULT, find_scheme
 from golden.bounds.stored import LEARNED, BoundFormat, StoredBounds, regroup, variant_name
+from golden.data.dataset import DataSet
 from golden.errors import GoldenError
 from golden.networks.artefacts import WEIGHTS_FOLDER
-from golden.networks.registry import check_grouped, check_model, learned_granularity, stored_schemes
-from golden.networks.zoo import load_qnetwork
+from golden.networks.registry import check_grouped, learned_granularity
 from golden.qnetwork import QNetwork
 from golden.quantisation.quantise import check_word, quantise_images
+from golden.subjects.find import open_subject
+from golden.subjects.names import check_subject, stored_schemes
 
 RATES = {
     8: (1e-5, 1e-4, 1e-3),
@@ -71,11 +73,15 @@ class Settings:
         return tuple(sorted(set(self.rates or RATES[word_bits])))
 
 
+def _words(qnet: QNetwork, images: DataSet) -> np.ndarray:
+    return quantise_images(qnet, images.network_input())
+
+
 @dataclass(frozen=True)
 class Subject:
     """One network of an experiment; ``load`` gives it and, unless they are full words, its stored bounds.
 
-    ``words`` turns pictures, uint8 (count, rows, columns, 3), into its input. Both must be picklable, since
+    ``words`` turns images into its input. Both must be picklable, since
     worker processes call them.
     """
 
@@ -83,7 +89,7 @@ class Subject:
     word_bits: int
     memory: str
     load: Callable[[], tuple[QNetwork, dict[str, StoredBounds] | None]]
-    words: Callable[[QNetwork, np.ndarray], np.ndarray] = quantise_images
+    words: Callable[[QNetwork, DataSet], np.ndarray] = _words
 
     @property
     def key(self) -> tuple[str, int, str]:
@@ -97,13 +103,14 @@ class Subject:
 
 
 def _load(settings: Settings, scheme: str, word_bits: int) -> tuple[QNetwork, None]:
-    return load_qnetwork(settings.model, scheme, word_bits, settings.folder), None
+    return open_subject(settings.model, settings.folder).qnetwork(scheme, word_bits), None
 
 
 def _load_grouped(
     settings: Settings, source: str, word_bits: int, granularity: Granularity, saturate: bool, form: BoundFormat
 ) -> tuple[QNetwork, dict[str, StoredBounds]]:
-    return regroup(load_qnetwork(settings.model, source, word_bits, settings.folder), granularity, saturate, form)
+    network = open_subject(settings.model, settings.folder).qnetwork(source, word_bits)
+    return regroup(network, granularity, saturate, form)
 
 
 def scheme_subjects(settings: Settings) -> list[Subject]:
@@ -111,7 +118,7 @@ def scheme_subjects(settings: Settings) -> list[Subject]:
 
     A scheme without bounds has none to protect and appears once. Raises GoldenError for an unknown model.
     """
-    check_model(settings.model)
+    check_subject(settings.model)
     subjects = []
     for word_bits in settings.words:
         for scheme in settings.schemes or stored_schemes(settings.model, settings.folder):
@@ -129,7 +136,7 @@ def granularity_subjects(settings: Settings, source: str = DEFAULT.name, learned
     `post-train --granularity` learned for the groups themselves; they clip and are stored as words. Raises GoldenError
     for other sources, for an unknown model and for folders without such bounds.
     """
-    check_model(settings.model)
+    check_subject(settings.model)
     check_grouped(source)
     own = {learned_granularity(settings.model, source, folder): folder for folder in learned}
     if len(own) < len(learned):

@@ -12,7 +12,7 @@ import numpy as np
 from fitact_hw.resilience.store import Row
 from fitact_hw.resilience.subjects import FAULTY, Subject
 from golden.bounds.stored import StoredBounds
-from golden.data.cifar10 import Images
+from golden.data.dataset import DataSet
 from golden.exact.evaluator import Evaluator
 from golden.exact.fused import use_compiler
 from golden.fault_maps import Memory, bound_segments, draw, stored_bounds
@@ -58,7 +58,7 @@ class Outcome:
 class Worker:
     """Evaluates groups; keeps the network that it evaluated last. ``seed`` is that of the fault maps."""
 
-    def __init__(self, seed: int, images: Images) -> None:
+    def __init__(self, seed: int, images: DataSet) -> None:
         self._seed = seed
         self._images = images
         self._subject: Subject | None = None
@@ -98,7 +98,7 @@ class Worker:
         self._subject = None
         self._qnet, self._stored = subject.load()
         self._network = fingerprint(self._qnet, self._stored)
-        self._evaluator, self._words = Evaluator(self._qnet), subject.words(self._qnet, self._images.images)
+        self._evaluator, self._words = Evaluator(self._qnet), subject.words(self._qnet, self._images)
         bounds = stored_bounds(self._qnet) if self._stored is None else self._stored
         size = -(-sum(s.size for s in bound_segments(bounds)) // 8)
         self._row = Row(*subject.key, *CLEAN, 0, 0, 0, 0, 0, size)

@@ -35,8 +35,10 @@ from fitact_hw.simulate.counts import Origin, csv_text, outcome_counts
 from fitact_hw.simulate.verdict_text import Verdict, verdict
 from golden.bounds.schemes import DEFAULT
 from golden.networks.artefacts import WEIGHTS_FOLDER
-from golden.networks.registry import stored_schemes
 from golden.qnetwork import QNetwork
+from golden.subjects.find import open_subject
+from golden.subjects.names import is_shipped, short_name, stored_schemes
+from golden.subjects.subject import Samples, Subject
 from golden.support.files import locked, write_json, write_text
 from sim.engine.build import build_library
 from sim.job import Job, RunResult, Status
@@ -68,9 +70,14 @@ class SimOptions:
     waves: bool = False
 
     @property
+    def title(self) -> str:
+        """Of the network."""
+        return short_name(self.model)
+
+    @property
     def folder(self) -> Path:
         """Where results go."""
-        return self.out or Path("build") / self.model
+        return self.out or Path("build") / self.title
 
     def to_json(self) -> dict[str, Any]:
         """Plain values of what influences results; the machine is recorded beside them."""
@@ -92,11 +99,13 @@ def run_sim(options: SimOptions) -> dict[str, Any]:
     """
     config, began = options.config, Run(options.seed)
     network = load_networks(options.model, config, (options.scheme,))[options.scheme]
-    wanted = options.images or default_images(network, config, options.batch)
-    options = replace(options, images=wanted)
-    images, labels, source = load_images(wanted)
-    if len(images) < wanted:
-        raise FitActError(f"only {len(images)} images are at hand: set IMAGES={len(images)} or FITACT_CIFAR10")
+    subject = open_subject(options.model)
+    found = (
+        load_images(options.model, options.images)
+        if options.images
+        else subject.samples(default_images(network, config, options.batch))
+    )
+    options = replace(options, images=len(found.data))
     console = terminal()
     with locked(options.folder) as folder:
         note = noter(console)
@@ -107,35 +116,36 @@ def run_sim(options: SimOptions) -> dict[str, Any]:
             if options.faults:
                 build_library(config, note)
         console.print(
-            f"[bold]{options.model}[/] on a {config.rows}x{config.cols} array, {config.word_bits}-bit words, "
-            f"{config.acc_bits}-bit accumulators; {len(images)} images: {source}"
+            f"[bold]{options.title}[/] on a {config.rows}x{config.cols} array, {config.word_bits}-bit words, "
+            f"{config.acc_bits}-bit accumulators; {len(found.data)} images: {found.source}"
         )
         started = time.monotonic()
         record: dict[str, Any] = {
             "options": options.to_json(),
             "config": config.model_dump(mode="json"),
-            "image_source": source,
+            "image_source": found.source,
+            "labelled": found.labelled,
         }
         with ThreadPoolExecutor(1) as beside:  # what the upsets need is made while the simulators are at work
             campaign, pool = _campaign(options), Forks(options.workers)
             drawn = beside.submit(upsets.begin, campaign, folder, pool, note) if options.faults else None
-            record |= _fault_free(console, simulator, network, config, options, images, labels)
+            record |= _fault_free(console, simulator, network, config, options, found, subject)
         record["fault_free_seconds"] = round(time.monotonic() - started, 1)
         differing = sum(row["differing"] for row in record["layers"]) + record["class_mismatches"]
         if drawn and not differing:
             started = time.monotonic()
             record["upsets"] = _upsets(console, simulator, options, drawn.result(), folder)
             record["upset_seconds"] = round(time.monotonic() - started, 1)
-        found = _verdict(options, record, differing)
-        record["verdict"] = asdict(found)
+        shown = _verdict(options, record, differing)
+        record["verdict"] = asdict(shown)
         record["provenance"] = began.record(
             **of_machine(config),
             weights=of_weights(options.model),
             programs={options.scheme: record["program"]},
-            images=fingerprint(images.tobytes()),
+            images=fingerprint(found.data.images.tobytes()),
         )
         write_json(folder / RESULTS, record)
-        console.print(found.text, style="bold", markup=False, soft_wrap=True)
+        console.print(shown.text, style="bold", markup=False, soft_wrap=True)
         _print_files(console, options, folder, record)
     if differing:
         raise FitActError(f"RTL and golden model differ in {differing} values: see {folder / RESULTS}")
@@ -148,13 +158,14 @@ def _fault_free(
     network: QNetwork,
     config: AcceleratorConfig,
     options: SimOptions,
-    images: np.ndarray,
-    labels: np.ndarray,
+    found: Samples,
+    subject: Subject,
 ) -> dict[str, Any]:
     """All images through RTL and golden model; prints and returns the layer table and the classes."""
     from golden import reference
     from golden.quantisation.quantise import quantise_images
 
+    images, labels = found.data.network_input(), found.data.labels
     batch = min(options.batch, len(images))
     program = compile_network(network, config, batch)
     qimages = quantise_images(network, images)
@@ -194,10 +205,11 @@ def _fault_free(
         f"{simulated:,} cycles simulated in {seconds:.1f} s ({simulated / seconds / 1e6:.2f} M cycles/s)"
     )
     classes = [{"image": k, "label": int(labels[k]), "rtl": rtl[k], "golden": expected[k]} for k in range(len(images))]
-    tables.print_classes(console, classes)
+    tables.print_classes(console, classes, subject, found.labelled)
     right = sum(row["rtl"] == row["label"] for row in classes)
     share = percent_interval(Estimate.of(right, len(classes)))
-    console.print(f"{right} of {len(classes)} right by RTL: {share} (95 % interval)")
+    what = "right by RTL" if found.labelled else "by RTL in the class of the float network"
+    console.print(f"{right} of {len(classes)} {what}: {share} (95 % interval)")
     return {
         "layers": [asdict(row) for row in table],
         "classes": classes,
@@ -242,15 +254,17 @@ def _upsets(
     campaign, config = run.options, options.config
     for scheme in (name for name in SCHEMES if name not in campaign.schemes):
         learn = here("post-train", options.model, options={"scheme": scheme, "out": WEIGHTS_FOLDER})
+        if not is_shipped(options.model):
+            learn = here("bounds", options.model, options={"scheme": scheme})
         console.print(
-            f"[yellow]{scheme} is left out: {options.model} has no bounds of it yet; to learn them: {learn}[/]",
+            f"[yellow]{scheme} is left out: {options.title} has no bounds of it yet; to learn them: {learn}[/]",
             soft_wrap=True,
         )
     rows = upsets.work(console, run, folder)
     with Store(store_path(folder)) as store:
         facts = store.facts()
     counts = outcome_counts(rows)
-    origin = Origin(options.model, config.rows, config.cols, config.word_bits, options.shape.value, options.seed)
+    origin = Origin(options.title, config.rows, config.cols, config.word_bits, options.shape.value, options.seed)
     write_text(folder / COUNTS, csv_text(origin, counts))
     subjects = workplace(campaign, load_subject).subjects
     with ThreadPoolExecutor(1) as beside:

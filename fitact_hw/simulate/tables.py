@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from fitact_hw.faults import Outcome
@@ -16,9 +17,7 @@ from fitact_hw.reporting.statistics import Estimate
 from fitact_hw.simulate.counts import ALL, Counts, ordered_structures
 from fitact_hw.simulate.fault_free import LayerRow
 from golden.bounds.schemes import titled
-
-CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
-"""CIFAR-10 class names in label order."""
+from golden.subjects.subject import Subject
 
 
 def print_layers(console: Console, rows: Sequence[LayerRow], images: int, batch: int) -> None:
@@ -50,15 +49,19 @@ def print_layers(console: Console, rows: Sequence[LayerRow], images: int, batch:
     console.print(table)
 
 
-def print_classes(console: Console, rows: Sequence[dict[str, Any]], limit: int = 20) -> None:
-    """RTL and golden classification side by side with the label, at most ``limit`` lines."""
+def print_classes(
+    console: Console, rows: Sequence[dict[str, Any]], subject: Subject, labelled: bool = True, limit: int = 20
+) -> None:
+    """RTL and golden classification side by side with the label, or the class that the float network gives; at most
+    ``limit`` lines."""
     table = Table(title="Classification of the test images")
-    for name in ("image", "label", "RTL", "golden", "agree"):
+    for name in ("image", "label" if labelled else "float network", "RTL", "golden", "agree"):
         table.add_column(name)
+    wrong = "wrong" if labelled else "differs"
     for row in rows[:limit]:
         agree = "yes" if row["rtl"] == row["golden"] else "[red]NO[/]"
-        mark = "" if row["rtl"] == row["label"] else " [yellow](wrong)[/]"
-        names = [CLASSES[row[key]] for key in ("label", "rtl", "golden")]
+        mark = "" if row["rtl"] == row["label"] else f" [yellow]({wrong})[/]"
+        names = [escape(subject.class_name(row[key])) for key in ("label", "rtl", "golden")]
         table.add_row(str(row["image"]), names[0], names[1] + mark, names[2], agree)
     console.print(table)
     if len(rows) > limit:

@@ -26,6 +26,7 @@ from fitact_hw.reporting.terminal import bar, noter, terminal, working
 from fitact_hw.resilience import tables
 from golden.fault_maps import FaultMap, Flips, Memory, corrupt, draw
 from golden.qnetwork import QNetwork
+from golden.subjects.names import short_name
 from golden.support.files import write_json, write_text
 from sim.job import Job
 from sim.simulator import Simulator
@@ -193,14 +194,14 @@ def run_validate_memory(
     if config.bounds.buffered and not plain:
         raise FitActError("fault maps are of bounds per neuron in whole words: leave out bounds and bound_format")
     networks = load_networks(model, config, schemes)
-    pictures, _, _ = load_images(images)
+    pictures = load_images(model, images).data.network_input()
     words = {scheme: quantise_images(network, pictures) for scheme, network in networks.items()}
     simulator = Simulator(config, workers=workers, note=noter(console))
     with working(console, "generating and building the simulator (kept for the next run)"):
         simulator.build()
     chosen = DEFAULT_RATES[config.word_bits] if rate is None else rate
     results = run_maps(simulator, networks, words, chosen, maps, seed, console)
-    path = Path("build") / model / "validate-memory" / f"{config.fingerprint}.csv"
+    path = Path("build") / short_name(model) / "validate-memory" / f"{config.fingerprint}.csv"
     write_text(path, csv_text(results, config.word_bits, seed))
     prints = {scheme: fingerprint(words[scheme].tobytes()) for scheme in networks}
     record = began.record(**of_machine(config), weights=of_weights(model), images=prints)

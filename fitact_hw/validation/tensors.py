@@ -78,7 +78,7 @@ def compare(
     from golden.quantisation.quantise import quantise_images
 
     network = load_networks(model, config, (scheme,))[scheme]
-    images, _, _ = load_images(1)
+    images = load_images(model, 1).data.network_input()
     program = compile_network(network, config, 1)
     case = Case(network, program, quantise_images(network, images))
     free = simulator.run([Job(program=program, memory=case.memory, trace=True)])[0]

@@ -55,18 +55,18 @@ def search(
     began = time.monotonic()
     names = activation_names(model)
     apply_bounds(model, layer_maxima, "clip")
-    network = FoldedNetwork(lower(model))
-    layer_of = dict(zip(names, network.bounds, strict=True))
+    network = FoldedNetwork(lower(model, data.taken))
+    layers_of = {name: [layer.name for layer in network.layers if layer.call == name] for name in names}
     bounds = {name: layer_maxima[name].float().clone() for name in names}
     done, areas, before = (0, [], 0.0) if checkpoint is None else load_stages(checkpoint, bounds)
     for name in names[:done]:
-        network.bounds[layer_of[name]] = bounds[name]
+        network.bounds.update(dict.fromkeys(layers_of[name], bounds[name]))
     runs = _Runs(network, data, options)
     areas = areas or [{"layer": None, "area": runs.area()}]
     for number, name in enumerate(track(names[done:], "Clip-Act, layers", len(names), done), done + 1):
-        runs.advance_to(layer_of[name])
+        runs.advance_to(layers_of[name][0])
         bounds[name], area = _search_layer(
-            runs, network, layer_of[name], float(layer_maxima[name]), areas[-1]["area"], options
+            runs, network, layers_of[name], float(layer_maxima[name]), areas[-1]["area"], options
         )
         areas.append({"layer": name, "area": area})
         if checkpoint is not None:
@@ -76,7 +76,7 @@ def search(
         "images": len(data),
         "area_at_maxima": areas[0]["area"],
         "area": areas[-1]["area"],
-        "of_maximum": {name: round(float(bounds[name] / layer_maxima[name]), 4) for name in names},
+        "of_maximum": {name: round(float(bounds[name] / top), 4) for name, top in layer_maxima.items() if top},
         "seconds": round(before + time.monotonic() - began),
     }
     if checkpoint is not None:
@@ -85,25 +85,28 @@ def search(
 
 
 def _search_layer(
-    runs: _Runs, network: FoldedNetwork, layer: str, top: float, best: float, options: ClipActSearch
+    runs: _Runs, network: FoldedNetwork, layers: list[str], top: float, best: float, options: ClipActSearch
 ) -> tuple[Tensor, float]:
     """The threshold in (0, ``top``] with the largest area, if that is above ``best``, the area at ``top``; its area.
 
-    The layer is left with that threshold.
+    The layers of the activation (several where it stands behind a concatenation) are left with that threshold.
     """
     threshold, low, high = top, 0.0, top
+    if not top:  # it never fires
+        return torch.zeros(()), best
     for _ in range(options.iterations):
         step = (high - low) / options.points
         for candidate in np.linspace(low + step, high, options.points):
             if np.isclose(candidate, threshold):
                 continue
-            network.bounds[layer] = torch.tensor(candidate, dtype=torch.float32)
+            network.bounds.update(dict.fromkeys(layers, torch.tensor(candidate, dtype=torch.float32)))
             value = runs.area()
             if value > best:
                 best, threshold = value, float(candidate)
         low, high = max(0.0, threshold - step), min(top, threshold + step)
-    network.bounds[layer] = torch.tensor(threshold, dtype=torch.float32)
-    return network.bounds[layer], best
+    found = torch.tensor(threshold, dtype=torch.float32)
+    network.bounds.update(dict.fromkeys(layers, found))
+    return found, best
 
 
 Values = list[dict[str, Tensor]]
@@ -116,10 +119,11 @@ class _Runs:
     def __init__(self, network: FoldedNetwork, data: DataSet, options: ClipActSearch) -> None:
         self._network, self._at = network, 0
         parts = list(batches(data))
+        images = [pixels.reshape(len(pixels), *network.layers[0].in_shape) for pixels, _ in parts]
         self._truth = torch.cat([truth for _, truth in parts])
         maps = fault_maps(network, options.rates, options.maps, options.seed)
         self._runs: list[list[tuple[Parameters, Values]]] = [
-            [(network.decode(words), [{INPUT: pixels} for pixels, _ in parts]) for words in of_rate] for of_rate in maps
+            [(network.decode(words), [{INPUT: pixels} for pixels in images]) for words in of_rate] for of_rate in maps
         ]
 
     @torch.no_grad()

@@ -97,21 +97,27 @@ def profiles_folder() -> Path:
 
 
 class Profiled:
-    """A stored network with its training images and what fault-free runs on them show."""
+    """A network with its training images and what fault-free runs on them show.
 
-    def __init__(self, model: str, training: DataSet, folder: Path, cache: Path | None) -> None:
-        facts = read_manifest(folder).get(f"{model}.npz", {})
-        held_out = int(facts.get("recipe", {}).get("validation", 0))
-        if not 0 < held_out < len(training):
-            raise GoldenError(f"{model}.npz in {folder} names no validation split: train and export it first")
-        self.name, self.folder, self.training = model, folder, training
+    ``make`` gives a fresh copy with ordinary ReLUs; the last ``held_out`` images are those on which accuracy is
+    measured; ``weights``: hash of what they depend on; ``cache``: folder of profiles and unfinished searches.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        make: Callable[[], nn.Module],
+        training: DataSet,
+        held_out: int,
+        weights: str,
+        cache: Path | None,
+    ) -> None:
+        self.name, self.network, self.training = name, make, training
         self.learnable = training.part(0, len(training) - held_out)
         self.validation = training.part(len(training) - held_out)
-        self._digest = hashlib.sha256(f"{model} {facts['sha256']}".encode() + training.images.tobytes()).hexdigest()[
-            :16
-        ]
+        self._digest = hashlib.sha256(f"{name} {weights}".encode() + training.images.tobytes()).hexdigest()[:16]
         self._folder = cache
-        self._cache = None if cache is None else cache / f"{model}-{self._digest}.npz"
+        self._cache = None if cache is None else cache / f"{name}-{self._digest}.npz"
 
     def checkpoint(self, scheme: str, options: PostTraining | ClipActSearch) -> Path | None:
         """Where a search in stages keeps what it has found, for just these options."""
@@ -119,10 +125,6 @@ class Profiled:
             return None
         digest = hashlib.sha256(f"{self._digest} {options}".encode()).hexdigest()[:16]
         return self._folder / f"{self.name}-{scheme}-{digest}.npz"
-
-    def network(self) -> nn.Module:
-        """A fresh copy with ordinary ReLUs."""
-        return load_model(self.name, folder=self.folder)
 
     @cached_property
     def maxima(self) -> Bounds:
@@ -156,6 +158,15 @@ class Profiled:
             "validation_accuracy": {UNPROTECTED.name: round(self.clean, 4), "hard": round(hard, 4)},
             "neurons_with_bound_0": dead,
         }
+
+
+def profiled_network(model: str, training: DataSet, folder: Path, cache: Path | None) -> Profiled:
+    """A shipped network with the weights in ``folder``. Raises GoldenError if these name no validation split."""
+    facts = read_manifest(folder).get(f"{model}.npz", {})
+    held_out = int(facts.get("recipe", {}).get("validation", 0))
+    if not 0 < held_out < len(training):
+        raise GoldenError(f"{model}.npz in {folder} names no validation split: train and export it first")
+    return Profiled(model, lambda: load_model(model, folder=folder), training, held_out, facts["sha256"], cache)
 
 
 def _read_profile(path: Path, names: list[str]) -> Bounds | None:
@@ -235,18 +246,40 @@ def find_bounds(
     profile is kept for the next time. ``origin`` gives the record of where bounds come from, kept with each scheme as
     ``provenance``. Raises GoldenError for an unknown scheme, WeightsError for damaged weights.
     """
+    wanted = bounded_schemes(schemes)
+    profiled = profiled_network(model, training, folder, cache)
+    if out is not None and out != folder:
+        copy_network(model, folder, out)
+
+    def save(scheme: str, bounds: Bounds, record: Record) -> None:
+        save_bounds(model, {scheme: bounds}, record, out or folder)
+
+    return search_all(profiled, options or options_for(model), wanted, save, origin)
+
+
+def bounded_schemes(schemes: Iterable[str]) -> list[str]:
+    """These, or all that have bounds if none is named. Raises GoldenError for one that has none."""
     wanted = list(schemes) or list(SEARCHES)
     for scheme in wanted:
         if find_scheme(scheme).mode is None:
             raise GoldenError(f"scheme {scheme} has no bounds: known are {', '.join(SEARCHES)}")
-    profiled = Profiled(model, training, folder, cache)
-    if out is not None and out != folder:
-        copy_network(model, folder, out)
-    options = options or options_for(model)
-    maxima = profiled.maxima
+    return wanted
+
+
+def search_all(
+    profiled: Profiled,
+    options: SearchOptions,
+    schemes: Iterable[str],
+    save: Callable[[str, Bounds, Record], None],
+    origin: Callable[[], Mapping[str, Any]] = dict,
+    rounding: str = "float16, upwards",
+) -> Record:
+    """The bounds of ``schemes``, each given to ``save`` with the record up to there as soon as it is found. Returns the
+    record; ``rounding``: of what is saved."""
+    wanted, maxima = set(schemes), profiled.maxima
     record: Record = {
-        "profile": {"images": len(training), "of": "training set, fault-free, element-wise maximum"},
-        "rounding": "float16, upwards",
+        "profile": {"images": len(profiled.training), "of": "training set, fault-free, element-wise maximum"},
+        "rounding": rounding,
         "neurons": sum(value.numel() for value in maxima.values()),
         "neurons_that_never_fire": sum(int((value == 0).sum()) for value in maxima.values()),
         "layer_maximum": {name: round(float(value), 3) for name, value in profiled.layer_maxima.items()},
@@ -259,5 +292,5 @@ def find_bounds(
         mean = {name: round(float(value.mean()), 3) for name, value in bounds.items()}
         record[scheme] = {"seconds": seconds, **of_scheme, "mean_bound": mean, **profiled.effect(scheme, bounds)}
         record[scheme]["provenance"] = dict(origin())
-        save_bounds(model, {scheme: bounds}, record, out or folder)
+        save(scheme, bounds, record)
     return record

@@ -169,7 +169,7 @@ class _Learner:
         }
         self.smooth = replace_modules(copy.deepcopy(self.frozen), self.modules).eval()
         self.clean = accuracy(self.frozen, self.validation)
-        self.batch = options.batch_for(_neurons(self.frozen))
+        self.batch = options.batch_for(_neurons(self.frozen, training))
 
     def bounds(self) -> dict[str, Tensor]:
         """Copies of the current bounds."""
@@ -247,9 +247,9 @@ def distillation(logits: Tensor, teacher: Tensor, temperature: float) -> Tensor:
 
 
 @torch.no_grad()
-def _neurons(model: nn.Module) -> int:
+def _neurons(model: nn.Module, data: DataSet) -> int:
     """Activations per image."""
     counts: list[int] = []
     with Recorder(model, lambda _name, x: counts.append(x[0].numel())):
-        model(next(model.parameters()).new_zeros(1, 3, 32, 32))
+        model(data.part(0, 1).tensor().to(next(iter(model.state_dict().values())).device))
     return sum(counts)

@@ -12,6 +12,7 @@ from PIL import Image, UnidentifiedImageError
 
 from golden.data.dataset import DataSet
 from golden.errors import DataError
+from golden.subjects.reading import Reading
 from golden.subjects.source import call, is_callable
 from golden.support.arrays import UNREADABLE
 
@@ -20,17 +21,6 @@ TEST_SHARE, MOST_TEST = 0.2, 1000
 
 TRAINING, TESTING = ("train", "training"), ("test", "val", "validation")
 """Folders that split the images of a folder."""
-
-
-@dataclass(frozen=True)
-class Reading:
-    """What is to be known of images besides themselves. ``mean`` and ``std``: of uint8, on the 0..1 scale; ``size``:
-    rows and columns to which pictures of a folder are resized (as they are by default); ``seed``: of the split."""
-
-    mean: tuple[float, ...] = ()
-    std: tuple[float, ...] = ()
-    size: tuple[int, int] | None = None
-    seed: int = 1
 
 
 @dataclass(frozen=True, eq=False)

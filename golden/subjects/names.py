@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import shlex
+from collections.abc import Sequence
 from pathlib import Path
 
-from golden.bounds.schemes import SCHEMES
-from golden.errors import GoldenError
+from golden.bounds.schemes import DEFAULT, SCHEMES
+from golden.errors import GoldenError, WeightsError
 from golden.networks.artefacts import WEIGHTS_FOLDER, read_manifest
 from golden.networks.registry import NETWORKS, check_model
+from golden.networks.registry import check_stored as check_shipped
 from golden.networks.registry import stored_schemes as shipped_schemes
+
+EXPORTED = (".pt2",)
+"""Suffixes of files of networks."""
 
 FACTS, GRAPH, WEIGHTS = "subject.json", "graph.json", "weights.safetensors"
 POINTS, BOUNDS, IMAGES = "points.json", "bounds.safetensors", "images.safetensors"
@@ -18,6 +24,24 @@ POINTS, BOUNDS, IMAGES = "points.json", "bounds.safetensors", "images.safetensor
 def is_shipped(uri: str) -> bool:
     """Whether ``uri`` is the name of a network of this project."""
     return uri in NETWORKS
+
+
+def is_source(text: str) -> bool:
+    """Whether ``text`` names a network that a subject can be made of: ``file.py:callable`` or an exported file."""
+    file, _, name = text.rpartition(":")
+    return (file.endswith(".py") and name.isidentifier()) or Path(text).suffix in EXPORTED
+
+
+def source_path(text: str) -> Path:
+    """The file of a source or of images, without the name of a callable in it."""
+    file, _, name = text.rpartition(":")
+    return Path(file) if file.endswith(".py") and name.isidentifier() else Path(text)
+
+
+def stem_of(source: str) -> str:
+    """A short name for what is made of a source: the file's, or the callable's if that says more than `build`."""
+    file, _, name = source.rpartition(":")
+    return name if file and name not in ("build", "make", "model", "net") else Path(file or source).stem
 
 
 def is_subject(folder: Path) -> bool:
@@ -53,6 +77,26 @@ def stored_schemes(uri: str, folder: Path = WEIGHTS_FOLDER) -> tuple[str, ...]:
     check_subject(uri)
     found = read_manifest(Path(uri)).get(BOUNDS, {}).get("schemes", {})
     return tuple(scheme.name for scheme in SCHEMES.values() if scheme.mode is None or scheme.name in found)
+
+
+def default_scheme(uri: str) -> str:
+    """What commands take if no scheme is named: the usual one, or the finest of those that are stored."""
+    known = stored_schemes(uri)
+    return DEFAULT.name if DEFAULT.name in known else known[-1]
+
+
+def check_stored(uri: str, schemes: Sequence[str] = (), folder: Path = WEIGHTS_FOLDER) -> None:
+    """Raises WeightsError if the weights of a subject or the bounds of one of ``schemes`` are not stored."""
+    if is_shipped(uri):
+        check_shipped(uri, schemes, folder)
+        return
+    known = stored_schemes(uri)
+    for scheme in schemes:
+        if scheme not in known:
+            raise WeightsError(
+                f"{short_name(uri)} has no bounds of {scheme}, only of {', '.join(known)}; to learn them: "
+                f"fitact bounds {shlex.quote(uri)} --scheme {scheme}"
+            )
 
 
 def checksums(uri: str, folder: Path = WEIGHTS_FOLDER) -> dict[str, str]:

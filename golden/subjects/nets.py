@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from golden.errors import GoldenError, UnsupportedError
 from golden.subjects.find import open_subject
-from golden.subjects.names import check_subject
+from golden.subjects.names import EXPORTED, check_subject
 from golden.subjects.source import is_callable, load
 
 
@@ -77,5 +77,5 @@ def _exported(path: Path) -> nn.Module:
     return ExportedNetwork(program.module())
 
 
-READERS: dict[str, Callable[[Path], nn.Module]] = {".pt2": _exported}
-"""By suffix: further kinds of file are one more entry."""
+READERS: dict[str, Callable[[Path], nn.Module]] = dict(zip(EXPORTED, (_exported,), strict=True))
+"""By suffix: a further kind of file is one more entry here and there."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from golden.data.cifar10 import CLASSES, load_images, load_lossless, sample_images
+from golden.data.cifar10 import CLASSES, check_count, load_images, load_lossless, sample_images
 from golden.frontend.network import GraphNetwork
 from golden.networks.artefacts import WEIGHTS_FOLDER
 from golden.networks.registry import check_model, stored_schemes
@@ -45,6 +45,7 @@ class ShippedSubject(Subject):
         chosen = sample_images()
         source = "the first 20 CIFAR-10 test images, as shipped in the foolbox package"
         count = len(chosen) if count is None else count
+        check_count(count)
         if count > len(chosen):
             original = load_lossless(train=False)
             if original is not None and count <= len(original):

@@ -65,9 +65,10 @@ LINES: dict[str, str] = {
         "set both to the same number"
     ),
     # words of the command line
-    "simm": "unknown command 'simm' (did you mean sim?): fitact has sim, replay, validate, validate-memory, fmeda, "
-    "campaign, resilience, granularity, fault-map, overhead, overhead-compare, overhead-lanes, overhead-power, rtl, "
-    "sites, lint, docs, models, train, average, export, post-train, accuracy, bench, resilience-bench, redraw, doctor",
+    "simm": "unknown command 'simm' (did you mean sim?): fitact has sim, replay, validate, validate-memory, check, "
+    "subject, bounds, fmeda, campaign, "
+    "resilience, granularity, fault-map, overhead, overhead-compare, overhead-lanes, overhead-power, rtl, sites, lint, "
+    "docs, models, train, average, export, post-train, accuracy, bench, resilience-bench, redraw, doctor",
     "campaign reprot": "unknown command 'reprot' (did you mean report?): fitact campaign has run, resume, merge, "
     "restore, status, report, export, publish, list, replay, validate, bench",
     "campaign status --falts": "unknown option '--falts': fitact campaign status has --json, --quiet, --help",
@@ -237,7 +238,7 @@ GOOD = {
     "folder": "campaign", "folders": "campaign", "campaigns": "campaign",
     "file": "a_file", "files": "a_file", "fault": "fitact-1",
     "--fault": "--fault fitact-1", "--out": "--out new", "--folder": "--folder new",
-    "--checkpoint": "--checkpoint a_file",
+    "--checkpoint": "--checkpoint a_file", "net": "alexnet",
 }  # fmt: skip
 """What a command needs besides the value in question."""
 

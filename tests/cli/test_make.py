@@ -13,7 +13,7 @@ from fitact_hw.cli import _command
 from tests.mutation.run import options_of_the_command as mutation_options
 
 ROOT = Path(__file__).resolve().parents[2]
-SIM = "MODEL ROWS COLS WORD CONFIG IMAGES FAULTS SHAPE SEED SCHEME BATCH WORKERS OUT WAVES"
+SIM = "MODEL DATA MEAN STD SIZE ROWS COLS WORD CONFIG IMAGES FAULTS SHAPE SEED SCHEME BATCH WORKERS OUT WAVES"
 
 
 def make(*words: str) -> subprocess.CompletedProcess[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import subprocess
@@ -79,6 +80,20 @@ def test_a_campaign_is_read_as_its_table_has_it(tmp_path: Path) -> None:
             )
             assert share == f"{100 * int(row['hits']) / int(row['upsets']):.2f}"
     assert (tmp_path / "chart.png").stat().st_size > 5_000
+
+
+@pytest.mark.rtl
+def test_a_network_of_one_s_own_goes_through_everything(tmp_path: Path) -> None:
+    pytest.importorskip("sklearn")
+    printed = run("own_network", tmp_path)
+    assert "can run: True" in printed
+    assert re.search(r"The RTL equals the golden model on all [\d,]+ values of 4 layers", printed)
+    assert "airplane" not in printed
+    right = {name: float(share) for name, share in re.findall(r"^(\w+) BER 0.001: ([\d.]+) % right", printed, re.M)}
+    assert set(right) == {"unprotected", "ranger", "fitact"}
+    classes = json.loads((tmp_path / "digits-sim" / "results.json").read_text())["classes"]
+    assert sum(row["rtl"] == row["label"] for row in classes) >= 7
+    assert set(json.loads((tmp_path / "digits" / "manifest.json").read_text())) >= {"graph.json", "weights.safetensors"}
 
 
 def test_every_example_is_run() -> None:

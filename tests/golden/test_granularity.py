@@ -17,7 +17,7 @@ from golden.data.cifar10 import Images
 from golden.errors import GoldenError
 from golden.networks.zoo import load_bounds, load_model, load_qnetwork, save_points
 from golden.quantisation.quantise import calibrate
-from golden.search.find import Profiled
+from golden.search.find import profiled_network
 from golden.search.grouping import groups_of, shared_maxima
 
 
@@ -38,7 +38,7 @@ def test_bounds_learned_for_groups(
     written = Path("build") / "alexnet" / f"weights-{granularity}"
     moved = 0
     for name, bound in load_bounds("alexnet", "fitact", written).items():
-        maxima = Profiled("alexnet", images, folder, None).maxima[name]
+        maxima = profiled_network("alexnet", images, folder, None).maxima[name]
         group = groups_of(bound, Granularity(granularity))
         assert torch.equal(bound, shared_maxima(bound, group)), name
         moved += int((bound < 0.999 * shared_maxima(maxima, group)).sum())

@@ -19,7 +19,7 @@ from golden.errors import GoldenError, WeightsError
 from golden.networks.artefacts import read_manifest
 from golden.networks.zoo import load_bounds, load_qnetwork, save_weights
 from golden.search.clipact import ClipActSearch
-from golden.search.find import Profiled, SearchOptions, find_bounds, options_for
+from golden.search.find import SearchOptions, find_bounds, options_for, profiled_network
 from golden.search.post_training import PostTraining
 from golden.training.averaging import average_checkpoints
 from golden.training.release import ACCURACY, export, measure, schedule
@@ -144,14 +144,13 @@ def test_bounds_of_one_scheme_leave_the_others(stored: tuple[Images, Path], tmp_
 def test_a_damaged_profile_is_made_again(stored: tuple[Images, Path], tmp_path: Path) -> None:
     data, weights = stored
     cache = tmp_path / "profiles"
-    first = Profiled("alexnet", data, weights, cache).maxima
+    first = profiled_network("alexnet", data, weights, cache).maxima
     [kept] = cache.iterdir()
     kept.write_bytes(kept.read_bytes()[:1000])
-    again = Profiled("alexnet", data, weights, cache).maxima
+    again = profiled_network("alexnet", data, weights, cache).maxima
     assert all(torch.equal(first[name], again[name]) for name in first)
-    assert all(
-        torch.equal(first[name], value) for name, value in Profiled("alexnet", data, weights, tmp_path).maxima.items()
-    )
+    elsewhere = profiled_network("alexnet", data, weights, tmp_path).maxima
+    assert all(torch.equal(first[name], value) for name, value in elsewhere.items())
 
 
 def test_schedule_tells_of_a_shortened_run() -> None:
@@ -180,7 +179,7 @@ def test_post_train_command_shows_both_forms_before_and_after(
     of, smooth = facts["validation_accuracy"], facts["smooth_accuracy"]
     assert shown == pytest.approx([100 * v for v in (of["unprotected"], of["hard"], smooth["before"], smooth["after"])])
     moved = load_bounds("alexnet", "fitact", written)
-    profiled = Profiled("alexnet", images, folder, None)
+    profiled = profiled_network("alexnet", images, folder, None)
     maxima = profiled.maxima
     assert profiled.effect("fitact", maxima)["validation_accuracy"]["hard"] == of["unprotected"]  # so "hard, before"
     assert any(not torch.equal(bound, maxima[name]) for name, bound in moved.items())

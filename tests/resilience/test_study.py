@@ -371,7 +371,7 @@ def test_sample_images_stand_in_with_a_note(tmp_path: Path, monkeypatch: pytest.
     monkeypatch.setenv("FITACT_CIFAR10", "")
     monkeypatch.chdir(tmp_path)
     console = Console(record=True, width=200, quiet=False, file=(tmp_path / "log").open("w"))
-    images, source = study.evaluation_images(1000, console)
+    images, source = study.evaluation_images("alexnet", 1000, console)
     assert np.array_equal(images.images, sample_images().images)
     assert "sample images" in source
     assert "20 sample images are used instead" in console.export_text()

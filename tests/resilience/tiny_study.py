@@ -15,6 +15,7 @@ from fitact_hw.resilience.pool import Processes
 from fitact_hw.resilience.store import Row
 from fitact_hw.resilience.subjects import FAULTY, PROTECTED, Settings, Subject
 from golden.data.cifar10 import Images
+from golden.data.dataset import DataSet
 from golden.qnetwork import Activation, QNetwork
 from golden.quantisation.quantise import quantise_images
 from tests.exact.networks import network
@@ -34,9 +35,9 @@ def load(seed: int, activation: Activation, pause: float) -> tuple[QNetwork, Non
     return network(seed, 32, activation), None
 
 
-def corner(qnet: QNetwork, images: np.ndarray) -> np.ndarray:
+def corner(qnet: QNetwork, images: DataSet) -> np.ndarray:
     """The networks take 8x8 pixels of a picture."""
-    return quantise_images(qnet, images[:, :8, :8])
+    return quantise_images(qnet, images.images[:, :8, :8])
 
 
 def subjects(seed: int = 1, pause: float = 0.0) -> list[Subject]:

@@ -10,7 +10,8 @@ import pytest
 from PIL import Image
 
 from golden.errors import GoldenError
-from golden.subjects.data import Reading, from_arrays, read_data
+from golden.subjects.data import from_arrays, read_data
+from golden.subjects.reading import Reading
 
 RNG = np.random.default_rng(0)
 GREY = RNG.integers(0, 256, (10, 6, 5)).astype(np.uint8)

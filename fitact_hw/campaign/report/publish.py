@@ -21,6 +21,7 @@ from fitact_hw.campaign.snapshot import Campaign, load_campaign
 from fitact_hw.campaign.store import CampaignError
 from fitact_hw.reporting.figures import save_png
 from fitact_hw.reporting.published import DATA
+from golden.subjects.names import short_name
 from golden.support.files import write_text
 
 
@@ -47,8 +48,8 @@ def run_publish(
         raise CampaignError(f"two campaigns would write {', '.join(sorted(twice))}: publish one of them")
     (out / DATA).mkdir(parents=True, exist_ok=True)
     pages = {}
-    for model in dict.fromkeys(campaign.options.model for campaign in campaigns):
-        chosen = [campaign for campaign in campaigns if campaign.options.model == model]
+    for model in dict.fromkeys(short_name(campaign.options.model) for campaign in campaigns):
+        chosen = [campaign for campaign in campaigns if short_name(campaign.options.model) == model]
         names = " ".join(f"build/campaigns/{campaign.folder.resolve().name}" for campaign in chosen)
         text = environment().get_template("campaigns.md.j2").render(
             campaigns=[_describe(campaign, out, fit_per_mbit, confidence) for campaign in chosen], model=model,

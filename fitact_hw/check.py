@@ -1,0 +1,194 @@
+"""`fitact check`: whether a network can run, how, and what it loses by integers, before anything is simulated."""
+
+from __future__ import annotations
+
+import math
+import warnings
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from fitact_hw.compiler import compile_network
+from fitact_hw.config import AcceleratorConfig
+from fitact_hw.errors import CompileError
+from fitact_hw.fsim.timing import estimate_cycles
+from fitact_hw.reporting.formats import percent_interval
+from fitact_hw.reporting.statistics import Estimate
+from golden.errors import GoldenError, QuantisationWarning, UnsupportedError
+from golden.frontend.lowering import lower_network
+from golden.quantisation.quantise import calibrate, quantise, word_name
+from golden.subjects.agreement import Agreement, compare
+from golden.subjects.find import open_subject
+from golden.subjects.make import CALIBRATION_IMAGES, Imported, import_checked
+from golden.subjects.names import is_source, short_name
+from golden.subjects.stored import StoredSubject
+
+if TYPE_CHECKING:
+    from golden.subjects.reading import Reading
+
+MOST_IMAGES = 100
+"""Test images that are tried by default."""
+
+POOR_SHARE, POOR_SNR = 0.98, 20.0
+"""With a smaller share of images in the same class, or with logits of fewer dB, the layer that loses most is named."""
+
+
+@dataclass(frozen=True)
+class LayerLine:
+    """A layer as the machine runs it: MACs of an image, estimated cycles of a program of one image, share of the
+    array's multiply-accumulates used in them, signal-to-noise ratio of integer against float in dB."""
+
+    name: str
+    node: str
+    shape: tuple[int, int, int]
+    macs: int
+    cycles: int
+    array_use: float
+    snr_db: float
+
+
+@dataclass(frozen=True)
+class Checked:
+    """What was found. ``problems``: everything that keeps it from running, each with its place; ``notes``: what is lost
+    or left out; the counts are of ``images`` test images."""
+
+    network: str
+    word: int
+    runs: bool
+    problems: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+    layers: tuple[LayerLine, ...] = ()
+    cycles: int = 0
+    images: int = 0
+    labelled: bool = False
+    float_right: int = 0
+    integer_right: int = 0
+    same: int = 0
+    verdict: str = field(default="")
+
+    @property
+    def exit_code(self) -> int:
+        """0 only if it can run."""
+        return 0 if self.runs else 2
+
+
+def run_check(
+    model: str, data: str | None, reading: Reading, config: AcceleratorConfig, images: int, console: Console
+) -> Checked:
+    """The command: everything that is found is printed and returned.
+
+    Raises GoldenError for images that cannot be read and for a source that is no network.
+    """
+    name = short_name(model) if not is_source(model) else model
+    try:
+        imported = _imported(model, data, reading)
+    except UnsupportedError as error:
+        return _shown(Checked(name, config.word_bits, False, error.problems), console)
+    network, parts = imported.network, imported.data
+    try:
+        lowered = lower_network(network)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", QuantisationWarning)  # they are in the points' notes
+            calibration = parts.training.part(0, CALIBRATION_IMAGES).network_input()
+            points = calibrate(network, calibration.reshape(-1, *network.graph.taken), config.word_bits)
+        qnet = quantise(network, points, name)
+        program = compile_network(qnet, config, 1)
+    except UnsupportedError as error:
+        return _shown(Checked(name, config.word_bits, False, error.problems), console)
+    except (GoldenError, CompileError) as error:
+        return _shown(Checked(name, config.word_bits, False, (str(error),)), console)
+    tested = parts.test.part(0, images)
+    found = compare(lowered.layers, qnet, tested)
+    estimate = estimate_cycles(program)
+    cycles, slots = estimate.layer_cycles(), config.rows * config.cols
+    lines = tuple(
+        LayerLine(
+            layer.name,
+            float_layer.node,
+            layer.out_shape,
+            layer.macs,
+            cycles[layer.name],
+            layer.macs / (max(1, cycles[layer.name]) * slots),
+            found.snr[layer.name],
+        )
+        for layer, float_layer in zip(qnet.layers, lowered.layers, strict=True)
+    )
+    notes = (*parts.notes, *points.notes, *_warning(found))
+    checked = Checked(
+        name,
+        config.word_bits,
+        True,
+        (),
+        notes,
+        lines,
+        estimate.cycles,
+        found.images,
+        parts.labelled,
+        found.float_right,
+        found.integer_right,
+        found.same,
+        f"{name} can run with {word_name(config.word_bits)}: about {estimate.cycles:,} cycles an image, "
+        f"{estimate.utilisation:.0%} of the {config.rows}x{config.cols} array used",
+    )
+    return _shown(checked, console)
+
+
+def _imported(model: str, data: str | None, reading: Reading) -> Imported:
+    from golden.subjects.data import Data, read_data
+    from golden.subjects.nets import load_net
+
+    if is_source(model):
+        assert data is not None
+        return import_checked(load_net(model), read_data(data, reading))
+    subject = open_subject(model)
+    found = subject.samples(None)
+    training = subject.training() if isinstance(subject, StoredSubject) else found.data
+    return Imported(subject.float_network(), Data(training, found.data, found.labelled, found.source, subject.classes))
+
+
+def _warning(found: Agreement) -> tuple[str, ...]:
+    logits = list(found.snr.values())[-1]
+    if found.same >= POOR_SHARE * found.images and logits >= POOR_SNR:
+        return ()
+    changed = found.images - found.same
+    return (
+        f"most is lost in layer {found.worst}: {found.snr[found.worst]:.1f} dB, {found.loss:.1f} dB below what it "
+        f"reads; {changed} of {found.images} images change their class by integers",
+    )
+
+
+def _shown(checked: Checked, console: Console) -> Checked:
+    if not checked.runs:
+        for problem in checked.problems:
+            console.print(f"- {problem}", markup=False, soft_wrap=True)
+        count = len(checked.problems)
+        verdict = f"{checked.network} cannot run: {count} thing{'s are' if count > 1 else ' is'} not supported"
+        console.print(verdict, style="bold red", markup=False, soft_wrap=True)
+        return Checked(checked.network, checked.word, False, checked.problems, verdict=verdict)
+    table = Table(title=f"{escape(checked.network)} as the machine runs it, {word_name(checked.word)}, one image")
+    for name in ("layer", "stands for", "output", "M MAC", "cycles", "array used", "SNR, dB"):
+        table.add_column(name, justify="left" if name in ("layer", "stands for", "output") else "right")
+    for line in checked.layers:
+        table.add_row(
+            line.name,
+            escape(line.node),
+            "x".join(map(str, line.shape)),
+            f"{line.macs / 1e6:.3g}" if line.macs else "-",
+            f"{line.cycles:,}",
+            f"{line.array_use:.1%}" if line.macs else "-",
+            f"{line.snr_db:.1f}" if math.isfinite(line.snr_db) else "exact",
+        )
+    console.print(table)
+    meaning = "cycles are estimated; array used: useful multiply-accumulates; SNR: integer against float"
+    console.print(meaning, style="dim")
+    same = percent_interval(Estimate.of(checked.same, checked.images))
+    if checked.labelled:
+        console.print(f"top-1 of {checked.images} images: float {checked.float_right}, integer {checked.integer_right}")
+    console.print(f"{checked.same} of {checked.images} images in the same class as by float: {same} (95 % interval)")
+    for note in checked.notes:
+        console.print(f"note: {note}", style="yellow", markup=False, soft_wrap=True)
+    console.print(checked.verdict, style="bold", markup=False, soft_wrap=True)
+    return checked
