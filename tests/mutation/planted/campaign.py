@@ -73,7 +73,11 @@ MUTANTS = [
         ("    hash = hash_bytes(hash, m.beat, sizeof m.beat);\n", ""),
         ("m.beat_response | m.reading << 8", "m.reading << 8"),
         ("m.r_valid << 12 | m.b_valid << 13", "m.r_valid << 12"),
-        ("        hash = mix(hash, held.waiting);\n", ""),
+        (
+            "        hash = mix(hash, held.waiting);\n",
+            "",
+            "what waits adds its payload, which is never empty; which channel it is on is in the machine's registers",
+        ),
         (" << 20 |\n                                      (m.next_write > m.now + 1 ? m.next_write - m.now : 0)", ""),
         ("bytes >= 8; bytes -= 8, data += 8", "bytes >= 16; bytes -= 8, data += 8"),
         ("if (g_role[i] == STATE) hash", "if (g_role[i] == STATE && i % 7) hash"),
