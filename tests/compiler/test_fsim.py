@@ -21,7 +21,7 @@ from fitact_hw.fsim import (
     layer_schedule,
     run,
 )
-from fitact_hw.fsim.arithmetic import epilogue, product, wrap
+from fitact_hw.fsim.arithmetic import activated, epilogue, product, rounded, wrap
 from fitact_hw.isa import ActMode, Instruction, Opcode
 from fitact_hw.program import Program
 from tests.compiler.reference import NetworkBuilder
@@ -231,6 +231,30 @@ def test_wrapping_at_both_ends(bits: int) -> None:
         assert wrap(beyond, bits).tolist() == [-edge, edge - 1, 0, -edge]
 
 
+@pytest.mark.parametrize("bits", [8, 16, 32])
+def test_activations_at_the_ends_of_a_word(bits: int) -> None:
+    top = (1 << (bits - 1)) - 1
+    values = np.array([-top - 2, -top - 1, -top, -1, 0, 1, 5, 6, top, top + 1], np.int64)
+    assert activated(values, ActMode.LINEAR, 0, bits).tolist() == [-top - 1, -top - 1, *values[2:9].tolist(), top]
+    assert activated(values, ActMode.RELU, 0, bits).tolist() == [0, 0, 0, 0, 0, 1, 5, 6, top, top]
+    assert activated(values, ActMode.CLIP, 5, bits).tolist() == [0, 0, 0, 0, 0, 1, 5, 0, 0, 0]
+    assert activated(values, ActMode.SATURATE, 5, bits).tolist() == [0, 0, 0, 0, 0, 1, 5, 5, 5, 5]
+    assert activated(values, ActMode.SATURATE, -3, bits).tolist() == [-3] * 10
+
+
+@given(st.integers(-(1 << 63), (1 << 63) - 1), st.integers(0, 63))
+def test_rounding_is_half_up(value: int, shift: int) -> None:
+    exact = (value + (1 << shift >> 1)) >> shift
+    assert int(rounded(np.array([value], np.int64), np.array([shift]))[0]) == exact
+
+
+@pytest.mark.parametrize("shift", [1, 2, 7])
+def test_rounding_of_every_remainder(shift: int) -> None:
+    values = np.arange(-3 << shift, 3 << shift, dtype=np.int64)
+    expected = [(int(value) + (1 << (shift - 1))) >> shift for value in values]
+    assert rounded(values, np.array(shift)).tolist() == expected
+
+
 def test_the_estimate_counts_every_weight_tile_and_grows_with_latency() -> None:
     slots = 0
     for number in _numbers(Opcode.GEMM):
@@ -316,5 +340,8 @@ def test_each_kind_of_conflict_alone() -> None:
     for name, (first, second) in races.items():
         with pytest.raises(SimulationError, match=f"instruction 1 .*no token orders its {name.split(',')[0]}"):
             _hazard(first, second)
+    for first, second in ((gemm, changed(load, cols=4)), (changed(load, cols=4), gemm), (store, changed(gemm, cols=3))):
+        with pytest.raises(SimulationError, match="instruction 1 .*no token orders"):
+            _hazard(first, second)  # one word of several
     _hazard(load, store)  # other words
     _hazard(load, load)  # one unit is in order by itself

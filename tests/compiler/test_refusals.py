@@ -63,6 +63,7 @@ CASES: list[tuple[NetworkBuilder, dict[str, object], str]] = [
     (_builder(granularity="neuron"), {"bounds": "none"}, "layer 'conv0'.*needs bound hardware"),
     (_builder(bound=-1), {}, "layer 'conv0'.*bound -1 is negative"),
     (_builder(bound=np.full((5, 6, 6), -3)), {}, "layer 'conv0'.*bound -3 is negative"),
+    (_builder(bound=np.where(np.arange(180).reshape(5, 6, 6) == 99, -3, 7)), {}, "layer 'conv0'.*bound -3 is negative"),
     (_builder(bound=128), {}, "layer 'conv0'.*bound 128 does not fit 8 bits"),
     (_builder(bound=np.zeros((5, 6, 5), np.int64)), {}, r"layer 'conv0'.*bound has shape \(5, 6, 5\)"),
     (_builder(bound=None), {}, "layer 'conv0'.*needs a bound"),
