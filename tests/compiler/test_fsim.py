@@ -341,7 +341,7 @@ def test_each_kind_of_conflict_alone() -> None:
         with pytest.raises(SimulationError, match=f"instruction 1 .*no token orders its {name.split(',')[0]}"):
             _hazard(first, second)
     for first, second in ((gemm, changed(load, cols=4)), (changed(load, cols=4), gemm), (store, changed(gemm, cols=3))):
-        with pytest.raises(SimulationError, match="instruction 1 .*no token orders"):
+        with pytest.raises(SimulationError, match=r"instruction 1 .*no token orders"):
             _hazard(first, second)  # one word of several
     _hazard(load, store)  # other words
     _hazard(load, load)  # one unit is in order by itself
