@@ -122,6 +122,7 @@ PROOFS: dict[str, Callable[[Path, str], None]] = {
 
 ELSEWHERE = {
     "run-a-campaign": "tests/campaign/test_nothing_lost.py",
+    "own-network": "tests/docs/test_examples.py",
     "add-a-fault-model": "tests/injection/test_fault_models.py",
 }
 """Pages whose commands would run for long, and the tests that run them on a tiny machine."""
