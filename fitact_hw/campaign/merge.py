@@ -7,6 +7,7 @@ from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
+from fitact_hw.campaign.plan import ENDS
 from fitact_hw.campaign.store import CampaignError, OtherCampaignError, Row, Store, store_path
 from fitact_hw.reporting.sqlite import differing
 
@@ -16,7 +17,10 @@ TASKS = ("simulated_cycles",)
 OF_PLAN = ("live", "bits", "dead_but_read", "bound_flips", "goal", "margin", "confidence")
 """Facts about all injections that are planned: those of the larger plan count."""
 
-PLANNED, RUNS, ROUNDS, CYCLES = "faults", "runs", "rounds", "cycles"
+PLANNED, RUNS, ROUNDS = "faults", "runs", "rounds"
+
+OF_SCHEMES = ("cycles", ENDS)
+"""Facts of each scheme that follow from its program: the same in all parts that have them."""
 
 
 @dataclass(frozen=True)
@@ -65,8 +69,9 @@ class Part:
             facts[PLANNED] = larger.planned
         if runs := _together(self.facts.get(RUNS, []), other.facts.get(RUNS, [])):
             facts[RUNS] = runs
-        if cycles := other.facts.get(CYCLES, {}) | self.facts.get(CYCLES, {}):
-            facts[CYCLES] = cycles
+        for name in OF_SCHEMES:
+            if known := other.facts.get(name, {}) | self.facts.get(name, {}):
+                facts[name] = known
         if flips := smaller.facts.get("bound_flips", {}):  # of schemes that the larger one has not come to
             facts["bound_flips"] = flips | facts.get("bound_flips", {})
         if ROUNDS in larger.facts:

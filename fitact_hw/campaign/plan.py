@@ -32,6 +32,10 @@ CHUNK = 500
 """Injections of one task: enough that the fault-free run of a task does not weigh, few enough to lose."""
 
 
+ENDS = "ends"
+"""Fact of a scheme: its layers in the order of the run, with the cycle in which each ends."""
+
+
 @dataclass(frozen=True)
 class CampaignOptions:
     """Everything that determines the results of a campaign; ``structures`` empty: every structure of the machine.

@@ -13,6 +13,7 @@ from typing import Any
 from fitact_hw.campaign.origin import recorded
 from fitact_hw.campaign.plan import (
     CHUNK,
+    ENDS,
     CampaignOptions,
     Storages,
     bits_of,
@@ -274,7 +275,8 @@ class CampaignRun:
         timeline = timing(scheme, facts)
         events = [moved(event, draw.base, timeline) for event in draw.events]
         flips = bound_flips(self._place.subjects[scheme].program, facts.accesses, events)
-        found: dict[str, Any] = {"cycles": facts.cycles, "bound_flips": flips}
+        ends = list(zip(timeline.layers, timeline.ends.tolist(), strict=True))
+        found: dict[str, Any] = {"cycles": facts.cycles, "bound_flips": flips, ENDS: ends}
         if draw.live:
             found["dead_but_read"] = draw.live.read_in(draw.base, timeline, facts.accesses)
         with Store(self._path, create=True) as store:

@@ -1,35 +1,31 @@
 """Probabilities of every outcome of an upset: by scheme, structure, layer, bit position and place in the array.
 
-A campaign draws equally many upsets in every structure. A probability within one structure is a plain proportion;
-one over several structures weights each with its storage bits, because a particle hits every bit equally likely.
+A stratified campaign knows what each of its injections counts (:mod:`fitact_hw.campaign.report.weighting`). One over
+all points draws equally many upsets in every structure: a probability within one structure is a plain proportion; one
+over several structures weights each with its storage bits, because a particle hits every bit equally likely.
 """
 
 from __future__ import annotations
 
-import re
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
-from fitact_hw.campaign.plan import structure_storages
+from fitact_hw.campaign.merge import ROUNDS
+from fitact_hw.campaign.plan import ENDS, structure_storages
+from fitact_hw.campaign.report.measures import MEASURES
+from fitact_hw.campaign.report.shares import PE_SITE, Shares, value_bit
+from fitact_hw.campaign.report.weighting import Weighting
+from fitact_hw.campaign.rounds import Rounds
 from fitact_hw.campaign.snapshot import Campaign
 from fitact_hw.campaign.store import CampaignError, Row
-from fitact_hw.config import BUFFER_NAMES, AcceleratorConfig
+from fitact_hw.config import AcceleratorConfig
 from fitact_hw.faults import Outcome, Sample
 from fitact_hw.reporting.statistics import Estimate, stratified
 
 MBIT = 1e6
 """Bits of the Mbit in FIT/Mbit."""
-
-FAILURE, EFFECT, SDC = "failure", "effect", Outcome.SDC.value
-
-MEASURES: dict[str, frozenset[str]] = {
-    **{outcome.value: frozenset((outcome.value,)) for outcome in Outcome},
-    FAILURE: frozenset(o.value for o in Outcome if o not in (Outcome.MASKED, Outcome.BENIGN)),
-    EFFECT: frozenset(o.value for o in Outcome if o is not Outcome.MASKED),
-}
-"""Name of a probability -> outcomes that count. ``failure``: no right answer in time; ``effect``: not masked."""
 
 MACHINE, STRUCTURE, LAYER, BIT, PE_ROW, PE_COL, BOUND = (
     "machine",
@@ -40,8 +36,6 @@ MACHINE, STRUCTURE, LAYER, BIT, PE_ROW, PE_COL, BOUND = (
     "PE column",
     "bound",
 )
-
-PE_SITE = re.compile(r"u_array\.g_row\[(\d+)\]\.g_col\[(\d+)\]\.u_pe\.")
 
 Key = tuple[str, ...]
 
@@ -93,20 +87,8 @@ def _entry(key: Key, scheme: str, rows: Sequence[Row], bits: Mapping[str, int], 
 
 
 def lane_bit(row: Row, config: AcceleratorConfig) -> int | None:
-    """Bit position within the lane's value that the (lowest) flipped bit has; None where there is no such value.
-
-    In a buffer word the lanes lie side by side, check bits above them. In the bias buffer bits from ``acc_bits`` on are
-    the shift.
-    """
-    buffer = row.structure.removesuffix("_buffer")
-    if buffer in BUFFER_NAMES:
-        width = config.buffer_lane_bits(buffer)
-        return row.bit % width if row.bit < config.side * width else None
-    return row.bit if row.structure in PE_VALUES else None
-
-
-PE_VALUES = ("pe_weight", "pe_shadow", "pe_activation", "pe_psum")
-"""Registers of a PE that hold one value."""
+    """:func:`value_bit` of the (lowest) flipped bit."""
+    return value_bit(row.structure, row.bit, config)
 
 
 def pe_place(row: Row) -> tuple[int, int] | None:
@@ -119,16 +101,22 @@ class Analysis:
     """All tables of a campaign, with intervals at ``confidence``."""
 
     def __init__(self, campaign: Campaign, confidence: float = 0.95) -> None:
-        if campaign.options.sample is not Sample.ALL:
-            what = {
-                Sample.LIVE: "upsets in live bits only",
-                Sample.STRATIFIED: "a stratified sample",
-                Sample.LIST: "faults that no sample drew",
-            }[campaign.options.sample]
+        options = campaign.options
+        if options.sample not in (Sample.ALL, Sample.STRATIFIED):
+            what = "upsets in live bits only" if options.sample is Sample.LIVE else "faults that no sample drew"
             raise CampaignError(
                 f"{campaign.folder} has {what}, which a report would weigh wrongly: "
-                "see `fitact campaign status`, or run a campaign with --sample all"
+                f"see `fitact campaign status`, or run a campaign with --sample {Sample.STRATIFIED.value}"
             )
+        self.weighting: Weighting | None = None
+        if options.sample is Sample.STRATIFIED:
+            rounds = Rounds.from_json(campaign.facts[ROUNDS])
+            self.weighting = Weighting(rounds, campaign.rows, options.schemes, confidence)
+            if not self.weighting.rounds.draws:
+                raise CampaignError(
+                    f"{campaign.folder} has no complete round yet: run `fitact campaign resume {campaign.folder}`"
+                )
+            campaign = replace(campaign, rows=self.weighting.kept())
         self.campaign = campaign
         self.confidence = confidence
         sizes: dict[str, int] = campaign.facts["bits"]
@@ -140,23 +128,43 @@ class Analysis:
         """The machine."""
         return self.campaign.options.config
 
-    def table(self, key_of: Callable[[Row], Key | None]) -> list[Entry]:
-        """An entry for every key and scheme, ordered by key, then scheme; rows with key None are left out."""
+    def table(
+        self, key_of: Callable[[Row], Key | None], share_of: Callable[[Key], float | None] = lambda key: None
+    ) -> list[Entry]:
+        """An entry for every key and scheme, ordered by key, then scheme; rows with key None are left out.
+
+        ``share_of``: share of all (bit, cycle) points that a key stands for, which stratified campaigns need.
+        """
         groups: dict[Key, dict[str, list[Row]]] = defaultdict(lambda: defaultdict(list))
         for row in self.campaign.rows:
             key = key_of(row)
             if key is not None:
                 groups[key][row.scheme].append(row)
         return [
-            _entry(key, scheme, groups[key][scheme], self.bits, self.confidence)
+            self._entry(key, scheme, groups[key][scheme], share_of(key) if self.weighting else None)
             for key in groups
             for scheme in self.schemes
             if groups[key].get(scheme)
         ]
 
+    def _entry(self, key: Key, scheme: str, rows: Sequence[Row], share: float | None) -> Entry:
+        if self.weighting is None:
+            return _entry(key, scheme, rows, self.bits, self.confidence)
+        bits = sum(self.bits.values() if key == (MACHINE,) else (self.bits[s] for s in {row.structure for row in rows}))
+        return Entry(key, scheme, len(rows), bits, self.weighting.estimates(scheme, rows, share), worst_first(rows)[0])
+
+    @cached_property
+    def shares(self) -> Shares:
+        """Of all points, for stratified campaigns."""
+        options, facts = self.campaign.options, self.campaign.facts
+        ends = [(name, end) for name, end in facts.get(ENDS, {}).get(options.base, [])]
+        return Shares(options, self.bits, ends, facts["cycles"][options.base])
+
     @cached_property
     def unsampled(self) -> dict[str, tuple[str, ...]]:
         """Scheme -> structures of the campaign that have no injection, the largest first."""
+        if self.weighting:  # each structure that is ever read has a stratum, each stratum has draws in every round
+            return dict.fromkeys(self.schemes, ())
         hit = {(row.scheme, row.structure) for row in self.campaign.rows}
         return {s: tuple(name for name in self.bits if (s, name) not in hit) for s in self.schemes}
 
@@ -175,7 +183,7 @@ class Analysis:
     @cached_property
     def machine(self) -> list[Entry]:
         """The whole machine (all structures of the campaign), by scheme; those without an injection bound it."""
-        return [self._whole(entry) for entry in self.table(lambda row: (MACHINE,))]
+        return [self._whole(entry) for entry in self.table(lambda row: (MACHINE,), lambda key: 1.0)]
 
     def _whole(self, entry: Entry) -> Entry:
         missing = sum(self.bits[name] for name in self.unsampled[entry.scheme])
@@ -189,13 +197,17 @@ class Analysis:
     def structures(self) -> list[Entry]:
         """By structure, the largest first; also those without an injection, whose probabilities are anything."""
         order = list(self.bits)
-        nothing = dict.fromkeys(MEASURES, Estimate.of(0, 0, self.confidence))
-        empty = [
+        found = self.table(lambda row: (row.structure,), lambda key: self.shares.structure(key[0]))
+        hit = {(entry.scheme, entry.key[0]) for entry in found}
+        # of a stratified campaign: nothing ever reads it
+        unknown = Estimate(0.0, 0.0, 0.0, 0, 0) if self.weighting else Estimate.of(0, 0, self.confidence)
+        nothing = dict.fromkeys(MEASURES, unknown)
+        found += [
             Entry((name,), scheme, 0, self.bits[name], nothing, None)
-            for scheme, names in self.unsampled.items()
-            for name in names
+            for scheme in self.schemes
+            for name in self.bits
+            if (scheme, name) not in hit
         ]
-        found = [*self.table(lambda row: (row.structure,)), *empty]
         return sorted(found, key=lambda entry: (order.index(entry.key[0]), self.schemes.index(entry.scheme)))
 
     @cached_property
@@ -204,7 +216,8 @@ class Analysis:
         first: dict[str, int] = {}
         for row in self.campaign.rows:
             first[row.layer] = min(row.cycle, first.get(row.layer, row.cycle))
-        return sorted(self.table(lambda row: (row.layer,)), key=lambda entry: first[entry.key[0]])
+        found = self.table(lambda row: (row.layer,), lambda key: self.shares.layer(key[0]))
+        return sorted(found, key=lambda entry: first[entry.key[0]])
 
     @cached_property
     def bit_positions(self) -> list[Entry]:
@@ -215,7 +228,8 @@ class Analysis:
             return None if bit is None else (row.structure, str(bit))
 
         order = list(self.bits)
-        return sorted(self.table(key), key=lambda entry: (order.index(entry.key[0]), int(entry.key[1])))
+        found = self.table(key, lambda key: self.shares.values(key[0], int(key[1]), int(key[1])))
+        return sorted(found, key=lambda entry: (order.index(entry.key[0]), int(entry.key[1])))
 
     @cached_property
     def bit_spans(self) -> dict[str, list[tuple[int, int]]]:
@@ -242,8 +256,11 @@ class Analysis:
                 return None
             return row.structure, str(next(n for n, span in enumerate(self.bit_spans[row.structure]) if bit <= span[1]))
 
+        def share(key: Key) -> float:
+            return self.shares.values(key[0], *self.bit_spans[key[0]][int(key[1])])
+
         order = list(self.bits)
-        return sorted(self.table(key), key=lambda entry: (order.index(entry.key[0]), int(entry.key[1])))
+        return sorted(self.table(key, share), key=lambda entry: (order.index(entry.key[0]), int(entry.key[1])))
 
     @cached_property
     def pe_rows(self) -> list[Entry]:
@@ -272,7 +289,8 @@ class Analysis:
             place = pe_place(row)
             return None if place is None else (str(place[axis]),)
 
-        return sorted(self.table(key), key=lambda entry: int(entry.key[0]))
+        share = self.shares.array_lines(axis) if self.weighting else None
+        return sorted(self.table(key, lambda key: share), key=lambda entry: int(entry.key[0]))
 
     @property
     def upsets_per_pe(self) -> float:

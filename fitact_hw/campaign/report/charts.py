@@ -7,8 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from fitact_hw.campaign.report.analysis import EFFECT, FAILURE, SDC, Analysis, Entry, by_scheme
+from fitact_hw.campaign.report.analysis import MACHINE, Analysis, Entry, by_scheme
 from fitact_hw.campaign.report.comparison import Comparison, scheme_name
+from fitact_hw.campaign.report.measures import EFFECT, FAILURE, SDC
 from fitact_hw.campaign.report.places import heat_map
 from fitact_hw.faults import Outcome
 from fitact_hw.reporting.figures import (
@@ -141,29 +142,38 @@ def bit_positions(analysis: Analysis) -> Any:
 
 
 def differences(analysis: Analysis, comparisons: Sequence[Comparison]) -> Any:
-    """Paired differences with intervals, a panel for every rival; right of 0 the reference fails less often."""
+    """Paired differences with intervals, a panel for every rival; right of 0 the reference fails less often.
+
+    Of a stratified campaign each structure's is what it adds to the machine's: it draws little where little can come of
+    it, and intervals of such structures alone would hide all others.
+    """
     rivals = list(dict.fromkeys(item.rival for item in comparisons))
     keys = list(dict.fromkeys(item.key for item in comparisons))
     this, measure = scheme_name(comparisons[0].scheme), MEASURE_NAMES[comparisons[0].measure]
     title = f"{heading(analysis, f'{this} against the others')}; lines: {intervals(analysis)}"
+    parts = dict.fromkeys(keys, 1.0)
+    if analysis.weighting:
+        parts |= {key: analysis.shares.structure(key) for key in keys if key != MACHINE}
     size = (2 + 2.6 * max(2, len(rivals)), 1.8 + 0.22 * len(keys))
     figure, axes = new_figure(1, len(rivals), size, title, sharey=True)
     for axis, rival in zip(axes, rivals, strict=True):
         of_rival = [item for item in comparisons if item.rival == rival]
         for item in of_rival:
-            d = item.difference
+            d, part = item.difference, parts[item.key]
             better = item.scheme if d.value > 0 else item.rival
             style = scheme_style(better) if d.shown else Style(NEUTRAL, "o")
-            dots(axis, [keys.index(item.key)], [d.value], ([d.low], [d.high]), style, scheme_name(better), size=4)
+            low, value, high = (part * end for end in (d.low, d.value, d.high))
+            dots(axis, [keys.index(item.key)], [value], ([low], [high]), style, scheme_name(better), size=4)
         stripes(axis, len(keys))
         axis.axvline(0, color="#333333", linewidth=0.8)
         axis.set_title(f"{scheme_name(rival)} minus {this}", fontsize=NORMAL)
-        ends = [end for item in of_rival for end in (item.difference.low, item.difference.high)]
+        ends = [parts[i.key] * end for i in of_rival for end in (i.difference.low, i.difference.high)]
         share_axis(axis, "x", max(ends), min(ends))
     axes[0].set_yticks(range(len(keys)), [analysis.scope, *(spaced(key) for key in keys[1:])])
     axes[0].set_ylim(len(keys) - 0.5, -0.5)
+    what = "what each adds to the machine's difference of the" if analysis.weighting else "difference of the"
     figure.supxlabel(
-        f"difference of the {measure} (right of 0: {this} fails less often; grey: no difference shown)", fontsize=NORMAL
+        f"{what} {measure} (right of 0: {this} fails less often; grey: no difference shown)", fontsize=NORMAL
     )
     return figure
 

@@ -6,7 +6,9 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from fitact_hw.campaign.report.analysis import MACHINE, MEASURES
+from fitact_hw.campaign.report.analysis import MACHINE
+from fitact_hw.campaign.report.measures import MEASURES
+from fitact_hw.campaign.report.weighting import Weighting
 from fitact_hw.campaign.store import Row
 from fitact_hw.estimation.power import USUAL_POWER, detectable
 from fitact_hw.reporting.formats import percent
@@ -108,3 +110,17 @@ def compare_schemes(
                 difference = difference.beside(missing)
             found.append(Comparison(key, measure, reference, rival, difference))
     return found
+
+
+def compare_weighted(weighting: Weighting, measure: str) -> list[Comparison]:
+    """As :func:`compare_schemes`, of a stratified campaign: in the machine, then in each structure with strata."""
+    reference = reference_of(weighting.schemes)
+    population = weighting.rounds.population
+    known = {stratum.structure for stratum in population.strata}
+    structures = sorted(known, key=lambda name: (-population.bits[name], name))
+    return [
+        Comparison(key or MACHINE, measure, reference, rival, weighting.difference(rival, reference, measure, key))
+        for rival in weighting.schemes
+        if rival != reference
+        for key in (None, *structures)
+    ]

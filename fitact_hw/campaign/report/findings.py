@@ -4,8 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from fitact_hw.campaign.report.analysis import EFFECT, FAILURE, MACHINE, MBIT, SDC, Analysis, Entry, by_scheme
-from fitact_hw.campaign.report.comparison import Comparison, compare_schemes, reference_of, scheme_name
+from fitact_hw.campaign.report.analysis import MACHINE, MBIT, Analysis, Entry, by_scheme
+from fitact_hw.campaign.report.comparison import (
+    Comparison,
+    compare_schemes,
+    compare_weighted,
+    reference_of,
+    scheme_name,
+)
+from fitact_hw.campaign.report.measures import EFFECT, FAILURE, SDC
 from fitact_hw.campaign.report.places import uneven
 from fitact_hw.faults import Outcome
 from fitact_hw.injection.bound_flips import LOWERED, RAISED
@@ -183,6 +190,8 @@ def all_comparisons(analysis: Analysis) -> list[Comparison]:
     """Reference against the others, for SDC and for any failure."""
     if len(analysis.schemes) < 2:
         return []
+    if analysis.weighting:
+        return [item for measure in (SDC, FAILURE) for item in compare_weighted(analysis.weighting, measure)]
     return [
         item
         for measure in (SDC, FAILURE)

@@ -13,10 +13,12 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from fitact_hw import templates
 from fitact_hw.campaign.plan import command_of
 from fitact_hw.campaign.report import charts
-from fitact_hw.campaign.report.analysis import EFFECT, SDC, Analysis, Entry
+from fitact_hw.campaign.report.analysis import Analysis, Entry
 from fitact_hw.campaign.report.comparison import Comparison, scheme_name
 from fitact_hw.campaign.report.findings import scope_sentences, sections
-from fitact_hw.campaign.report.places import worst_sites
+from fitact_hw.campaign.report.measures import EFFECT, SDC
+from fitact_hw.campaign.report.places import LIVE_ONLY, worst_sites
+from fitact_hw.campaign.report.weighting import Weighting
 from fitact_hw.campaign.store import Row
 from fitact_hw.fault_models import shortcuts_off
 from fitact_hw.faults import Outcome
@@ -75,20 +77,13 @@ def method_lines(analysis: Analysis, fit_per_mbit: float) -> list[tuple[str, str
     campaign = analysis.campaign
     options, facts = campaign.options, campaign.facts
     per_scheme = {s: sum(row.scheme == s for row in campaign.rows) for s in analysis.schemes}
-    least = min(per_structure_counts(analysis).values())
+    confidence = f"{100 * analysis.confidence:g}%"
     lines = [
         ("command", command_of(options)),
         ("seed", str(options.seed)),
         ("injections", ", ".join(f"{scheme_name(s)} {n:,}" for s, n in per_scheme.items())
          + f" of {options.faults:,} planned for each"),
-        ("images", f"{options.images}, every structure equally often on each"),
-        ("sampling", f"equally many upsets in each of {len(analysis.bits)} structures, uniform over (bit, cycle) "
-         "within one; the same bits and moments for every scheme"),
-        ("weights", f"{analysis.scope} and layers: each structure by its bits, {sum(analysis.bits.values()):,} in all"),
-        ("margin", f"at least {least:,} upsets for each structure and scheme: "
-         f"{percent(margin_of(least, analysis.confidence))} or less at {100 * analysis.confidence:g}%"),
-        ("intervals", f"{100 * analysis.confidence:g}%: Wilson within a structure, Wilson with the effective sample "
-         "size over structures, Bonett-Price for paired differences, exact McNemar p"),
+        *(_of_strata(analysis.weighting, confidence) if analysis.weighting else _of_turns(analysis, confidence)),
         ("raw rate", f"{fit_per_mbit:g} FIT per 10^6 bits ({FIT_SOURCE}); FIT figures are for inference without pause"),
         ("machine", f"{options.config.fingerprint}, RTL and engine {campaign.identity['machine']}"),
         ("programs", ", ".join(f"{scheme_name(s)} {p}" for s, p in campaign.identity["programs"].items())),
@@ -99,11 +94,48 @@ def method_lines(analysis: Analysis, fit_per_mbit: float) -> list[tuple[str, str
         lines.append(("fault model", cost))
     if options.interleave > 1:
         lines.append(("interleave", f"{options.interleave} words share a physical row, column by column"))
-    if "margin" in facts:
+    if "margin" in facts and not analysis.weighting:
         lines.append(
             ("asked for", f"margin {percent(facts['margin'])} at {100 * facts['confidence']:g}% in every structure")
         )
     return [(name, value) for name, value in lines if value]
+
+
+def _of_turns(analysis: Analysis, confidence: str) -> list[tuple[str, str]]:
+    """Of a sample in which structures take turns."""
+    least = min(per_structure_counts(analysis).values())
+    return [
+        ("images", f"{analysis.campaign.options.images}, every structure equally often on each"),
+        ("sampling", f"equally many upsets in each of {len(analysis.bits)} structures, uniform over (bit, cycle) "
+         "within one; the same bits and moments for every scheme"),
+        ("weights", f"{analysis.scope} and layers: each structure by its bits, {sum(analysis.bits.values()):,} in all"),
+        ("margin", f"at least {least:,} upsets for each structure and scheme: "
+         f"{percent(margin_of(least, analysis.confidence))} or less at {confidence}"),
+        ("intervals", f"{confidence}: Wilson within a structure, Wilson with the effective sample "
+         "size over structures, Bonett-Price for paired differences, exact McNemar p"),
+    ]  # fmt: skip
+
+
+def _of_strata(weighting: Weighting, confidence: str) -> list[tuple[str, str]]:
+    """Of a stratified sample."""
+    rounds = weighting.rounds
+    strata, sizes = rounds.population.strata, ", ".join(f"{size:,}" for size in rounds.sizes)
+    halves = {s: weighting.half_width(s) for s in weighting.schemes}
+    widest = max(halves, key=lambda scheme: halves[scheme])
+    few = {stratum.images for stratum in strata}
+    images = f"{weighting.images} as clusters" + (f"; {min(few)} where RTL judges" if len(few) > 1 else "")
+    found = [
+        ("images", images),
+        ("sampling", f"{len(strata)} strata (structure, buffers also by layer), rounds of {sizes} upsets where "
+         "the ones before left most uncertainty for its cost; the same bits and moments for every scheme"),
+        ("weights", f"exact: {percent(weighting.population_live)} of all (bit, cycle) points are read under some "
+         "scheme, an upset anywhere else is masked; points uniform within a stratum"),
+        ("margin", f"{percent(halves[widest])} at {confidence} for SDC of the whole machine ({scheme_name(widest)}, "
+         f"the widest); half of it needs about {4 * rounds.total:,} upsets per scheme"),
+        ("intervals", f"{confidence}: gamma intervals of Fay and Feuer with images as clusters, differences by MOVER "
+         "(docs/method/sampling.md); McNemar p of all upsets alike, unweighted"),
+    ]  # fmt: skip
+    return [*found, *((f"speed, {scheme_name(s)}", text) for s in weighting.schemes if (text := weighting.work(s)))]
 
 
 def _runs(facts: Mapping[str, Any]) -> list[tuple[str, str]]:
@@ -165,6 +197,7 @@ def render(
         bits=pivot(bits),
         pe_lines=lines,
         comparisons=comparisons,
+        of_sites=LIVE_ONLY if analysis.weighting else "",
         sites=worst_sites(campaign.rows, analysis.schemes, analysis.confidence),
         violations=[row for row in campaign.rows if row.violation],
         mechanisms=analysis.mechanisms(),

@@ -9,10 +9,14 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.stats import chi2_contingency
 
-from fitact_hw.campaign.report.analysis import FAILURE, MEASURES, pe_place, worst_first
+from fitact_hw.campaign.report.analysis import pe_place, worst_first
 from fitact_hw.campaign.report.comparison import reference_of
+from fitact_hw.campaign.report.measures import FAILURE, MEASURES
 from fitact_hw.campaign.store import Row
 from fitact_hw.reporting.statistics import Estimate
+
+LIVE_ONLY = " (of upsets at live points, each counted alike)"
+"""What a table of sites says of a stratified campaign."""
 
 
 @dataclass(frozen=True)

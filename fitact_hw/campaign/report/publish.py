@@ -12,9 +12,10 @@ from rich.console import Console
 
 from fitact_hw.campaign.archive import write_archive
 from fitact_hw.campaign.report import charts
-from fitact_hw.campaign.report.analysis import SDC, Analysis
+from fitact_hw.campaign.report.analysis import Analysis
 from fitact_hw.campaign.report.comparison import Comparison
 from fitact_hw.campaign.report.findings import all_comparisons, scope_sentences, sections
+from fitact_hw.campaign.report.measures import SDC
 from fitact_hw.campaign.report.page import FIT_SOURCE, environment, method_lines, pivot
 from fitact_hw.campaign.report.summary import csv_text
 from fitact_hw.campaign.snapshot import Campaign, load_campaign

@@ -15,21 +15,18 @@ from fitact_hw.campaign.archive import write_archive
 from fitact_hw.campaign.report.analysis import (
     BIT,
     BOUND,
-    EFFECT,
-    FAILURE,
     LAYER,
     MACHINE,
-    MEASURES,
     PE_COL,
     PE_ROW,
-    SDC,
     STRUCTURE,
     Analysis,
 )
 from fitact_hw.campaign.report.comparison import Comparison, scheme_name
 from fitact_hw.campaign.report.findings import all_comparisons, scope_sentences
+from fitact_hw.campaign.report.measures import EFFECT, FAILURE, MEASURES, SDC
 from fitact_hw.campaign.report.page import FIT_SOURCE, render, replay_command
-from fitact_hw.campaign.report.places import worst_sites
+from fitact_hw.campaign.report.places import LIVE_ONLY, worst_sites
 from fitact_hw.campaign.snapshot import load_campaign
 from fitact_hw.reporting.formats import number_interval, percent_interval
 from fitact_hw.reporting.statistics import Difference, Estimate
@@ -153,7 +150,8 @@ def _print_worst(console: Console, analysis: Analysis) -> None:
     sites = worst_sites(analysis.campaign.rows, analysis.schemes, analysis.confidence)
     if not sites:
         return
-    table = _table("Sites that fail most surely", ("site",), ("failing upsets", "share", "one of them"))
+    title = f"Sites that fail most surely{LIVE_ONLY if analysis.weighting else ''}"
+    table = _table(title, ("site",), ("failing upsets", "share", "one of them"))
     for site in sites:
         share = percent_interval(site.failing)
         table.add_row(site.path, f"{site.failing.hits} of {site.failing.total}", share, site.example.id)
