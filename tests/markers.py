@@ -13,7 +13,8 @@ RTL = (
     "tests/injection/test_fault_models.py",
     *("tests/campaign/test_campaign.py", "tests/campaign/test_commands.py", "tests/campaign/test_nothing_lost.py"),
     "tests/campaign/test_fault_list.py",
-    "tests/campaign/test_merge.py", "tests/campaign/test_stratified_report.py",
+    "tests/campaign/test_merge.py",
+    "tests/campaign/test_stratified_report.py",
     *("tests/generator/test_array.py", "tests/generator/test_dispatch.py", "tests/generator/test_generated.py"),
     *("tests/generator/test_registers.py", "tests/generator/test_sites.py", "tests/docs/test_examples.py"),
 )

@@ -109,7 +109,7 @@ def run_live(
             times = run_campaign(options, folder, pool=pool, finished=finished, note=note, margin=margin)
     print_times(details(console), times, progress.fresh)
     status = print_status(console, folder)
-    if options.sample is Sample.ALL:
+    if options.sample in (Sample.ALL, Sample.STRATIFIED):
         note(f"report: {here('campaign', 'report', str(folder))}")
     return status
 
