@@ -129,6 +129,20 @@ def test_the_error_code_is_only_read_by_the_host(simulator: Simulator, functiona
     assert functional or found[Mechanism.RECONVERGED] >= len(events) // 2
 
 
+def test_an_error_code_that_is_stuck(simulator: Simulator) -> None:
+    """As an observer it also takes what is held: for ever, for a while, at its own value, together with a token."""
+    case, engine = make_case("none"), Engine(TINY, audit=0)
+    cycles = engine.facts(case).cycles
+    spans = [(0, None), (cycles // 2, None), (3, 40), (cycles // 3, cycles // 2), (cycles - 9, cycles + 50)]
+    held = [Upset(ERROR_CODE, 0, 0b0101, first, stuck, last) for first, last in spans for stuck in (0, 1)]
+    token = Upset("u_load_to_compute.count_q", 0, 1, cycles // 4)
+    pairs = [(item,) for item in held] + [(item, token) for item in held[1::4]]
+    events = [FaultEvent("control", Shape.SINGLE, pair) for pair in pairs]
+    verdicts, differences = compare(engine, simulator, case, events)
+    assert not differences, "\n".join(map(str, differences))
+    assert {0, 0b0101} <= {verdict.code for verdict in verdicts}
+
+
 def test_registers_through_which_data_pass(simulator: Simulator) -> None:
     """The registers that the comparison leaves out, with and without data in them."""
     case, engine = make_case("layer"), Engine(TINY, functional=False)
