@@ -20,6 +20,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("golden.data",),
     ("golden.quantisation", "golden.reference"),
     ("golden.fault_maps",),
+    ("golden.parameter_check",),
     ("golden.exact", "golden.networks"),
     ("golden.subjects",),
     ("golden.search",),

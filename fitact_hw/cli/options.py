@@ -14,7 +14,7 @@ import typer
 from fitact_hw.cli.paths import given_file, given_folder, out_file, out_folder
 from fitact_hw.config import AcceleratorConfig
 from fitact_hw.errors import FitActError
-from golden.bounds.schemes import DEFAULT, SCHEMES, find_scheme
+from golden.bounds.schemes import CHECKS, DEFAULT, SCHEMES, find_protection, find_scheme
 from golden.networks.registry import NETWORKS, check_model
 from golden.qnetwork import ACC_BITS
 from golden.support.choices import listed, must_be
@@ -62,6 +62,13 @@ def known_schemes(text: str | None) -> str | None:
     """Protection schemes with commas between. Raises GoldenError for an unknown one."""
     for name in names(text):
         find_scheme(name)
+    return text
+
+
+def known_protections(text: str | None) -> str | None:
+    """Schemes, checks and schemes with a check, with commas between. Raises GoldenError for an unknown one."""
+    for name in names(text):
+        find_protection(name)
     return text
 
 
@@ -145,6 +152,16 @@ SchemesOption = Annotated[
         help="schemes, e.g. ranger,fitact [all with stored bounds]",
         callback=known_schemes,
         autocompletion=complete_schemes,
+    ),
+]
+ProtectionsOption = Annotated[
+    str,
+    typer.Option(
+        "--schemes",
+        help=f"schemes, each alone or with a parameter check, e.g. fitact,{next(iter(CHECKS))},fitact+"
+        f"{next(iter(CHECKS))} [all with stored bounds]",
+        callback=known_protections,
+        autocompletion=_starting((*SCHEMES, *CHECKS)),
     ),
 ]
 RowsOption = Annotated[int | None, typer.Option("--rows", help="rows of the PE array (input channels) [16]")]

@@ -11,8 +11,8 @@ from rich.console import Console
 from fitact_hw.cli.checks import network, positive_rate, study_images
 from fitact_hw.cli.command import add
 from fitact_hw.cli.options import (
+    ProtectionsOption,
     SchemeOption,
-    SchemesOption,
     SeedOption,
     choices,
     file_option,
@@ -28,7 +28,7 @@ from fitact_hw.cli.options import (
 from fitact_hw.cli.own_networks import NetArgument, results_folder, with_network
 from fitact_hw.cli.panels import BIT_ERRORS
 from fitact_hw.reporting.terminal import terminal
-from golden.bounds.schemes import DEFAULT
+from golden.bounds.schemes import DEFAULT, find_protection
 from golden.networks.registry import check_grouped, learned_granularity
 
 if TYPE_CHECKING:
@@ -100,7 +100,7 @@ def _processes(workers: int | None, threads: int | None) -> Processes:
 @with_network
 def resilience(
     model: NetArgument = "alexnet",
-    schemes: SchemesOption = "",
+    schemes: ProtectionsOption = "",
     word: WordsOption = "32",
     rates: RatesOption = None,
     maps: MapsOption = 20,
@@ -113,7 +113,7 @@ def resilience(
     threads: ThreadsOption = None,
 ) -> Any:
     """Accuracy against bit error rate in parameter memory for every protection scheme; resumable."""
-    network(model, names(schemes), weights)
+    network(model, tuple(find_protection(name)[0].name for name in names(schemes)), weights)
     from fitact_hw.resilience.experiments import run_resilience
     from fitact_hw.resilience.subjects import Settings
 

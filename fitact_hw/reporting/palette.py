@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from fitact_hw.faults import Outcome
-from golden.bounds.schemes import SCHEMES
+from golden.bounds.schemes import CHECKS, SCHEMES
 
 NEUTRAL, GRID, STRIPE, EMPTY = "#8a94a0", "#e4e7ea", "#f5f6f8", "#d9dde1"
 """What belongs to no scheme, grid lines, every other line of a chart, and places without data."""
@@ -43,8 +43,11 @@ _STYLES = tuple(
 
 
 def scheme_style(scheme: str) -> Style:
-    """Of a scheme of :data:`golden.bounds.schemes.SCHEMES`, by its place there; the last one for any other name."""
-    place = list(SCHEMES).index(scheme) if scheme in SCHEMES else len(_STYLES) - 1
+    """Of a scheme of :data:`golden.bounds.schemes.SCHEMES`, by its place there; then the parameter checks, alone and
+    with a scheme (alike for all); the last one for any other name."""
+    known = [*SCHEMES, *CHECKS, *(f"+{check}" for check in CHECKS)]
+    name = scheme[scheme.find("+") :] if "+" in scheme else scheme
+    place = known.index(name) if name in known else len(_STYLES) - 1
     return _STYLES[place % len(_STYLES)]
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from golden.bounds.granularity import SHARED, Granularity
-from golden.bounds.schemes import DEFAULT, find_scheme
+from golden.bounds.schemes import DEFAULT, ParameterCheck, find_protection
 from golden.bounds.stored import LEARNED, BoundFormat, StoredBounds, regroup, variant_name
 from golden.data.dataset import DataSet
 from golden.errors import GoldenError
@@ -61,7 +61,7 @@ class Settings:
         for word_bits in self.words:
             check_word(word_bits)
         for scheme in self.schemes:
-            find_scheme(scheme)
+            find_protection(scheme)
 
     @property
     def folder(self) -> Path:
@@ -82,7 +82,7 @@ class Subject:
     """One network of an experiment; ``load`` gives it and, unless they are full words, its stored bounds.
 
     ``words`` turns images into its input. Both must be picklable, since
-    worker processes call them.
+    worker processes call them. ``check``: what its parameters pass on their way out of the memory.
     """
 
     scheme: str
@@ -90,6 +90,7 @@ class Subject:
     memory: str
     load: Callable[[], tuple[QNetwork, dict[str, StoredBounds] | None]]
     words: Callable[[QNetwork, DataSet], np.ndarray] = _words
+    check: ParameterCheck | None = None
 
     @property
     def key(self) -> tuple[str, int, str]:
@@ -122,10 +123,11 @@ def scheme_subjects(settings: Settings) -> list[Subject]:
     subjects = []
     for word_bits in settings.words:
         for scheme in settings.schemes or stored_schemes(settings.model, settings.folder):
-            bounded = find_scheme(scheme).mode is not None
+            of, check = find_protection(scheme)
+            bounded = of.mode is not None
             for memory in settings.memories if bounded else settings.memories[:1]:
-                load = partial(_load, settings, scheme, word_bits)
-                subjects.append(Subject(scheme, word_bits, memory if bounded else FAULTY, load))
+                load = partial(_load, settings, of.name, word_bits)
+                subjects.append(Subject(scheme, word_bits, memory if bounded else FAULTY, load, check=check))
     return subjects
 
 

@@ -16,6 +16,7 @@ from golden.data.dataset import DataSet
 from golden.exact.evaluator import Evaluator
 from golden.exact.fused import use_compiler
 from golden.fault_maps import Memory, bound_segments, draw, stored_bounds
+from golden.parameter_check import checked
 from golden.qnetwork import QNetwork
 
 Tick = Callable[[int], object]
@@ -70,7 +71,10 @@ class Worker:
             self._take(group.subject)
         memory = Memory(bounds=group.subject.memory == FAULTY)
         maps = [draw(self._qnet, rate, self._seed, index, memory, self._stored) for rate, index in group.jobs]
-        patches = [self._evaluator.patch_of(faults, self._stored) for faults in maps]
+        check, seen = group.subject.check, maps
+        if check is not None:
+            seen = [checked(self._qnet, faults, check, self._stored)[0] for faults in maps]
+        patches = [self._evaluator.patch_of(faults, self._stored) for faults in seen]
         part = slice(group.first, group.stop)
         labels = self._images.labels[part]
         start = time.monotonic()

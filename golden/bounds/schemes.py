@@ -51,6 +51,42 @@ DEFAULT = FITACT
 """What commands take if none is named, and what reports compare the others with. It uses every buffer."""
 
 
+@dataclass(frozen=True)
+class ParameterCheck:
+    """A range check of stored parameters, beside any scheme: ``exact``: against the layer's largest fault-free word,
+    else against its number of magnitude bits. See :mod:`golden.parameter_check`."""
+
+    name: str
+    title: str
+    exact: bool
+
+
+CHECKS: dict[str, ParameterCheck] = {
+    check.name: check
+    for check in (
+        ParameterCheck("check", "range check", exact=True),
+        ParameterCheck("bitcheck", "range check by bits", exact=False),
+    )
+}
+"""By name. A scheme with one is written ``fitact+check``."""
+
+
+def find_protection(label: str) -> tuple[Scheme, ParameterCheck | None]:
+    """Scheme and parameter check of ``label``: a scheme's name, ``+`` and a check's, or one alone.
+
+    A check alone is that of the unprotected network. Raises GoldenError listing the known ones.
+    """
+    if label in CHECKS:
+        return UNPROTECTED, CHECKS[label]
+    name, plus, check = label.partition("+")
+    scheme = find_scheme(name)
+    if not plus:
+        return scheme, None
+    if check not in CHECKS:
+        raise GoldenError(unknown("parameter check", check, tuple(CHECKS)))
+    return scheme, CHECKS[check]
+
+
 def find_scheme(name: str) -> Scheme:
     """The scheme called ``name``. Raises GoldenError listing the known ones if there is none."""
     if name not in SCHEMES:
@@ -60,7 +96,13 @@ def find_scheme(name: str) -> Scheme:
 
 def title_of(name: str) -> str:
     """How reports write the scheme called ``name``; an unknown one as it is."""
-    return SCHEMES[name].title if name in SCHEMES else name
+    try:
+        scheme, check = find_protection(name)
+    except GoldenError:
+        return name
+    if check is None:
+        return scheme.title
+    return check.title if scheme is UNPROTECTED else f"{scheme.title} + {check.title}"
 
 
 def titled(label: str) -> str:
