@@ -46,6 +46,23 @@ def _limits() -> Iterator[str]:
     yield f"{sum(bits.values()) / 1e6:.1f} Mbit at Q15.16"
     yield f"{recomputed.parameter_bits(32) / 1e6:.1f} Mbit in external memory"
     yield "compact 130 nm library"
+    yield from _parameter_check()
+
+
+def _parameter_check() -> Iterator[str]:
+    rows = e.table("parameter_check_alexnet")
+
+    def row(scheme: str, rate: float = 1e-5) -> dict[str, float]:
+        found = e.one(rows, scheme=scheme, rate=rate, word_bits=32)
+        return {key: float(found[key]) for key in ("maps", "images", "mean", "low", "high")}
+
+    check, fitact, both, bits = map(row, ("check", "fitact", "fitact+check", "bitcheck"))
+    yield f"{check['mean']:.1f} % ({check['low']:.1f} to {check['high']:.1f})"
+    yield f"FitAct keeps {fitact['mean']:.1f} ({fitact['low']:.1f} to {fitact['high']:.1f})"
+    yield f"no fault leaves {row('check', 0)['mean']:.1f}"
+    yield f"[{check['maps']:.0f} maps, {check['images']:.0f} images]"
+    yield f"FitAct with that check keeps {both['mean']:.1f}"
+    yield f"does as well ({bits['mean']:.1f})"
 
 
 def _rate(rate: float) -> str:
