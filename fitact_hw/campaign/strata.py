@@ -88,8 +88,8 @@ def _spans(live: LivePoints, storages: Sequence[Any], divided: bool) -> Iterator
 
 
 def make_strata(live: LivePoints, storages: Storages, images: int, few: int, bits: dict[str, int]) -> Population:
-    """All strata that have a live point. Upsets that only RTL can judge are spread over ``few`` images, since each of
-    these costs a fault-free run of every scheme; those of buffers and registers of data over all ``images``."""
+    """All strata that have a live point. Upsets of buffers are spread over all ``images``; those of registers over
+    ``few``, since RTL judges many of them, which costs a fault-free run of each image and scheme."""
     found, layers = [], live.base.layers
     for structure, group in storages.items():
         for first, last, begin, window in _spans(live, group, structure.endswith(BUFFER_SUFFIX)):
