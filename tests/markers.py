@@ -9,6 +9,7 @@ RTL = (
     *("tests/rtl", "tests/rtl_cells", "tests/sim", "tests/validation", "tests/simulate/test_upsets.py"),
     *("tests/injection/test_bound_flips.py", "tests/injection/test_engine.py", "tests/injection/test_facts.py"),
     *("tests/injection/test_functional.py", "tests/injection/test_protected.py", "tests/injection/test_state_hash.py"),
+    "tests/injection/test_functional_windows.py",
     "tests/injection/test_handover.py",
     "tests/injection/test_fault_models.py",
     *("tests/campaign/test_campaign.py", "tests/campaign/test_commands.py", "tests/campaign/test_nothing_lost.py"),
