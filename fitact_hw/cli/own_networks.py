@@ -12,7 +12,7 @@ from typing import Annotated, Any
 
 import typer
 
-from fitact_hw.cli.options import complete_models, numbers
+from fitact_hw.cli.options import complete_models, names, numbers
 from fitact_hw.errors import FitActError
 from golden.subjects.names import check_subject, is_source, source_path
 from golden.subjects.reading import Reading
@@ -31,9 +31,9 @@ def known_net(text: str) -> str:
 
 
 def known_nets(text: str) -> str:
-    """Shipped networks and subjects with commas between. Raises GoldenError for an unknown one."""
-    for name in text.split(","):
-        check_subject(name.strip())
+    """Shipped networks and subjects with commas between, or none. Raises GoldenError for an unknown one."""
+    for name in names(text):
+        check_subject(name)
     return text
 
 

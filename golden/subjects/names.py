@@ -51,7 +51,7 @@ def is_subject(folder: Path) -> bool:
 
 def check_subject(uri: str) -> None:
     """Raise GoldenError unless ``uri`` is a shipped name or a subject's folder."""
-    if Path(uri).is_dir() and not is_shipped(uri):
+    if uri and Path(uri).is_dir() and not is_shipped(uri):
         if not is_subject(Path(uri)):
             raise GoldenError(f"{uri} is no subject's folder: `fitact subject NET --data DATA --out FOLDER` makes one")
         return

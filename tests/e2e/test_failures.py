@@ -5,15 +5,15 @@ from __future__ import annotations
 import errno
 import shutil
 import sys
-from functools import partial
 from pathlib import Path
 
 import pytest
 
-import golden.networks.zoo
 from fitact_hw import cli
 from fitact_hw.simulate import run as sim
 from golden.networks.artefacts import WEIGHTS_FOLDER
+from golden.subjects import find
+from golden.subjects.shipped import ShippedSubject
 
 
 def run(arguments: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> tuple[int, str]:
@@ -54,7 +54,7 @@ def test_damaged_weights(
         file.write_bytes(data)
     else:
         file.unlink()
-    monkeypatch.setattr(golden.networks.zoo, "load_qnetwork", partial(golden.networks.zoo.load_qnetwork, folder=folder))
+    monkeypatch.setattr(find, "ShippedSubject", lambda name, _: ShippedSubject(name, folder))
     code, line = run(["sim", "alexnet", "--out", str(tmp_path / "out")], monkeypatch, capsys)
     assert code == 2
     assert "alexnet.npz" in line

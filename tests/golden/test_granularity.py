@@ -29,6 +29,7 @@ def test_bounds_learned_for_groups(
     images, folder = stored
     save_points("alexnet", {32: calibrate(load_model("alexnet", folder=folder), images.images[:4], 32)}, {}, folder)
     monkeypatch.setattr("golden.data.cifar10.load_images", lambda *_: images)
+    monkeypatch.setattr("golden.data.cifar10.check_available", lambda *_: None)
     monkeypatch.chdir(tmp_path)
     app = typer.Typer()
     network_commands.register(app)

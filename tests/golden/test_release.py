@@ -163,6 +163,7 @@ def test_post_train_command_shows_both_forms_before_and_after(
 ) -> None:
     images, folder = stored
     monkeypatch.setattr("golden.data.cifar10.load_images", lambda *_: images)
+    monkeypatch.setattr("golden.data.cifar10.check_available", lambda *_: None)
     monkeypatch.chdir(tmp_path)
     app = typer.Typer()
     network_commands.register(app)
@@ -187,6 +188,7 @@ def test_post_train_command_shows_both_forms_before_and_after(
     assert scaled.exit_code == 0, scaled.output
     for name, bound in load_bounds("alexnet", "fitact", tmp_path / "half").items():
         torch.testing.assert_close(bound, maxima[name] / 2, rtol=1e-3, atol=1e-6)  # stored as float16
-    assert "must be positive" in str(CliRunner().invoke(app, ["post-train", "alexnet", "--factor", "nan"]).exception)
+    outcome = CliRunner().invoke(app, ["post-train", "alexnet", "--factor", "nan"])
+    assert "--factor nan: must be a finite number" in str(outcome.exception)
     bad = CliRunner().invoke(app, ["post-train", "alexnet", "--scheme", "magic"])
     assert "unknown scheme 'magic'" in str(bad.exception)

@@ -168,4 +168,4 @@ def test_command_line_reports_errors_without_a_trace(tmp_path: Path) -> None:
     result = CliRunner().invoke(application(), [*arguments, "--cifar10", ""])
     assert result.exit_code != 0
     assert isinstance(result.exception, GoldenError)
-    assert "not found" in str(result.exception)
+    assert "CIFAR-10 is not here" in str(result.exception)
