@@ -48,13 +48,6 @@ class Rounds:
         """float64 (rounds * strata,): weight of each round's stratum in the rate."""
         return np.asarray(round_weights(self.sizes)[:, None] * self.population.shares).reshape(-1)
 
-    def first_of(self, number: int) -> tuple[int, int]:
-        """Stratum of injection ``number``, and how many draws of it came before."""
-        strata = len(self.population.strata)
-        cell = int(self.cells[number])
-        earlier = int(np.count_nonzero(self.cells[:number] % strata == cell % strata))
-        return cell % strata, earlier
-
     def to_json(self) -> dict[str, Any]:
         """Plain values."""
         return {"population": self.population.to_json(), "draws": [list(numbers) for numbers in self.draws]}
@@ -82,7 +75,17 @@ class Found:
             for scheme, found in by_scheme.items()
         }
         self.schemes = tuple(schemes)
-        self._images = max((stratum.images for stratum in rounds.population.strata), default=1)
+        self._rates: dict[tuple[object, ...], Interval] = {}
+
+    @property
+    def images(self) -> int:
+        """Over how many images the upsets are spread."""
+        return max((stratum.images for stratum in self.rounds.population.strata), default=1)
+
+    @cached_property
+    def _struck(self) -> np.ndarray:
+        """int64 (total,): the image of each injection, the same for every scheme."""
+        return np.array([row.image for row in self.rows[self.schemes[0]]], np.int64)
 
     @cached_property
     def _draws(self) -> np.ndarray:
@@ -91,9 +94,8 @@ class Found:
 
     def _counted(self, values: np.ndarray) -> np.ndarray:
         cells = len(self.rounds.population.strata) * len(self.rounds.draws)
-        images = np.array([row.image for row in self.rows[self.schemes[0]]], np.int64)
-        found = np.zeros((cells, self._images), np.int64)
-        np.add.at(found, (self.rounds.cells, images), values)
+        found = np.zeros((cells, self.images), np.int64)
+        np.add.at(found, (self.rounds.cells, self._struck), values)
         return found
 
     def fails(self, scheme: str, outcomes: Iterable[str]) -> np.ndarray:
@@ -118,7 +120,10 @@ class Found:
         self, scheme: str, outcomes: Iterable[str], structures: Iterable[str] = (), confidence: float = 0.95
     ) -> Interval:
         """Probability of ``outcomes`` for an upset that strikes any point of ``structures`` (none named: of all)."""
-        return interval(self.counts(self.fails(scheme, outcomes), structures), confidence)
+        key = (scheme, frozenset(outcomes), frozenset(structures), confidence)
+        if key not in self._rates:  # a goal asks for the same ones several times after each round
+            self._rates[key] = interval(self.counts(self.fails(scheme, key[1]), key[2]), confidence)
+        return self._rates[key]
 
     def difference(
         self, first: str, second: str, outcomes: Iterable[str], structures: Iterable[str] = (), confidence: float = 0.95

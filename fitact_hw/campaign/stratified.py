@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from fitact_hw.campaign.goal import Goal
+from fitact_hw.campaign.goal import SDC, Goal
 from fitact_hw.campaign.plan import CHUNK, RTL_IMAGES, CampaignOptions, bits_of, timing
 from fitact_hw.campaign.pool import Pool
 from fitact_hw.campaign.rounds import Found, Rounds
@@ -131,7 +131,7 @@ def next_round(found: Found, size: int, cycles: int) -> np.ndarray:
     drawn = np.bincount(of, minlength=strata)
     variances, costs = np.zeros(strata), np.zeros(strata)
     for scheme in found.schemes:
-        q = smoothed(np.bincount(of[found.fails(scheme, ("sdc",))], minlength=strata), drawn)
+        q = smoothed(np.bincount(of[found.fails(scheme, SDC)], minlength=strata), drawn)
         variances += q * (1 - q)
         cost = np.array([cost_of(row, cycles) for row in found.rows[scheme]], float)
         costs += np.bincount(of, cost, minlength=strata)
@@ -155,18 +155,11 @@ def progress_line(found: Found, goal: Goal) -> str:
     ]
     half = goal.half_width(found)
     more = goal.needed(found, half / 2)
-    half_of_it = f"about {more:,.0f} upsets per scheme" if np.isfinite(more) else f"more than {images_of(found)} images"
+    half_of_it = f"about {more:,.0f} upsets per scheme" if np.isfinite(more) else f"more than {found.images} images"
     text = (
         f"{found.rounds.total:,} upsets per scheme in {len(found.rounds.draws)} rounds; SDC of an upset anywhere: "
         f"{', '.join(parts)}; margin {percent(half)}, half of it needs {half_of_it}"
     )
     if goal.out_of_reach(found):
-        text += (
-            f". {percent(goal.margin or 0.0)} cannot be reached on {images_of(found)} images, which differ: use more"
-        )
+        text += f". {percent(goal.margin or 0.0)} cannot be reached on {found.images} images, which differ: use more"
     return text
-
-
-def images_of(found: Found) -> int:
-    """Over how many images the upsets are spread."""
-    return max(stratum.images for stratum in found.rounds.population.strata)

@@ -12,6 +12,8 @@ import typer
 from fitact_hw.cli.checks import data_set, finite, network
 from fitact_hw.cli.command import add
 from fitact_hw.cli.options import (
+    ALL,
+    FoundSchemesOption,
     ModelArgument,
     SeedOption,
     choices,
@@ -56,7 +58,6 @@ BoundRateOption = Annotated[
 StageEpochsOption = Annotated[int | None, typer.Option(min=1, help="epochs of post-training, per stage")]
 EpochImagesOption = Annotated[int | None, typer.Option(min=1, help="training images per epoch of post-training")]
 
-ALL = "all"
 GRANULARITIES = tuple(granularity.value for granularity in SHARED)
 
 
@@ -148,13 +149,7 @@ def export(
 
 def post_train(
     model: ModelArgument = "alexnet",
-    scheme: Annotated[
-        str,
-        typer.Option(
-            help="schemes, e.g. proact,fitact, or all",
-            callback=lambda text: text if text == ALL else known_schemes(text),
-        ),
-    ] = DEFAULT.name,
+    scheme: FoundSchemesOption = DEFAULT.name,
     weights: WeightsOption = WEIGHTS_FOLDER,
     out: Annotated[Path | None, folder_option("where the result goes [build/<model>/weights]")] = None,
     k: SlopeOption = None,

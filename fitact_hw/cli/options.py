@@ -154,6 +154,16 @@ SchemesOption = Annotated[
         autocompletion=complete_schemes,
     ),
 ]
+ALL = "all"
+"""Every scheme that has bounds to be found."""
+
+FoundSchemesOption = Annotated[
+    str,
+    typer.Option(
+        help="schemes, e.g. proact,fitact, or all",
+        callback=lambda text: text if text == ALL else known_schemes(text),
+    ),
+]
 ProtectionsOption = Annotated[
     str,
     typer.Option(

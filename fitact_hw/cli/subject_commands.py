@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from fitact_hw.cli.command import add
-from fitact_hw.cli.options import SeedOption, folder_option, known_schemes, names, with_machine
+from fitact_hw.cli.options import ALL, FoundSchemesOption, SeedOption, folder_option, names, with_machine
 from fitact_hw.cli.own_networks import (
     DataOption,
     MeanOption,
@@ -24,8 +24,6 @@ from fitact_hw.errors import FitActError
 from fitact_hw.reporting.terminal import terminal
 from golden.bounds.schemes import DEFAULT
 from golden.subjects.names import is_shipped, is_source, short_name
-
-ALL = "all"
 
 
 def _source(text: str) -> str:
@@ -101,13 +99,7 @@ def subject(
 
 def bounds(
     folder: FolderArgument,
-    scheme: Annotated[
-        str,
-        typer.Option(
-            help="schemes, e.g. proact,fitact, or all",
-            callback=lambda text: text if text == ALL else known_schemes(text),
-        ),
-    ] = DEFAULT.name,
+    scheme: FoundSchemesOption = DEFAULT.name,
     seed: SeedOption = 1,
 ) -> Any:
     """Learn the bounds of schemes for a subject on its own images, for every activation call; kept in its folder."""
