@@ -171,6 +171,13 @@ def post_train(
             callback=choices("--granularity", GRANULARITIES),
         ),
     ] = "neuron",
+    strike: Annotated[
+        str,
+        typer.Option(
+            help="Clip-Act: faults in all layers while it searches, or in the searched layer (five rates, ten draws)",
+            callback=choices("--strike", ("all", "layer")),
+        ),
+    ] = "all",
     seed: SeedOption = 1,
     cache: Annotated[
         Path | None,
@@ -193,7 +200,9 @@ def post_train(
 
     schemes = [] if scheme == ALL else list(names(scheme))
     changes = {"k": k, "zeta": zeta, "delta": delta, "lr": lr, "epochs": epochs, "images": images}
-    options = replace(options_for(model, seed, factor, **changes), granularity=find_granularity(granularity))
+    options = replace(
+        options_for(model, seed, factor, strike == "layer", **changes), granularity=find_granularity(granularity)
+    )
     target = out or Path("build") / model / ("weights" if granularity == "neuron" else f"weights-{granularity}")
     began, training = Run(seed), load_images(True, cifar10, root, download)
     origin = partial(began.record, weights=of_weights(model, weights), images=training.digest)

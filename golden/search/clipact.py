@@ -3,6 +3,10 @@
 Layer by layer, starting at the profiled maximum, an interval search looks for the threshold that maximises
 the area under accuracy against fault rate. Layers are searched in the order of execution: what lies before
 the layer is then final, and its activations under each fault map are computed once.
+
+Faults strike all layers at once, or only the parameters behind which the searched activation stands, as in the public
+toolbox of FitAct's and ProAct's authors (reliable-relu-toolbox): then what lies before is fault-free, one run for all
+maps, and a threshold is judged by what it can help.
 """
 
 from __future__ import annotations
@@ -10,7 +14,7 @@ from __future__ import annotations
 import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -30,7 +34,8 @@ from golden.support.progress import track
 class ClipActSearch:
     """Options. ``rates``: bit error rates of Q15.16 parameter memory, 0 for none; the area is the mean over
     them, so they should be evenly spaced in their logarithm. ``points`` thresholds per ``iterations``, each
-    judged on ``images`` training images under ``maps`` fault maps per rate."""
+    judged on ``images`` training images under ``maps`` fault maps per rate. ``strike``: what a map hits, all layers or
+    the searched one."""
 
     rates: tuple[float, ...] = (0.0, 1e-6, 1e-5)
     maps: int = 2
@@ -38,6 +43,14 @@ class ClipActSearch:
     points: int = 4
     images: int = 150
     seed: int = 1
+    strike: Literal["all", "layer"] = "all"
+
+
+LAYERWISE = ClipActSearch(
+    rates=(0.0, 1e-6, 3e-6, 1e-5, 3e-5, 1e-4), maps=10, iterations=3, points=4, images=150, strike="layer"
+)
+"""The search with faults in the searched layer, at five rates with ten draws: one layer has few bits, so the rates go
+higher than those that strike all."""
 
 
 def search(
@@ -61,21 +74,21 @@ def search(
     done, areas, before = (0, [], 0.0) if checkpoint is None else load_stages(checkpoint, bounds)
     for name in names[:done]:
         network.bounds.update(dict.fromkeys(layers_of[name], bounds[name]))
-    runs = _Runs(network, data, options)
-    areas = areas or [{"layer": None, "area": runs.area()}]
+    runs = (_Runs if options.strike == "all" else _LayerRuns)(network, data, options)
+    areas = areas or runs.at_start()
     for number, name in enumerate(track(names[done:], "Clip-Act, layers", len(names), done), done + 1):
-        runs.advance_to(layers_of[name][0])
+        runs.stand_before(layers_of[name][0])
+        before_search = runs.at_maximum(areas)
         bounds[name], area = _search_layer(
-            runs, network, layers_of[name], float(layer_maxima[name]), areas[-1]["area"], options
+            runs, network, layers_of[name], float(layer_maxima[name]), before_search, options
         )
-        areas.append({"layer": name, "area": area})
+        areas.append({"layer": name, "area": area, **runs.facts(before_search)})
         if checkpoint is not None:
             save_stages(checkpoint, bounds, number, areas, before + time.monotonic() - began)
     record = {
         **asdict(options),
         "images": len(data),
-        "area_at_maxima": areas[0]["area"],
-        "area": areas[-1]["area"],
+        **runs.summary(areas),
         "of_maximum": {name: round(float(bounds[name] / top), 4) for name, top in layer_maxima.items() if top},
         "seconds": round(before + time.monotonic() - began),
     }
@@ -117,19 +130,42 @@ class _Runs:
     """The same images under every fault map, each run standing before the same layer."""
 
     def __init__(self, network: FoldedNetwork, data: DataSet, options: ClipActSearch) -> None:
-        self._network, self._at = network, 0
+        self._network, self._options, self._at = network, options, 0
         parts = list(batches(data))
         images = [pixels.reshape(len(pixels), *network.layers[0].in_shape) for pixels, _ in parts]
         self._truth = torch.cat([truth for _, truth in parts])
+        self._runs = self._start([{INPUT: pixels} for pixels in images])
+
+    def _start(self, values: Values) -> list[list[tuple[Parameters, Values]]]:
+        network, options = self._network, self._options
         maps = fault_maps(network, options.rates, options.maps, options.seed)
-        self._runs: list[list[tuple[Parameters, Values]]] = [
-            [(network.decode(words), [{INPUT: pixels} for pixels in images]) for words in of_rate] for of_rate in maps
-        ]
+        return [[(network.decode(words), values) for words in of_rate] for of_rate in maps]
+
+    def stand_before(self, layer: str) -> None:
+        """Let every run go on to just before ``layer``, under the bounds as they are."""
+        self._advance_to(self._index(layer))
+
+    def at_start(self) -> list[dict[str, Any]]:
+        """History before the first layer."""
+        return [{"layer": None, "area": self.area()}]
+
+    def at_maximum(self, history: list[dict[str, Any]]) -> float:
+        """The area with this layer's bound at its maximum: what the layers before ended with."""
+        return float(history[-1]["area"])
+
+    def facts(self, _at_maximum: float) -> dict[str, Any]:
+        """What the history of a layer says beside the area found."""
+        return {}
+
+    def summary(self, history: list[dict[str, Any]]) -> dict[str, Any]:
+        """What the record says of the areas."""
+        return {"area_at_maxima": history[0]["area"], "area": history[-1]["area"]}
+
+    def _index(self, layer: str) -> int:
+        return next(i for i, known in enumerate(self._network.layers) if known.name == layer)
 
     @torch.no_grad()
-    def advance_to(self, layer: str) -> None:
-        """Let every run go on to just before ``layer``, under the bounds as they are."""
-        index = next(i for i, known in enumerate(self._network.layers) if known.name == layer)
+    def _advance_to(self, index: int) -> None:
         self._runs = [
             [(parameters, self._advance(parameters, values, index)) for parameters, values in of_rate]
             for of_rate in self._runs
@@ -153,3 +189,40 @@ class _Runs:
     def _advance(self, parameters: Parameters, values: Values, index: int) -> Values:
         self._network.parameters_of = parameters
         return [self._network.advance(part, self._at, index) for part in values]
+
+
+class _LayerRuns(_Runs):
+    """The same images under fault maps of one layer: what lies before it is fault-free, one run for all maps."""
+
+    def _start(self, values: Values) -> list[list[tuple[Parameters, Values]]]:
+        self._fault_free = self._network.decode(self._network.words)
+        return [[(self._fault_free, values)]]
+
+    def stand_before(self, layer: str) -> None:
+        """Go on to before the last layer with parameters up to ``layer``, and strike these."""
+        network, options = self._network, self._options
+        index = self._index(layer)
+        struck = next((i for i in range(index, -1, -1) if network.layers[i].name in self._fault_free), None)
+        assert struck is not None, "an activation before every parameter"
+        (values,) = {id(values): values for of_rate in self._runs for _, values in of_rate}.values()
+        self._runs = [[(self._fault_free, values)]]
+        self._advance_to(struck)
+        values, name = self._runs[0][0][1], network.layers[struck].name
+        maps = fault_maps(network, options.rates, options.maps, options.seed, name)
+        self._runs = [
+            [({**self._fault_free, name: network.decode_layer(name, words)}, values) for words in of_rate]
+            for of_rate in maps
+        ]
+
+    def at_start(self) -> list[dict[str, Any]]:
+        return []
+
+    def at_maximum(self, _history: list[dict[str, Any]]) -> float:
+        """Other parameters are struck than in the layer before: the area is taken anew."""
+        return self.area()
+
+    def facts(self, at_maximum: float) -> dict[str, Any]:
+        return {"area_at_maximum": at_maximum}
+
+    def summary(self, history: list[dict[str, Any]]) -> dict[str, Any]:
+        return {"areas": history}

@@ -26,7 +26,7 @@ from golden.frontend.activations import activation_names, apply_bounds
 from golden.networks.artefacts import WEIGHTS_FOLDER, read_manifest
 from golden.networks.evaluate import accuracy
 from golden.networks.zoo import Bounds, copy_network, load_model, save_bounds
-from golden.search.clipact import ClipActSearch, search
+from golden.search.clipact import LAYERWISE, ClipActSearch, search
 from golden.search.grouping import groups_of, shared_maxima
 from golden.search.post_training import PostTraining, post_train
 from golden.search.profile import layer_bounds, profile, subset
@@ -78,13 +78,18 @@ OPTIONS: dict[str, SearchOptions] = {
 }
 
 
-def options_for(model: str, seed: int = 1, factor: float | None = None, **post_training: Any) -> SearchOptions:
+def options_for(
+    model: str, seed: int = 1, factor: float | None = None, layerwise: bool = False, **post_training: Any
+) -> SearchOptions:
     """The default options of ``model``, every draw from ``seed``; fields of post-training that are not None
-    apply to FitAct and ProAct, ``factor`` to FitAct. Raises GoldenError if one is out of range."""
+    apply to FitAct and ProAct, ``factor`` to FitAct; with ``layerwise`` Clip-Act strikes the searched layer alone
+    (:data:`golden.search.clipact.LAYERWISE`). Raises GoldenError if one is out of range."""
     changes = {key: value for key, value in post_training.items() if value is not None}
     options = OPTIONS.get(model, DEFAULTS)
     return SearchOptions(
-        replace(options.clipact, seed=seed),
+        replace(replace(LAYERWISE, images=min(LAYERWISE.images, options.clipact.images)), seed=seed)
+        if layerwise
+        else replace(options.clipact, seed=seed),
         replace(options.proact, seed=seed, **changes),
         replace(options.fitact, seed=seed, **changes),
         factor,

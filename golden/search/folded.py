@@ -60,14 +60,19 @@ class FoldedNetwork(nn.Module):
 
     def decode(self, words: np.ndarray) -> Parameters:
         """The float parameters of each layer that these words (int32, flat) mean."""
+        return {name: self.decode_layer(name, words[self.words_of(name)]) for name in self._slots}
+
+    def decode_layer(self, name: str, words: np.ndarray) -> tuple[Tensor, Tensor]:
+        """Weight and bias of one layer that its words (int32, weights then biases) mean."""
+        shape = self._slots[name][2]
         values = torch.from_numpy(words.astype(np.float32) * np.float32(2.0**-Q15_16))
-        return {
-            name: (
-                values[start:end].view(shape).contiguous(memory_format=torch.channels_last),
-                values[end : end + shape[0]],
-            )
-            for name, (start, end, shape) in self._slots.items()
-        }
+        weights, biases = values[: -shape[0]], values[-shape[0] :]
+        return weights.view(shape).contiguous(memory_format=torch.channels_last), biases
+
+    def words_of(self, name: str) -> slice:
+        """Where the words of a layer with parameters stand in ``words``."""
+        start, end, shape = self._slots[name]
+        return slice(start, end + shape[0])
 
     def forward(self, x: Tensor) -> Tensor:
         """Images float32 (batch, 3, rows, columns) to logits (batch, classes)."""
@@ -102,22 +107,28 @@ class FoldedNetwork(nn.Module):
         return y.relu() * (y <= bound)
 
 
-def fault_maps(network: FoldedNetwork, rates: Iterable[float], maps: int, seed: int) -> list[list[np.ndarray]]:
+def fault_maps(
+    network: FoldedNetwork, rates: Iterable[float], maps: int, seed: int, layer: str | None = None
+) -> list[list[np.ndarray]]:
     """Corrupted words (int32, flat) by rate and map: ``maps`` for each rate, one for a rate of 0.
 
-    They depend only on seed, rate number and map number, so they are the same for every scheme; those of a study
-    (:func:`golden.fault_maps.draw`) depend on the rate itself. Raises GoldenError for an impossible rate.
+    Of the whole memory, or of ``layer`` alone. They depend only on seed, rate number, map number and layer, so they
+    are the same for every scheme; those of a study (:func:`golden.fault_maps.draw`) depend on the rate itself. Raises
+    GoldenError for an impossible rate.
     """
-    memory = Segment("parameters", "weight", int(network.words.size), WORD_BITS)
+    part = slice(None) if layer is None else network.words_of(layer)
+    fault_free = network.words[part]
+    memory = Segment(layer or "parameters", "weight", int(fault_free.size), WORD_BITS)
+    of_layer = [] if layer is None else [int(part.start)]
 
     def corrupted(rate: float, generator: np.random.Generator) -> np.ndarray:
-        words = network.words.copy()
+        words = fault_free.copy()
         for flips in draw_flips((memory,), rate, generator):
             elements, values = hit_words(words, flips)
             words[elements] = values
         return words
 
     return [
-        [corrupted(rate, np.random.default_rng([seed, i, j])) for j in range(maps if rate else 1)]
+        [corrupted(rate, np.random.default_rng([seed, i, j, *of_layer])) for j in range(maps if rate else 1)]
         for i, rate in enumerate(rates)  # without faults all maps are the same
     ]

@@ -52,6 +52,7 @@ LINES: dict[str, str] = {
     "post-train --granularity chanel": (
         "--granularity chanel: must be layer, channel, patch or neuron; did you mean channel?"
     ),
+    "post-train --strike layers": "--strike layers: must be all or layer; did you mean layer?",
     "campaign run --margin 1": "--margin 1: write it as 1% or 0.01, more than 0 and less than 100%",
     # numbers and choices
     "sim --rows many": "--rows many: must be a whole number",

@@ -342,6 +342,45 @@ def test_clipact_runs_agree_with_whole_runs(trained: SmallNet) -> None:
     assert record["area"] == pytest.approx(whole.mean())
 
 
+def test_clipact_with_faults_in_the_searched_layer_agrees_with_whole_runs(trained: SmallNet) -> None:
+    """Each activation is judged with faults in the layer in front of it only, behind the thresholds already found."""
+    data = random_images(30, 7)
+    maxima = layer_bounds(profile(trained, data))
+    options = ClipActSearch(rates=(0.0, 3e-2, 1e-1), maps=3, iterations=2, points=3, strike="layer")
+    bounds, record = search(copy.deepcopy(trained), maxima, data, options)
+    found = dict(maxima)
+    pixels, truth = next(batches(data))
+    assert [entry["layer"] for entry in record["areas"]] == list(bounds)
+    lowered = lower(apply_bounds(copy.deepcopy(trained), maxima, "clip"))
+    layer_of = {layer.call: layer.name for layer in lowered if layer.call in bounds}
+    for entry in record["areas"]:
+        layer = layer_of[entry["layer"]]
+        for area, threshold in (("area_at_maximum", maxima[entry["layer"]]), ("area", bounds[entry["layer"]])):
+            found[entry["layer"]] = threshold
+            network = FoldedNetwork(lower(apply_bounds(copy.deepcopy(trained), found, "clip")))
+            hit = [
+                [whole_memory(network, layer, words) for words in of_rate]
+                for of_rate in fault_maps(network, options.rates, options.maps, options.seed, layer)
+            ]
+            means = [np.mean([_top1(network, words, pixels, truth) for words in of_rate]) for of_rate in hit]
+            assert entry[area] == pytest.approx(np.mean(means))
+        assert entry["area"] >= entry["area_at_maximum"]
+    assert any(bounds[name] < maxima[name] for name in maxima)  # something was found
+
+
+def whole_memory(network: FoldedNetwork, layer: str, words: np.ndarray) -> np.ndarray:
+    """The memory with these words of one layer; all others are as they were."""
+    memory = network.words.copy()
+    memory[network.words_of(layer)] = words
+    return memory
+
+
+@torch.no_grad()
+def _top1(network: FoldedNetwork, words: np.ndarray, pixels: torch.Tensor, truth: torch.Tensor) -> float:
+    network.load(words)
+    return float((network(pixels).argmax(1) == truth).double().mean())
+
+
 def test_stopped_clipact_search_goes_on_from_the_checkpoint(
     trained: SmallNet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
