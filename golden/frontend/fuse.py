@@ -9,21 +9,20 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 import numpy as np
 from torch import Tensor
 
 from golden.errors import UnsupportedError
 from golden.frontend.activations import BoundedReLU, LimitedReLU
+from golden.frontend.building import LARGEST_DIAGONAL, LayerBuilder, LoweringProblem, output
 from golden.frontend.graph import Op
-from golden.frontend.layers import FloatLayer, Shape, pool_divisor
+from golden.frontend.layers import FloatLayer, pool_divisor
 from golden.frontend.network import GraphNetwork, in_two_dimensions
 from golden.frontend.refs import NO_PADS, Ref
-from golden.qnetwork import INPUT, LayerKind, margins, sides
-
-_LARGEST_DIAGONAL = 1 << 26
-"""Weights of a layer that only rearranges or scales a vector."""
+from golden.frontend.weights import dense
+from golden.qnetwork import INPUT
 
 
 @dataclass
@@ -33,10 +32,6 @@ class Lowered:
 
     layers: list[FloatLayer]
     origin: dict[str, tuple[str, Ref]] = field(default_factory=dict)
-
-
-class _Problem(Exception):
-    """An operation that no layer can do, and why."""
 
 
 def fuse(network: GraphNetwork) -> Lowered:
@@ -50,13 +45,11 @@ def fuse(network: GraphNetwork) -> Lowered:
 class _Fusion:
     def __init__(self, network: GraphNetwork) -> None:
         self.network, self.graph = network, network.graph
-        self.layers: list[FloatLayer] = []
-        self.by_name: dict[str, FloatLayer] = {}
+        self.made = LayerBuilder()
         self.refs: dict[str, Ref] = {INPUT: Ref(INPUT, self.graph.input_shape)}
         self.sole: dict[str, bool] = {INPUT: False}
         """Whether an operation's output is all that is read of the layer that makes it, and read once."""
         self.origin: dict[str, tuple[str, Ref]] = {}
-        self.counts: Counter[str] = Counter()
         self.users = Counter(name for op in self.graph.ops for name in op.inputs)
         self.users[self.graph.output] += 1
         self.problems: list[str] = []
@@ -79,21 +72,21 @@ class _Fusion:
         if not self.graph.ops:
             raise UnsupportedError(f"{self.graph.name} holds no layer")
         for op in self.graph.ops:
-            before = len(self.layers)
+            before = len(self.made.layers)
             try:
                 ref = self.steps[op.kind](op)
-            except _Problem as problem:
+            except LoweringProblem as problem:
                 self.problems.append(f"{op.described} {problem}".strip())
                 ref = self._unknown(op, report=False)
             self.refs[op.name] = ref
-            fused = len(self.layers) > before or self._node(ref) == op.name
+            fused = len(self.made.layers) > before or self.made.node(ref) == op.name
             self.sole[op.name] = self.users[op.name] == 1 and (fused or all(self.sole[name] for name in op.inputs))
-            if self._node(ref) == op.name:
+            if self.made.node(ref) == op.name:
                 self.origin[ref.layer] = (op.name, ref)
         self._finish()
         if self.problems:
             raise UnsupportedError(f"{self.graph.name} cannot run: {'; '.join(self.problems)}", self.problems)
-        return Lowered(self._used(), self.origin)
+        return Lowered(self.made.used(self.refs[self.graph.output].layer), self.origin)
 
     def _finish(self) -> None:
         """The output must be a layer's as it is."""
@@ -101,36 +94,12 @@ class _Fusion:
         if not ref.plain or ref.layer == INPUT:
             place = self.graph.op(self.graph.output) if self.graph.output != INPUT else None
             try:
-                ref = self._diagonal(ref, place or Op(INPUT, "unknown", (), self.graph.input_shape))
-            except _Problem as problem:
+                ref = self.made.diagonal(ref, place or Op(INPUT, "unknown", (), self.graph.input_shape))
+            except LoweringProblem as problem:
                 self.problems.append(f"output {problem}")
         self.refs[self.graph.output] = ref
 
-    def _used(self) -> list[FloatLayer]:
-        wanted = {self.refs[self.graph.output].layer}
-        for layer in reversed(self.layers):
-            if layer.name in wanted:
-                wanted |= {layer.source} | ({layer.residual} if layer.residual else set())
-        return [layer for layer in self.layers if layer.name in wanted]
-
-    # -- layers
-
-    def _node(self, ref: Ref) -> str:
-        return self.by_name[ref.layer].node if ref.layer in self.by_name else ""
-
-    def _append(
-        self, prefix: str, kind: LayerKind, op: Op, source: Ref, out_shape: Shape, **fields: object
-    ) -> FloatLayer:
-        self.counts[prefix] += 1
-        name = f"{prefix}{self.counts[prefix]}"
-        defaults: dict[str, object] = {"weight": None, "bias": np.zeros(out_shape[0]), **fields}
-        layer = FloatLayer(name, kind, source.layer, source.source, out_shape, node=op.name, **defaults)  # type: ignore[arg-type]
-        self.layers.append(layer)
-        self.by_name[name] = layer
-        return layer
-
-    def _output(self, layer: FloatLayer) -> Ref:
-        return Ref(layer.name, layer.out_shape)
+    # -- operands
 
     def _array(self, op: Op, role: str) -> np.ndarray:
         values = self.network.tensor(op.tensors[role]).detach()
@@ -143,69 +112,22 @@ class _Fusion:
     def _open(self, name: str) -> FloatLayer | None:
         """The layer that makes an operand, if the next operation may still be part of it."""
         ref = self.refs[name]
-        layer = self.by_name.get(ref.layer)
+        layer = self.made.by_name.get(ref.layer)
         return layer if layer is not None and self.sole[name] and layer.activation == "linear" else None
 
     def _movable(self, op: Op) -> Ref:
         ref = self.refs[op.inputs[0]]
-        return self._diagonal(ref, op) if ref.places is not None else ref
+        return self.made.diagonal(ref, op) if ref.places is not None else ref
 
     # -- convolutions
 
     def _conv(self, op: Op) -> Ref:
         ref, o = self.refs[op.inputs[0]], op.options
         held = self.network.tensor(op.tensors["weight"])
-        weight = _dense(in_two_dimensions(held), o["groups"], o["dilation"])
+        weight = dense(in_two_dimensions(held), o["groups"], o["dilation"])
         bias = self._parameter(op, "bias", 0.0)
         prefix = "fc" if held.dim() == 2 else "conv"
-        return self._output(self._weighted(prefix, op, ref, weight, bias, op.shape, o["stride"], o["padding"]))
-
-    def _weighted(
-        self,
-        prefix: str,
-        op: Op,
-        ref: Ref,
-        weight: np.ndarray,
-        bias: np.ndarray,
-        shape: Shape,
-        stride: tuple[int, int] = (1, 1),
-        padding: tuple[int, int, int, int] = NO_PADS,
-    ) -> FloatLayer:
-        """A convolution of ``ref`` as one of the layer that it lies in."""
-        channels, rows, columns = ref.source
-        if ref.factor != 1:
-            weight = weight * ref.factor
-        if ref.channels is not None:
-            weight = _spread(weight, ref.channels, channels)
-        elif ref.places is not None:
-            if weight.shape[2:] != (1, 1) or any(padding):
-                raise _Problem("over a vector")
-            if len(weight) * channels * rows * columns > _LARGEST_DIAGONAL and prefix != "fc":
-                raise _Problem("that rearranges a large vector")
-            flat = _spread(weight.reshape(len(weight), -1), ref.places, channels * rows * columns)
-            weight, stride = flat.reshape(-1, channels, rows, columns), (1, 1)
-        pads = tuple(a + b for a, b in zip(padding, ref.pads, strict=True))
-        return self._append(
-            prefix,
-            "conv",
-            op,
-            ref,
-            shape,
-            kernel=sides((weight.shape[2], weight.shape[3])),
-            stride=sides(stride),
-            padding=margins(pads),  # type: ignore[arg-type]
-            weight=weight,
-            bias=bias,
-        )
-
-    def _diagonal(self, ref: Ref, op: Op, scale: np.ndarray | None = None, shift: np.ndarray | None = None) -> Ref:
-        """A layer of its own that makes a value, by channel scaled and shifted."""
-        channels = ref.shape[0]
-        if channels * channels > _LARGEST_DIAGONAL:
-            raise _Problem(f"needs a layer that copies {channels} channels")
-        weight = np.diag(np.ones(channels) if scale is None else scale)[:, :, None, None]
-        bias = np.zeros(channels) if shift is None else shift
-        return self._output(self._weighted("conv", op, ref, weight, bias, ref.shape))
+        return output(self.made.weighted(prefix, op, ref, weight, bias, op.shape, o["stride"], o["padding"]))
 
     # -- what is folded
 
@@ -221,7 +143,7 @@ class _Fusion:
             layer.weight = layer.weight * gain.reshape(-1, 1, 1, 1)
             layer.bias = (layer.bias - mean) * gain + shift
             layer.node = op.name
-            return self._output(layer)
+            return output(layer)
         return self._scaled(op, gain, shift - mean * gain)
 
     def _affine(self, op: Op) -> Ref:
@@ -237,21 +159,21 @@ class _Fusion:
                 layer.weight = layer.weight * scale.reshape(-1, 1, 1, 1)
                 layer.bias = layer.bias * scale + shift
                 layer.node = op.name
-                return self._output(layer)
+                return output(layer)
             if (scale == 1).all():
                 layer.bias = layer.bias + shift
                 layer.node = op.name
-                return self._output(layer)
+                return output(layer)
         if not shift.any() and (scale == scale[0]).all() and scale[0] > 0:
             return ref.scaled(float(scale[0]))
-        return self._diagonal(ref, op, scale, shift)
+        return self.made.diagonal(ref, op, scale, shift)
 
     def _relu(self, op: Op) -> Ref:
         name = op.inputs[0]
         ref, layer = self.refs[name], self._open(name)
         if layer is None or ref.factor <= 0 or not ref.whole:
-            ref = self._diagonal(ref, op)
-            layer = self.by_name[ref.layer]
+            ref = self.made.diagonal(ref, op)
+            layer = self.made.by_name[ref.layer]
         module = self.network.get_submodule(op.name)
         layer.activation = "relu"
         if isinstance(module, BoundedReLU):
@@ -267,9 +189,9 @@ class _Fusion:
         first, second = (self.refs[name] for name in op.inputs)
         if first.layer == second.layer and _alike(first, second):
             if first.factor + second.factor == 0:
-                raise _Problem("that is always zero")
+                raise LoweringProblem("that is always zero")
             return first.scaled((first.factor + second.factor) / first.factor)
-        order = {layer.name: index for index, layer in enumerate(self.layers)}
+        order = {layer.name: index for index, layer in enumerate(self.made.layers)}
         names = sorted(op.inputs, key=lambda name: order.get(self.refs[name].layer, -1))
         other, latest = (self.refs[name] for name in names)
         layer = self._open(names[1])
@@ -280,9 +202,9 @@ class _Fusion:
         if other.plain:
             other, latest = latest, other  # what has to be rearranged goes through the new layer
         if not latest.plain:
-            latest = self._diagonal(latest, op)
-        ref = self._diagonal(other, op)
-        self.by_name[ref.layer].residual = latest.layer
+            latest = self.made.diagonal(latest, op)
+        ref = self.made.diagonal(other, op)
+        self.made.by_name[ref.layer].residual = latest.layer
         return ref
 
     @staticmethod
@@ -291,40 +213,16 @@ class _Fusion:
 
     # -- pools
 
-    def _pool(self, op: Op, kind: LayerKind, ref: Ref) -> Ref:
-        o = op.options
-        pads = tuple(a + b for a, b in zip(o["padding"], ref.pads, strict=True))
-        shape = (ref.source[0], *op.shape[1:])
-        layer = self._append(
-            "pool" if kind == "maxpool" else "avgpool",
-            kind,
-            op,
-            ref,
-            shape,
-            kernel=sides(o["kernel"]),
-            stride=sides(o["stride"]),
-            padding=margins(pads),
-        )
-        return replace(ref, layer=layer.name, source=layer.out_shape, pads=NO_PADS)
-
     def _maxpool(self, op: Op) -> Ref:
         ref = self._movable(op)
-        if ref.factor <= 0 or (ref.pads != NO_PADS and not self._not_negative(ref.layer)):
-            ref = self._diagonal(ref, op)
-        if any(op.options["padding"]) and not self._not_negative(ref.layer):
-            raise _Problem("with padding on values that may be negative: the machine pads with zeros")
-        return self._pool(op, "maxpool", ref)
-
-    def _not_negative(self, name: str) -> bool:
-        layer = self.by_name.get(name)
-        if layer is None:
-            return False
-        if layer.activation != "linear":
-            return True
-        return layer.kind != "conv" and layer.residual is None and self._not_negative(layer.source)
+        if ref.factor <= 0 or (ref.pads != NO_PADS and not self.made.not_negative(ref.layer)):
+            ref = self.made.diagonal(ref, op)
+        if any(op.options["padding"]) and not self.made.not_negative(ref.layer):
+            raise LoweringProblem("with padding on values that may be negative: the machine pads with zeros")
+        return self.made.pool(op, "maxpool", ref)
 
     def _avgpool(self, op: Op) -> Ref:
-        ref = self._pool(op, "avgpool", self._movable(op))
+        ref = self.made.pool(op, "avgpool", self._movable(op))
         kernel = op.options["kernel"]
         return ref.scaled(pool_divisor(kernel[0] * kernel[1]) / op.options["divisor"])
 
@@ -333,9 +231,9 @@ class _Fusion:
     def _gather(self, op: Op) -> Ref:
         ref = self.refs[op.inputs[0]]
         if op.shape[1:] != (1, 1):
-            raise _Problem(f"from {ref.shape} to {op.shape}")
+            raise LoweringProblem(f"from {ref.shape} to {op.shape}")
         if ref.pads != NO_PADS:
-            ref = self._diagonal(ref, op)
+            ref = self.made.diagonal(ref, op)
         return ref.gather(self._array(op, "index") if "index" in op.tensors else None)
 
     def _concat(self, op: Op) -> Ref:
@@ -344,24 +242,20 @@ class _Fusion:
         total, start, done = op.shape[0], 0, ""
         for ref in refs:
             count = ref.shape[0]
-            if total * count > _LARGEST_DIAGONAL:
-                raise _Problem(f"of {total} channels")
+            if total * count > LARGEST_DIAGONAL:
+                raise LoweringProblem(f"of {total} channels")
             weight = np.zeros((total, count, 1, 1))
             weight[start : start + count, :, 0, 0] = np.eye(count)
-            layer = self._weighted("conv", op, ref, weight, np.zeros(total), op.shape)
+            layer = self.made.weighted("conv", op, ref, weight, np.zeros(total), op.shape)
             layer.residual = done or None
             start, done = start + count, layer.name
-        return self._output(self.by_name[done])
+        return output(self.made.by_name[done])
 
     def _unknown(self, op: Op, report: bool = True) -> Ref:
         if report and op.options["what"]:
             self.problems.append(f"{op.described} is not supported")
-        shape = op.shape
-        self.by_name[op.name] = FloatLayer(
-            op.name, "conv", INPUT, shape, shape, 1, 1, 0, None, np.zeros(shape[0]), op.name, "linear"
-        )
         self.users[op.name] += 1  # nothing more becomes part of it
-        return Ref(op.name, shape)
+        return self.made.placeholder(op)
 
 
 def _alike(a: Ref, b: Ref) -> bool:
@@ -371,44 +265,13 @@ def _alike(a: Ref, b: Ref) -> bool:
     return a.pads == b.pads and same(a.channels, b.channels) and same(a.places, b.places)
 
 
-def _spread(weight: np.ndarray, index: np.ndarray, size: int) -> np.ndarray:
-    """Weights (outputs, inputs, ...) of inputs that are ``index`` of ``size`` others, as weights of these."""
-    if np.array_equal(index, np.arange(size)):
-        return weight
-    spread = np.zeros((len(weight), size, *weight.shape[2:]))
-    if len(np.unique(index)) == len(index):
-        spread[:, index] = weight
-    else:
-        np.add.at(spread.swapaxes(0, 1), index, weight.swapaxes(0, 1))
-    return spread
-
-
 def _bound(bound: Tensor, ref: Ref, op: Op) -> np.ndarray:
     """A bound as one of the layer that ``ref`` lies in."""
     values = np.asarray(bound.detach().double().numpy()) / ref.factor
     if not values.ndim:
         return values
     if values.size != int(np.prod(op.shape)):
-        raise _Problem(f"has bounds of shape {values.shape} for a layer of {op.shape}")
+        raise LoweringProblem(f"has bounds of shape {values.shape} for a layer of {op.shape}")
     arranged = np.empty(int(np.prod(ref.source)))
     arranged[ref.all_places()] = values.ravel()
     return arranged.reshape(ref.source)
-
-
-def _dense(weight: Tensor, groups: int, dilation: tuple[int, int]) -> np.ndarray:
-    """A convolution's weights, float64 (outputs, inputs, rows, columns), with zeros for what groups and dilation leave
-    out."""
-    values = weight.detach().double().numpy()
-    if groups > 1:
-        outputs, inputs = len(values) // groups, values.shape[1]
-        full = np.zeros((len(values), inputs * groups, *values.shape[2:]))
-        for group in range(groups):
-            own = slice(group * outputs, (group + 1) * outputs)
-            full[own, group * inputs : (group + 1) * inputs] = values[own]
-        values = full
-    if dilation != (1, 1):
-        rows, columns = ((size - 1) * step + 1 for size, step in zip(values.shape[2:], dilation, strict=True))
-        wide = np.zeros((*values.shape[:2], rows, columns))
-        wide[:, :, :: dilation[0], :: dilation[1]] = values
-        values = wide
-    return np.asarray(values)
