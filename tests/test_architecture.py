@@ -18,7 +18,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("golden.frontend",),
     ("golden.bounds",),
     ("golden.data",),
-    ("golden.quantisation", "golden.reference"),
+    ("golden.quantisation", "golden.reference", "golden.plain_reference"),
     ("golden.fault_maps",),
     ("golden.parameter_check",),
     ("golden.exact", "golden.networks"),

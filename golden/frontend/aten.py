@@ -32,4 +32,4 @@ def import_module(model: nn.Module, taken: tuple[int, ...]) -> GraphNetwork:
     constants = signature.inputs_to_lifted_tensor_constants
     held.update({node: (name, program.constants[name]) for node, name in constants.items()})
     with torch.no_grad():
-        return importer.run(program.graph, held)
+        return importer.run(program.graph, held, signature.user_outputs[0])

@@ -42,9 +42,9 @@ class Importer:
         """Value of each node: a Value, a tensor or number that does not depend on the image, or several of them."""
         self.shapes = {INPUT: image_shape(taken)}
 
-    def run(self, graph: fx.Graph, held: dict[str, tuple[str, Tensor]]) -> GraphNetwork:
-        """The whole graph; ``held``: name and value of each parameter by its node's name."""
-        result: Any = None
+    def run(self, graph: fx.Graph, held: dict[str, tuple[str, Tensor]], returned: str) -> GraphNetwork:
+        """The whole graph; ``held``: name and value of each parameter by its node's name; ``returned``: the node whose
+        value the user's module returns."""
         for node in graph.nodes:
             if node.op == "placeholder":
                 if node.name in held:
@@ -53,11 +53,9 @@ class Importer:
                     self.known[node] = tensor
                 else:
                     self.known[node] = Value(INPUT, self.taken)
-            elif node.op == "output":
-                result = node.args[0]
-            else:
+            elif node.op != "output":  # which also has what was changed in place
                 self.known[node] = self._node(node)
-        [last] = result if isinstance(result, tuple | list) else [result]
+        [last] = [node for node in graph.nodes if node.name == returned]
         output = self.known.get(last)
         if not isinstance(output, Value):
             raise UnsupportedError(f"{self.name} returns something that does not depend on its images")

@@ -9,8 +9,8 @@ from fitact_hw.config import AcceleratorConfig
 from fitact_hw.fsim import check_hazards, run
 from fitact_hw.program import Program
 from golden.bounds.stored import fitted
+from golden.plain_reference import reference_network
 from golden.qnetwork import QNetwork
-from tests.compiler.reference import reference_network
 
 STORE_FIRST = (2, 1, 0)
 """The interleaving in which stores and GEMMs go on before loads do."""

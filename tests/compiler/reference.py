@@ -1,4 +1,4 @@
-"""An independent integer reference (plain loops over kernel positions) and random quantised networks."""
+"""Random quantised networks; the independent reference is the product's."""
 
 from __future__ import annotations
 
@@ -10,58 +10,6 @@ import numpy as np
 from golden.qnetwork import ACC_BITS, INPUT, Pads, QLayer, QNetwork, Residual, Sides, pads, pair
 
 NETWORK_SEED = 2026
-
-
-def wrapped(values: np.ndarray, bits: int) -> np.ndarray:
-    """Sign-extend the low ``bits`` bits of int64."""
-    unused = np.int64(64 - bits)
-    return (values << unused) >> unused
-
-
-def reference_layer(layer: QLayer, tensors: dict[str, np.ndarray], word_bits: int, acc_bits: int) -> np.ndarray:
-    """Output of one layer, int64 (B, C, rows, columns), after the numbers contract of golden/qnetwork.py."""
-    x = tensors[layer.source]
-    weight = np.asarray(layer.weight)
-    bound = np.asarray(layer.bound)
-    (top, left, bottom, right), (down, across) = pads(layer.padding), pair(layer.stride)
-    channels, rows, cols = layer.out_shape
-    x = np.pad(x, ((0, 0), (0, 0), (top, bottom), (left, right)))
-    total = np.zeros((x.shape[0], channels, rows, cols), np.int64)
-    if layer.kind == "maxpool":
-        total -= np.int64(1) << 62
-    kernel_rows, kernel_cols = pair(layer.kernel)
-    for r in range(kernel_rows):
-        for c in range(kernel_cols):
-            patch = x[:, :, r : r + down * (rows - 1) + 1 : down, c : c + across * (cols - 1) + 1 : across]
-            if layer.kind == "conv":
-                total += np.einsum("oi,biyx->boyx", weight[:, :, r, c], patch, optimize=False)
-            elif layer.kind == "avgpool":
-                total += patch
-            else:
-                total = np.maximum(total, patch)
-    if layer.residual is not None:
-        total += tensors[layer.residual.source] << np.int64(layer.residual.lshift)
-    biased = wrapped(total + layer.bias[None, :, None, None], acc_bits)
-    result = np.empty_like(biased)
-    for c in range(channels):
-        shift = int(layer.shift[c])
-        result[:, c] = biased[:, c] if shift == 0 else (biased[:, c] >> shift) + (biased[:, c] >> (shift - 1) & 1)
-    low, high = -(1 << (word_bits - 1)), (1 << (word_bits - 1)) - 1
-    if layer.activation == "linear":
-        return np.clip(result, low, high)
-    if layer.activation == "relu":
-        return np.clip(result, 0, high)
-    if layer.activation == "clip":
-        return result * ((result >= 0) & (result <= bound))
-    return np.minimum(np.maximum(result, 0), bound)
-
-
-def reference_network(qnet: QNetwork, images: np.ndarray) -> dict[str, np.ndarray]:
-    """Every layer's output."""
-    tensors = {INPUT: images}
-    for layer in qnet.layers:
-        tensors[layer.name] = reference_layer(layer, tensors, qnet.word_bits, qnet.acc_bits)
-    return tensors
 
 
 class NetworkBuilder:

@@ -11,9 +11,10 @@ from fitact_hw.fsim import run
 from golden import reference
 from golden.data.cifar10 import sample_images
 from golden.networks.zoo import load_qnetwork
+from golden.plain_reference import reference_network
 from golden.qnetwork import INPUT
 from golden.quantisation.quantise import quantise_images
-from tests.compiler.reference import reference_network, resnet
+from tests.compiler.reference import resnet
 
 
 @pytest.mark.parametrize(

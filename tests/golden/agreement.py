@@ -15,11 +15,11 @@ from fitact_hw.config import AcceleratorConfig
 from golden.errors import QuantisationWarning
 from golden.frontend.lowering import import_network
 from golden.frontend.modules import evaluation_mode
+from golden.plain_reference import reference_network
 from golden.qnetwork import QNetwork
 from golden.quantisation.quantise import calibrate, quantise, quantise_images
 from golden.reference import run
 from tests.compiler.checking import check_program, fitted_to
-from tests.compiler.reference import reference_network
 
 TOLERANCE = {8: 0.2, 16: 2e-3, 32: 5e-3}
 """Largest difference of logits as a share of the largest one."""

@@ -25,6 +25,7 @@ RIGHT: dict[str, Case] = {
     "functional relu": (lambda: net(lambda m, x: m.b(F.relu(m.a(x))), a=conv(3, 4), b=conv(4, 5)), IMAGE),
     "relu method": (lambda: net(lambda m, x: m.b(m.a(x).relu()), a=conv(3, 4), b=conv(4, 5)), IMAGE),
     "relu in place": (lambda: net(lambda m, x: m.b(F.relu_(m.a(x))), a=conv(3, 4), b=conv(4, 5)), IMAGE),
+    "images changed in place": (lambda: net(lambda m, x: m.a(F.relu_(x) + 1), a=conv(3, 4)), IMAGE),
     "clamp from 0": (lambda: net(lambda m, x: m.b(torch.clamp(m.a(x), min=0)), a=conv(3, 4), b=conv(4, 5)), IMAGE),
     "view(x.size(0), -1)": (
         lambda: net(lambda m, x: m.b(F.relu(m.a(x)).view(x.size(0), -1)), a=conv(3, 4), b=nn.Linear(256, 5)),

@@ -16,11 +16,12 @@ from hypothesis import strategies as st
 from fitact_hw.compiler import compile_network, with_images
 from fitact_hw.config import AcceleratorConfig
 from golden import reference
+from golden.plain_reference import reference_network
 from golden.qnetwork import QNetwork
 from sim.job import EVERYTHING, Job, MemoryModel, Status
 from sim.simulator import Simulator
 from tests.compiler.checking import fitted_to
-from tests.compiler.reference import NetworkBuilder, reference_network
+from tests.compiler.reference import NetworkBuilder
 from tests.compiler.strategies import sides_for, windows
 
 LAYERS_PER_RUN = 6

@@ -18,12 +18,12 @@ from golden.errors import QuantisationWarning
 from golden.frontend.activations import Recorder, apply_bounds
 from golden.frontend.lowering import import_network
 from golden.frontend.network import GraphNetwork
+from golden.plain_reference import reference_network
 from golden.qnetwork import QNetwork
 from golden.quantisation.quantise import calibrate, quantise, quantise_images
 from sim.job import EVERYTHING, Job, Status
 from sim.simulator import Simulator
 from tests.compiler.checking import fitted_to
-from tests.compiler.reference import reference_network
 from tests.golden.agreement import normal
 from tests.golden.zoo import ZOO, build
 

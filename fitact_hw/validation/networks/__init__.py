@@ -1,0 +1,1 @@
+"""Random whole networks, from PyTorch source to the last layer, against an independent reference."""
