@@ -77,7 +77,7 @@ def _sums(layer: QLayer, x: np.ndarray) -> np.ndarray:
     largest = int(np.abs(x).max(initial=0)) * int(np.abs(weight).max(initial=0)) * weight[0].size
     kind: type = np.float64 if largest < _EXACT else np.int64
     weight, x = weight.astype(kind), x.astype(kind)
-    exact = total.astype(kind)
+    exact: np.ndarray = total.astype(kind)
     for r, c, patch in _patches(layer, x):
         exact += weight[:, :, r, c] @ patch.reshape(len(x), patch.shape[1], -1)
     return exact.astype(np.int64).reshape(len(x), *layer.out_shape)
