@@ -176,7 +176,9 @@ ProtectionsOption = Annotated[
 ]
 RowsOption = Annotated[int | None, typer.Option("--rows", help="rows of the PE array (input channels) [16]")]
 ColsOption = Annotated[int | None, typer.Option("--cols", help="columns of the PE array (output channels) [16]")]
-WordOption = Annotated[int | None, typer.Option("--word", help="word width in bits: 8, 16 or 32 (Q15.16) [8]")]
+WORD_HELP = "word width in bits: 8, 16 or 32 (Q15.16)"
+USUAL_WORD: int = AcceleratorConfig.model_fields["word_bits"].default
+WordOption = Annotated[int | None, typer.Option("--word", help=f"{WORD_HELP} [{USUAL_WORD}]")]
 SeedOption = Annotated[int, typer.Option("--seed", min=0, help="seed of every random draw; recorded in the results")]
 WorkersOption = Annotated[int, typer.Option(min=1, help="simulator processes; results do not depend on it")]
 ConfigOption = Annotated[
@@ -205,12 +207,13 @@ def given_file_option(text: str, *names: str) -> Any:
     return typer.Option(*names, help=text, parser=given_file, metavar="FILE")
 
 
-def with_machine(command: Callable[..., Any]) -> Callable[..., Any]:
-    """The command with the options of a machine (rows, cols, word, config) in place of its parameter ``machine``."""
+def with_machine(command: Callable[..., Any], word_bits: int = USUAL_WORD) -> Callable[..., Any]:
+    """The command with the options of a machine (rows, cols, word, config) in place of its parameter ``machine``;
+    ``word_bits``: where neither option nor file gives the width."""
     options = (
         ("rows", RowsOption),
         ("cols", ColsOption),
-        ("word", WordOption),
+        ("word", Annotated[int | None, typer.Option("--word", help=f"{WORD_HELP} [the file's, else {word_bits}]")]),
         ("config", ConfigOption),
     )
     parameters: list[inspect.Parameter] = []
@@ -224,6 +227,8 @@ def with_machine(command: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(command)
     def with_options(**given: Any) -> Any:
         rows, cols, word, config = (given.pop(name) for name, _ in options)
+        if word is None and config is None:
+            word = word_bits
         return command(**given, machine=AcceleratorConfig.load(config, rows=rows, cols=cols, word_bits=word))
 
     with_options.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -24,6 +25,10 @@ from fitact_hw.config import AcceleratorConfig
 from fitact_hw.faults import Shape
 from golden.subjects.names import default_scheme, stored_schemes
 
+SHOWN_WORD = 32
+"""Word width of `fitact sim`: Q15.16, where upsets of high bits do damage and schemes differ. At 8 bits the format
+itself limits activations."""
+
 
 def _with_results(text: str | Path) -> Path:
     from fitact_hw.campaign.store import store_path
@@ -36,7 +41,7 @@ def _with_results(text: str | Path) -> Path:
 
 
 @with_network
-@with_machine
+@partial(with_machine, word_bits=SHOWN_WORD)
 def sim(
     machine: AcceleratorConfig,
     model: NetArgument = "alexnet",

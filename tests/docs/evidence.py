@@ -79,7 +79,7 @@ def _cells(page: str) -> dict[tuple[str, str, str, float], str]:
 
 def cell(page: str, kind: str, row: str, rate: float, word: int = 32) -> str:
     """What a page of a study says: ``88.4 (88.2-88.5)``, ``+7.5 (+5.4 +10.2)``. Checked against its CSV."""
-    text = _cells(page)["Q15.16" if word == 32 else "int8", kind, SCHEMES.get(row, row), rate]
+    text = _cells(page)["Q15.16" if word == 32 else "int8", kind, titled(row), rate]
     names = ("difference", "difference_low", "difference_high") if kind == "difference" else ("mean", "low", "high")
     values = one(table(page), scheme=row, rate=rate, word_bits=word)
     shown = re.findall(r"[+-]?[\d.]+", text if kind == "difference" else text.replace("-", " "))

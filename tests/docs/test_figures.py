@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.docs import claims_findings, claims_readme
+from tests.docs import claims_findings, claims_readme, claims_speed
 from tests.docs.pages import RESULTS, ROOT, prose
 
 NO_RESULT = (
@@ -22,6 +22,7 @@ NO_RESULT = (
     r"\b\de-\d\b|\bBER 0\b",  # bit error rates: columns
     r"\b95 %",  # level of the intervals
     r"\bPython 3\.\d+\b|\bDATE 2022\b|\btop-1\b|\bTop-1\b|\b0\.\d+\.\d+\b",  # versions, years
+    r"\bISO 26262\b",
     r"\bseed 1\b|\b1\.0 x maximum\b",  # options
 )
 
@@ -46,6 +47,11 @@ def test_every_figure_comes_from_a_published_file(page: Path) -> None:
     text = re.sub(r"## Withdrawn or qualified.*?(?=\n## )", "", page.read_text(), flags=re.S)  # quotes what was said
     said: Callable[[], Iterable[str]] = PAGES[page]
     assert not uncovered(text, said())
+
+
+def test_speeds_are_those_of_the_published_benches() -> None:
+    text = (RESULTS / "speed.md").read_text()
+    assert not [claim for claim in claims_speed.claims() if f"{claim}\n" not in text]
 
 
 def test_a_figure_that_nothing_covers_is_found() -> None:
