@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,10 +11,12 @@ import pytest
 from pyarrow import parquet
 
 from fitact_hw.errors import FitActError
+from fitact_hw.estimation.intervals import Interval
 from fitact_hw.fmeda.classes import Class, Classes
 from fitact_hw.fmeda.rates import FLIP_FLOP, SRAM, rates
 from fitact_hw.fmeda.subjects import load, subjects
-from fitact_hw.fmeda.table import MET, MISSED, OPEN, TOTAL, Part, lines, metrics
+from fitact_hw.fmeda.table import MET, MISSED, OPEN, TOTAL, Part, lines, metrics, verdicts
+from tests.estimation.spelled import Spelled, expected_interval
 
 DATA = Path(__file__).resolve().parents[2] / "docs/results/data/campaign_alexnet_16x16_q15_16_1x1.parquet"
 
@@ -118,3 +121,106 @@ def test_intervals_cover_as_they_say() -> None:
     slack = 3 * (0.95 * 0.05 / repetitions) ** 0.5  # three standard errors of the simulation
     assert {name: count for name, count in held.items() if count / repetitions < 0.95 - slack} == {}
     assert set(held) == set(exact)
+
+
+@pytest.mark.parametrize(
+    ("name", "edges", "at_least"),
+    [
+        ("SPFM", (0.90, 0.97, 0.99), True),  # ISO 26262-5:2018, table 4
+        ("LFM", (0.60, 0.80, 0.90), True),  # table 5
+        ("PMHF", (100.0, 100.0, 10.0), False),  # table 6: below 10^-7 and 10^-8 per hour
+    ],
+)
+def test_targets_at_their_edges(name: str, edges: tuple[float, ...], at_least: bool) -> None:
+    for level, edge in enumerate(edges):
+        below, above = edge - 1e-9, edge + 1e-9
+        for low, high, good in ((below, below, not at_least), (edge, edge, at_least), (edge, above, at_least)):
+            assert verdicts(name, Interval(edge, low, high))[level] == (MET if good else MISSED), (low, high)
+        assert verdicts(name, Interval(edge, below, edge))[level] == OPEN
+        assert verdicts(name, Interval(edge, below, above))[level] == OPEN
+
+
+def spelled(parts: list[Part], klass: Class, known: dict[str, float]) -> Spelled:
+    """Of the parts in which the class is possible, each weighted with its FIT."""
+    some = [item for item in parts if klass in item.hits]
+    weights = [item.bits / 1e6 * known[item.kind] for item in some]
+    return Spelled(weights, [p.draws.tolist() for p in some], [p.hits[klass].tolist() for p in some])
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_metrics_spelled_out(seed: int) -> None:
+    """Parts without a latent class, several images, on odd seeds one that nothing struck; ends at 97.5 % (ratios)."""
+    rng = np.random.default_rng(seed)
+    parts = []
+    for number, kind in enumerate((SRAM, SRAM, FLIP_FLOP)):
+        classes = [klass for klass in Class if klass is not Class.LATENT or number != 1]
+        drawn = rng.multinomial(30, rng.dirichlet(np.full(len(classes), 0.5)), size=5) * (number < 2 or seed % 2 == 0)
+        parts.append(Part(f"p{number}", kind, int(rng.integers(10**5, 10**6)), drawn.sum(axis=1),
+                          {klass: drawn[:, place] for place, klass in enumerate(classes)}))  # fmt: skip
+    known = {SRAM: 1000.0, FLIP_FLOP: 300.0}
+    total = sum(item.bits / 1e6 * known[item.kind] for item in parts)
+    alone = expected_interval(spelled(parts, Class.DU, known), 0.95)
+    wide = {k: expected_interval(spelled(parts, k, known), 0.975) for k in (Class.DD, Class.DU, Class.LATENT)}
+    (dd, dd_low, dd_high), (du, du_low, du_high), (latent, latent_low, latent_high) = wide.values()
+    rest = spelled(parts, Class.DU, known).rest
+    expected = {
+        "SPFM": (1 - alone[0] / total, 1 - alone[2] / total, 1 - alone[1] / total, rest / total),
+        "LFM": (
+            max(0.0, 1 - latent / (total - du)), max(0.0, 1 - latent_high / (total - du_high)),
+            max(0.0, 1 - latent_low / (total - du_low)), spelled(parts, Class.LATENT, known).rest / total,
+        ),
+        "PMHF": (*alone, rest),
+        "DC": (dd / (dd + du) if dd + du else 0.0, dd_low / (dd_low + du_high),
+               dd_high / (dd_high + du_low), 1.0 if rest or not dd + du else 0.0),
+    }  # fmt: skip
+    for metric in metrics(parts, rates(sram=1000, flip_flop=300), 0.95):
+        value = metric.value
+        assert (value.value, value.low, value.high, value.unsampled) == pytest.approx(expected[metric.name]), metric
+    for line in lines(parts, rates(sram=1000, flip_flop=300), 0.95)[:-1]:
+        [own] = [item for item in parts if item.name == line.name]
+        for klass in own.hits:
+            found = line.fit[klass]
+            assert (found.value, found.low, found.high) == pytest.approx(
+                expected_interval(spelled([own], klass, known), 0.95)
+            )
+
+
+def test_lines_are_ordered_by_their_raw_rate_then_by_name() -> None:
+    equal = [part("z", SRAM, 500, 1, du=1), part("a", SRAM, 500, 1, du=1), part("m", FLIP_FLOP, 9000, 1, du=1)]
+    assert [line.name for line in lines(equal, rates(), 0.95)] == ["m", "a", "z", TOTAL]
+
+
+def test_all_bad_ends_are_no_less_than_nothing() -> None:
+    """The ends of both rates may add up to more than there is."""
+    [metric] = [m for m in metrics([part("a", SRAM, 10**6, 4, du=2, latent=2)], rates(), 0.95) if m.name == "LFM"]
+    assert metric.value.low == 0.0
+    assert metric.value.value == 0.0
+
+
+def test_a_rate_of_zero_is_a_rate() -> None:
+    assert rates(sram=0.0)[SRAM].fit_per_mbit == 0.0
+    assert rates(sram=0.0)[FLIP_FLOP].fit_per_mbit == 1000
+
+
+def test_what_rows_come_to() -> None:
+    """Of the scheme's own rows, on their own images, by effect: a hang without a code is dangerous."""
+    campaign = load(DATA)
+    scheme = campaign.options.schemes[-1]
+    row = next(row for row in campaign.rows if row.scheme == scheme)
+    rows = tuple(
+        replace(row, number=n, image=image, structure="protection", outcome=outcome, code=code, corrected_words=words)
+        for n, (image, outcome, code, words) in enumerate(
+            [(0, "hang", 0, 0), (1, "hang", 5, 0), (1, "masked", 0, 0), (2, "masked", 0, 1), (2, "benign", 0, 0)]
+        )
+    )
+    other = replace(row, scheme=campaign.options.schemes[0], structure="protection", outcome="sdc", image=0)
+    bits = {"protection": 70}
+    changed = replace(campaign, rows=(*rows, other), facts={**campaign.facts, "bits": bits})
+    (subject,) = subjects([changed], [scheme], Classes.load())
+    (found,) = subject.parts
+    images = campaign.options.images
+    assert found.draws.tolist() == [1, 2, 2, *[0] * (images - 3)]
+    assert {klass: hits[:3].tolist() for klass, hits in found.hits.items()} == {
+        Class.DU: [1, 0, 0], Class.DD: [0, 1, 1], Class.LATENT: [0, 1, 0], Class.SAFE: [0, 0, 1],
+    }  # fmt: skip
+    assert (found.kind, found.bits) == (FLIP_FLOP, 70)

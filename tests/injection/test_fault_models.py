@@ -77,6 +77,28 @@ def test_models_and_their_names() -> None:
     assert all(list(event.upsets) == sorted(event.upsets, key=lambda upset: upset.cycle) for event in several)
 
 
+def test_what_a_model_draws_depends_on_seed_model_and_structure() -> None:
+    """Values of an intermittent bit from a generator for each structure; a longer list starts with the shorter one."""
+    places, model = structures(), parse_model("intermittent:7")
+    plain = sample(places, 60, 1000, 4, shape=Shape.SQUARE, interleave=2)
+    found = draw(places, 60, 1000, 4, model, shape=Shape.SQUARE, interleave=2)
+    generators = {name: np.random.default_rng([4, *b"intermittent:7", *name.encode()]) for name in places}
+    for event, flip in zip(found, plain, strict=True):
+        value = int(generators[flip.structure].integers(2))
+        assert event == held(flip, value, flip.cycle, flip.cycle + 6)
+    assert draw(places, 25, 1000, 4, model, shape=Shape.SQUARE, interleave=2) == found[:25]
+
+
+def test_several_are_the_next_flips_of_their_structure() -> None:
+    places = structures()
+    plain = sample(places, 6 * len(places), 1000, 4)
+    for number, event in enumerate(draw(places, 2 * len(places), 1000, 4, parse_model("several:3"))):
+        own = [flip for flip in plain if flip.structure == event.structure]
+        turn = number // len(places)
+        upsets = [upset for flip in own[3 * turn : 3 * turn + 3] for upset in flip.upsets]
+        assert sorted(event.upsets, key=repr) == sorted(upsets, key=repr)
+
+
 @pytest.mark.parametrize(
     ("text", "says"),
     [

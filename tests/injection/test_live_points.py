@@ -21,7 +21,7 @@ class Place:
     depth: int
 
 
-BUFFERS = (Place("u_a", 3, 5), Place("u_b", 2, 4))
+BUFFERS = (Place("u_a", 3, 5), Place("u_b", 2, 4), Place("u_c", 2, 1), Place("u_d", 1, 2))
 REGISTER = Place("u_r", 4, 1)
 
 

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import random
 import shutil
 import subprocess
@@ -21,6 +20,7 @@ from pathlib import Path
 from golden.support.folders import BUILD
 from tests.mutation.mutant import AREAS, Mutant, MutantError
 from tests.mutation.planted import MUTANTS
+from tests.mutation.server import Runner
 
 ROOT = Path(__file__).resolve().parents[2]
 RECORD = ROOT / "build" / "mutation.json"
@@ -65,41 +65,29 @@ def chosen(areas: Sequence[str], number: int | None, seed: int, changed: set[str
     return picked
 
 
-def run_tests(project: Path, tests: Sequence[str], seed: int) -> int | None:
+def run_tests(runner: Runner, project: Path, tests: Sequence[str], seed: int) -> int | None:
     """Exit code of pytest in ``project``; None after LIMIT_S."""
-    command = [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", "--hypothesis-profile=mutation"]
+    options = ["-x", "-q", "-p", "no:cacheprovider", "--hypothesis-profile=mutation", f"--hypothesis-seed={seed}"]
     # builds of mutants must not crowd out those of the checkout
     own = {"PYTHONPATH": str(project), "PYTHONDONTWRITEBYTECODE": "1", BUILD: str(project / "build")}
-    environment = {**os.environ, **own}
-    process = subprocess.Popen(
-        [*command, f"--hypothesis-seed={seed}", *tests], cwd=project, env=environment, start_new_session=True,
-        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-    )  # fmt: skip
-    try:
-        return process.wait(LIMIT_S)
-    except subprocess.TimeoutExpired:
-        return None
-    finally:
-        if process.poll() is None:
-            os.killpg(process.pid, 9)
-            process.wait()
+    return runner.run(project, [*options, *tests], own, LIMIT_S)
 
 
-def judge(mutant: Mutant, project: Path, seed: int) -> Judged:
+def judge(runner: Runner, mutant: Mutant, project: Path, seed: int) -> Judged:
     """Run the tests of ``mutant`` on it. Raises MutantError if there is nothing to judge by."""
     started = time.monotonic()
     with mutant.planted(project):
-        code = run_tests(project, mutant.tests, seed)
+        code = run_tests(runner, project, mutant.tests, seed)
     if code not in (PASSED, FAILED, STOPPED, None):
         raise MutantError(f"{mutant.name}: pytest ended with code {code}; are {' '.join(mutant.tests)} there?")
     outcome = {PASSED: "survived", None: "timeout"}.get(code, "killed")
     return Judged(mutant, outcome, round(time.monotonic() - started, 1))
 
 
-def sound(mutants: Sequence[Mutant], project: Path, seed: int) -> None:
+def sound(runner: Runner, mutants: Sequence[Mutant], project: Path, seed: int) -> None:
     """Every test passes without a bug. Raises MutantError otherwise: failures would prove nothing."""
     tests = sorted({test for mutant in mutants for test in mutant.tests})
-    if run_tests(project, tests, seed) != PASSED:
+    if run_tests(runner, project, tests, seed) != PASSED:
         raise MutantError(f"without any bug these do not pass: {' '.join(tests)}")
 
 
@@ -136,12 +124,12 @@ def main() -> int:
     print(f"{len(mutants)} mutants, seed {options.seed}", flush=True)
     judged: list[Judged] = []
     try:
-        with tempfile.TemporaryDirectory(prefix="fitact-mutants-") as folder:
+        with tempfile.TemporaryDirectory(prefix="fitact-mutants-") as folder, Runner() as runner:
             project = Path(folder)
             copy_project(project)
-            sound(mutants, project, options.seed)
+            sound(runner, mutants, project, options.seed)
             for number, mutant in enumerate(mutants, 1):
-                judged.append(judge(mutant, project, options.seed))
+                judged.append(judge(runner, mutant, project, options.seed))
                 outcome, seconds = judged[-1].outcome, judged[-1].seconds
                 print(f"{number}/{len(mutants)} {outcome:8} {seconds:5.1f} s  {mutant.name}", flush=True)
                 RECORD.parent.mkdir(exist_ok=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -9,8 +10,16 @@ import pytest
 from tests.mutation import run
 from tests.mutation.mutant import AREAS, Mutant, MutantError
 from tests.mutation.planted import MUTANTS
+from tests.mutation.server import Runner
 
 MUTANT = Mutant("cells", "a.v", "x + 1", "x + 2", ("tests/test_a.py",))
+
+
+@pytest.fixture(scope="module")
+def runner() -> Iterator[Runner]:
+    """A server of runs."""
+    with Runner() as found:
+        yield found
 
 
 @pytest.mark.parametrize("file", sorted({mutant.file for mutant in MUTANTS}))
@@ -56,24 +65,24 @@ def project(folder: Path, test: str) -> Path:
 @pytest.mark.parametrize(
     ("test", "outcome"), [("assert twice(3) == 6", "killed"), ("assert twice(2) == 4", "survived")]
 )
-def test_killed_and_survived(tmp_path: Path, test: str, outcome: str) -> None:
+def test_killed_and_survived(runner: Runner, tmp_path: Path, test: str, outcome: str) -> None:
     mutant = Mutant("golden", "product.py", "x + x", "x * x", ("test_product.py",))
     place = project(tmp_path, test)
-    run.sound([mutant], place, 1)
-    judged = run.judge(mutant, place, 1)
+    run.sound(runner, [mutant], place, 1)
+    judged = run.judge(runner, mutant, place, 1)
     assert judged.outcome == outcome
     killed = int(outcome == "killed")
     assert f"| golden | 1 | {killed} | {100 * killed} % |" in run.scores([judged])
 
 
-def test_tests_that_prove_nothing_are_refused(tmp_path: Path) -> None:
+def test_tests_that_prove_nothing_are_refused(runner: Runner, tmp_path: Path) -> None:
     """They fail without a bug, or there are none."""
     broken = Mutant("golden", "product.py", "x + x", "x * x", ("test_product.py",))
     with pytest.raises(MutantError, match=r"without any bug these do not pass: test_product\.py"):
-        run.sound([broken], project(tmp_path, "assert twice(3) == 7"), 1)
+        run.sound(runner, [broken], project(tmp_path, "assert twice(3) == 7"), 1)
     missing = Mutant("golden", "product.py", "x + x", "x * x", ("test_other.py",))
     with pytest.raises(MutantError, match=r"pytest ended with code 4; are test_other\.py there"):
-        run.judge(missing, tmp_path, 1)
+        run.judge(runner, missing, tmp_path, 1)
 
 
 def test_the_seed_draws_and_only_changed_files_count() -> None:
@@ -83,3 +92,10 @@ def test_the_seed_draws_and_only_changed_files_count() -> None:
     few = run.chosen(areas, None, 1, {"rtl/fitact_fifo.v"})
     assert {mutant.file for mutant in few} == {"rtl/fitact_fifo.v"}
     assert not any(mutant.equivalent for mutant in run.chosen(areas, None, 1, None))
+
+
+def test_a_run_that_takes_too_long_is_ended(runner: Runner, tmp_path: Path) -> None:
+    place = project(tmp_path, "__import__('time').sleep(60)")
+    assert runner.run(place, ["-q", "test_product.py"], {}, 1) is None
+    project(tmp_path, "assert twice(3) == 6")
+    assert runner.run(place, ["-q", "test_product.py"], {}, 60) == 0

@@ -1,11 +1,12 @@
-"""The planted bugs, a module for each area."""
+"""The planted bugs, one or two modules for each area."""
 
 from __future__ import annotations
 
 from tests.mutation.mutant import Mutant
-from tests.mutation.planted import campaign, cells, compiler, generator, golden
+from tests.mutation.planted import campaign, cells, compiler, frontend, generator, golden, sampling
 
 MUTANTS: tuple[Mutant, ...] = (
-    *cells.MUTANTS, *generator.MUTANTS, *compiler.MUTANTS, *campaign.MUTANTS, *golden.MUTANTS,
+    *cells.MUTANTS, *generator.MUTANTS, *compiler.MUTANTS, *campaign.MUTANTS, *sampling.MUTANTS,
+    *golden.MUTANTS, *frontend.MUTANTS,
 )  # fmt: skip
 """All of them; `tests/mutation/test_mutants.py` holds each against the present sources."""

@@ -1,0 +1,143 @@
+"""When a stratified campaign ends and how large its rounds are, by hand."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+import numpy as np
+import pytest
+
+from fitact_hw.campaign import goal as module
+from fitact_hw.campaign.goal import ABOVE, GROWTH, IN_TIME, LAST_SHARE, PILOT, SURE, Goal
+from fitact_hw.campaign.rounds import Found, Rounds
+from fitact_hw.campaign.strata import Population, Stratum
+from fitact_hw.estimation.intervals import Interval
+
+STRATA = 5
+POPULATION = Population(
+    tuple(Stratum(f"s{n // 3}", "x", "x", n, n + 1, 10, 2) for n in range(STRATA)), 100, {"s0": 6, "s1": 4}
+)
+
+
+def of(half: float, effect: float = 1.0) -> Interval:
+    return Interval(0.5, 0.5 - half, 0.5 + half, design_effect=effect)
+
+
+@dataclass
+class Intervals(Found):
+    """Rounds of ``total`` upsets whose intervals are given: (scheme, structure or "")."""
+
+    total: int
+    given: dict[tuple[str, str], Interval]
+    schemes: tuple[str, ...] = ("one", "other")
+    asked: list[float] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.rounds = Rounds(POPULATION, ((self.total, *[0] * (STRATA - 1)),))
+
+    def rate(
+        self, scheme: str, outcomes: Iterable[str], structures: Iterable[str] = (), confidence: float = 0.95
+    ) -> Interval:
+        assert tuple(outcomes) == ("sdc",)
+        self.asked.append(confidence)
+        return self.given[scheme, "".join(structures)]
+
+
+def found(total: int, half: float = 1 / 32, effect: float = 1.0, half_in: float = 1 / 16) -> Intervals:
+    """Halves of powers of two are exact."""
+    given = {(scheme, name): of(half_in) for scheme in ("one", "other") for name in ("s0", "s1")}
+    return Intervals(total, {**given, ("one", ""): of(half / 2), ("other", ""): of(half, effect)})
+
+
+def test_half_width_is_the_largest_of_all_that_count() -> None:
+    assert Goal().half_width(found(1000)) == 1 / 32
+    assert Goal(per_structure=True).half_width(found(1000)) == 1 / 16
+    assert Goal().reached(found(1000)) == {"one": of(1 / 64), "other": of(1 / 32)}
+    for per_structure in (False, True):
+        asked = found(1000)
+        Goal(confidence=0.9, per_structure=per_structure).half_width(asked)
+        assert asked.asked == [0.9] * (2 + 4 * per_structure)
+
+
+def test_needed() -> None:
+    """Widths fall with the root of the upsets, but for the part by which images differ."""
+    assert Goal().needed(found(1000), 1 / 64) == 4000
+    assert Goal().needed(found(1000), 1 / 16) == 1000
+    assert Goal().needed(found(1000), 1 / 40) == np.ceil(1000 * (40 / 32) ** 2)
+    # of the variance 1/1024 a half stays
+    assert Goal().needed(found(1000, effect=2.0), 0.024) == np.ceil(1000 / 2048 / (0.024**2 - 1 / 2048))
+    assert np.isinf(Goal().needed(found(1000, effect=2.0), 0.022))
+    # three quarters of 1/16 stay, which are the square of the margin exactly
+    assert np.isinf(Goal().needed(found(1000, half=0.25, effect=4.0 / 3.0), 0.125))
+    assert np.isfinite(Goal().needed(found(1000, half=0.25, effect=4.0 / 3.0), 0.1251))
+
+
+def test_out_of_reach_is_believed_of_large_samples_only() -> None:
+    def apart(total: int) -> Intervals:
+        return found(total, effect=2.0)
+
+    assert Goal(margin=0.022).out_of_reach(apart(SURE))
+    assert not Goal(margin=0.022).out_of_reach(apart(SURE - 1))
+    assert not Goal(margin=0.024).out_of_reach(apart(SURE)), "more upsets do"
+    assert not Goal(margin=1 / 32).out_of_reach(apart(SURE)), "it is there"
+    assert not Goal().out_of_reach(apart(SURE))
+    # at its margin, with images that are all the variance that there is
+    inside = {("one", ""): of(1 / 64), ("other", ""): of(1 / 32, 1e300)}
+    assert np.isinf(Goal().needed(Intervals(SURE, inside), 1 / 32))
+    assert not Goal(margin=1 / 32).out_of_reach(Intervals(SURE, inside))
+
+
+def test_the_first_round() -> None:
+    assert Goal().pilot(5) == (PILOT, 4)
+    assert Goal().pilot(PILOT) == (4 * PILOT, 4)
+    assert Goal(faults=700).pilot(5) == (700, 4)
+    assert Goal(faults=10**6).pilot(5) == (PILOT, 4)
+    assert Goal(faults=10**6).pilot(PILOT) == (4 * PILOT, 4)
+    assert Goal(faults=11).pilot(5) == (11, 2)
+    assert Goal(faults=3).pilot(5) == (3, 1)
+
+
+def test_the_next_round() -> None:
+    assert Goal(margin=1 / 32).next_size(found(1000)) == 0
+    assert Goal(margin=1 / 64).next_size(found(1000)) == GROWTH * 1000
+    assert Goal(margin=1 / 40).next_size(found(1000)) == int(ABOVE * 1563 - 1000)
+    assert Goal(margin=0.022).next_size(found(SURE, effect=2.0)) == 0
+    assert Goal(margin=0.022).next_size(found(SURE - 1, effect=2.0)) == GROWTH * (SURE - 1)
+    assert Goal(margin=0.03125 - 1e-9).next_size(found(4)) == STRATA, "no less than one of each stratum"
+
+
+def test_budgets() -> None:
+    assert Goal(faults=10_000).next_size(found(1000)) == 3000
+    assert Goal(faults=3000).next_size(found(1000)) == 2000
+    assert Goal(faults=1004).next_size(found(1000)) == 0, "less than one of each stratum"
+    assert Goal(faults=1005).next_size(found(1000)) == 5
+    assert Goal(faults=1000).next_size(found(1000)) == 0
+    # a rest that is too small for a round of its own comes along
+    total = 4000
+    rest = int(LAST_SHARE * total)
+    assert Goal(faults=total + rest - 1).next_size(found(1000)) == 3000 + rest - 1
+    assert Goal(faults=total + rest).next_size(found(1000)) == 3000
+    assert Goal(faults=35).next_size(found(8)) == 27, "a rest below one of each stratum too"
+    assert Goal(faults=5000, margin=1 / 64).next_size(found(1000)) == 3000
+    assert Goal(faults=1900, margin=1 / 64).next_size(found(1000)) == 900
+
+
+def test_minutes(monkeypatch: pytest.MonkeyPatch) -> None:
+    def left(spent: float, faults: int | None = None) -> int:
+        monkeypatch.setattr(module.time, "monotonic", lambda: 100.0 + spent)
+        return Goal(minutes=10, began=100.0, faults=faults).next_size(found(1000))
+
+    assert left(60) == GROWTH * 1000
+    assert left(400) == int(IN_TIME * 1000 * 200 / 400)
+    assert left(599) == 0
+    assert left(600) == 0
+    assert left(900) == 0
+    assert left(400, faults=1300) == 300
+    assert left(400, faults=9000) == int(IN_TIME * 1000 * 200 / 400)
+
+
+def test_what_is_kept() -> None:
+    assert Goal(0.01, 3.0, 900, 0.9, True).to_json() == {
+        "margin": 0.01, "minutes": 3.0, "faults": 900, "confidence": 0.9, "per_structure": True,
+    }  # fmt: skip
