@@ -89,10 +89,14 @@ MOST_WORDS = 1 << 16
 LEAST_QUEUE, MOST_QUEUE = 2, 16
 """Fewest and most instructions in a queue."""
 
+MOST_MARGIN = 16
+"""Largest margin of the clamps' alarm (bits)."""
+
 RANGES = {
     **dict.fromkeys(("rows", "cols"), f"{MIN_SIDE} to {MAX_SIDE}"),
     **{name: f"{least} to {MOST_WORDS}" for name, least in LEAST_DEPTHS.items()},
     "queue_depth": f"{LEAST_QUEUE} to {MOST_QUEUE}",
+    "alarm_margin": f"0 to {MOST_MARGIN}",
 }
 """What the whole-number fields may be, as errors say it."""
 
@@ -140,6 +144,10 @@ class AcceleratorConfig(BaseModel):
     """Instructions in the queue of each unit."""
     protection: BufferProtection = BufferProtection()
     """Check of each buffer's words: a table, or one word for all buffers."""
+    clamp_alarm: bool = False
+    """Whether the machine counts the words on which a bound acts, keeps the first place and can raise an alarm."""
+    alarm_margin: int = 0
+    """The alarm counts only values at least 2^alarm_margin times as large as their bound (bits)."""
 
     @model_validator(mode="before")
     @classmethod
@@ -175,6 +183,12 @@ class AcceleratorConfig(BaseModel):
                 f"bound_words={self.bound_words}: at most {MOST_WORDS // self.bounds_per_lane} words of coded bounds "
                 "have an address"
             )
+        if not 0 <= self.alarm_margin <= MOST_MARGIN:
+            raise ValueError(f"alarm_margin={self.alarm_margin}: must be between 0 and {MOST_MARGIN} bits")
+        if self.clamp_alarm and self.bounds is Granularity.NONE:
+            raise ValueError("clamp_alarm=true needs bounds: use bounds=layer, channel, patch or neuron")
+        if self.alarm_margin and not self.clamp_alarm:
+            raise ValueError(f"alarm_margin={self.alarm_margin} needs clamp_alarm=true")
         if not LEAST_QUEUE <= self.queue_depth <= MOST_QUEUE:
             raise ValueError(
                 f"queue_depth={self.queue_depth}: must be between {LEAST_QUEUE} and {MOST_QUEUE} instructions"
@@ -288,6 +302,11 @@ class AcceleratorConfig(BaseModel):
         return int(kind is Protection.PARITY)
 
     @property
+    def register_parts(self) -> tuple[bool, bool]:
+        """Arguments of :func:`fitact_hw.csr.machine_registers`: buffer protection, alarm of the clamps."""
+        return bool(self.protected), self.clamp_alarm
+
+    @property
     def bus_bytes(self) -> int:
         """Bytes of one AXI beat."""
         return self.bus_bits // 8
@@ -300,5 +319,7 @@ class AcceleratorConfig(BaseModel):
             del values["protection"]  # the same machine as before there was protection
         if self.bound_format is BoundFormat.WORD:
             del values["bound_format"]
+        if not self.clamp_alarm:
+            del values["clamp_alarm"], values["alarm_margin"]
         text = json.dumps(values, sort_keys=True)
         return f"{self.rows}x{self.cols}w{self.word_bits}-{hashlib.sha256(text.encode()).hexdigest()[:10]}"

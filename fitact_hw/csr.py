@@ -4,8 +4,8 @@
 8
 >>> REGISTERS["STATUS"].field("code").extract(0x0000_0304)
 3
->>> StatusWord.of(0x0000_0304, protection=False)
-StatusWord(busy=False, done=False, error=True, detected=False, code=3)
+>>> StatusWord.of(0x0000_0304, False)
+StatusWord(busy=False, done=False, error=True, detected=False, code=3, clamped=False, alarm=False)
 
 `fitact_hw/registers.py` holds the same map's error codes and CONTROL bits as Python enumerations.
 """
@@ -13,7 +13,7 @@ StatusWord(busy=False, done=False, error=True, detected=False, code=3)
 from __future__ import annotations
 
 import textwrap
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from enum import Enum
 from functools import lru_cache
 from pathlib import Path
@@ -160,13 +160,14 @@ def load(source: Path = SOURCE, parameters: dict[str, bool] | None = None) -> di
     return {register.name: register for register in registers}
 
 
-@lru_cache(maxsize=2)
-def machine_registers(protection: bool) -> dict[str, Register]:
-    """The registers of a machine with or without buffer protection."""
-    return load(SOURCE, {"CHECKED": protection})
+@lru_cache(maxsize=4)
+def machine_registers(protection: bool, clamp_alarm: bool = False) -> dict[str, Register]:
+    """The registers of a machine with or without buffer protection and alarm of the clamps."""
+    return load(SOURCE, {"CHECKED": protection, "ALARM": clamp_alarm})
 
 
-REGISTERS = machine_registers(True)
+REGISTERS = machine_registers(True, True)
+"""Of a machine that has everything."""
 
 
 @dataclass(frozen=True)
@@ -178,13 +179,22 @@ class StatusWord:
     error: bool
     detected: bool
     code: int
+    clamped: bool = False
+    alarm: bool = False
 
     @staticmethod
-    def of(word: int, protection: bool) -> StatusWord:
-        """From the register value ``word``; a field that a machine without buffer protection lacks is False."""
-        values = {item.name: item.extract(word) for item in machine_registers(protection)["STATUS"].fields}
-        busy, done, error, detected = (bool(values.get(name, 0)) for name in ("busy", "done", "error", "detected"))
-        return StatusWord(busy, done, error, detected, values["code"])
+    def of(word: int, *parts: bool) -> StatusWord:
+        """From the register value ``word`` of a machine with ``parts``, as :func:`machine_registers` takes them; a
+        field that it lacks is False."""
+        values = {item.name: item.extract(word) for item in machine_registers(*parts)["STATUS"].fields}
+        flags = {item.name: bool(values.get(item.name, 0)) for item in fields(StatusWord) if item.name != "code"}
+        return StatusWord(**flags, code=values["code"])
+
+
+def clamp_place(word: int) -> tuple[int, int]:
+    """Of the register value of CLAMP_FIRST: compute instructions that had retired before, lane."""
+    register = REGISTERS["CLAMP_FIRST"]
+    return register.field("instruction").extract(word), register.field("lane").extract(word)
 
 
 def _docstring(doc: str) -> list[str]:

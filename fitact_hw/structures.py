@@ -19,6 +19,7 @@ _UNITS = {
     "u_csr": "csr",
     "u_control": "control",
     "u_protection": "protection",
+    "u_alarm": "alarm",
     "u_fetch": "fetch",
     "u_arbiter": "arbiter",
     "u_load_queue": "queue",

@@ -114,8 +114,7 @@ def epilogue(layer: QLayer, acc: np.ndarray, acc_bits: int, word_bits: int) -> n
 
     ``acc`` need only be right modulo 2**acc_bits: the sum with the bias is wrapped here.
     """
-    value = wrap(acc + layer.bias.reshape(-1, 1, 1), acc_bits)
-    value = round_shift(value, layer.shift.reshape(-1, 1, 1))
+    value = rounded(layer, acc, acc_bits)
     top = (1 << (word_bits - 1)) - 1
     if layer.activation == "linear":
         return np.clip(value, -top - 1, top)
@@ -126,6 +125,22 @@ def epilogue(layer: QLayer, acc: np.ndarray, acc_bits: int, word_bits: int) -> n
     if layer.activation == "clip":
         return value * ((value >= 0) & (value <= bound))
     return np.minimum(np.maximum(value, 0), bound)
+
+
+def rounded(layer: QLayer, acc: np.ndarray, acc_bits: int) -> np.ndarray:
+    """The wide value before the activation: bias and rounding shift of accumulators as :func:`epilogue` takes them."""
+    value = wrap(acc + layer.bias.reshape(-1, 1, 1), acc_bits)
+    return round_shift(value, layer.shift.reshape(-1, 1, 1))
+
+
+def clamp_hits(layer: QLayer, value: np.ndarray, margin: int = 0) -> np.ndarray:
+    """Where the bound acts on wide values int64 (batch, channels, rows, columns): bool of that shape.
+
+    ``margin``: only values that are above the bound after a right shift by so many bits. Nowhere without a bound.
+    """
+    if layer.bound is None:
+        return np.zeros(value.shape, bool)
+    return np.asarray((value >> margin) > np.asarray(layer.bound, dtype=np.int64))
 
 
 def wrap(value: np.ndarray, bits: int) -> np.ndarray:

@@ -13,7 +13,9 @@ module fitact_lane #(
     parameter DATA_W    = 8,
     parameter ACC_W     = 32,
     parameter SHIFT_W   = 6,
-    parameter HAS_BOUND = 1
+    parameter HAS_BOUND = 1,
+    parameter HAS_ALARM = 0,
+    parameter MARGIN    = 0
 ) (
     input  wire               clk,
     input  wire [1:0]         acc_op,
@@ -25,7 +27,8 @@ module fitact_lane #(
     input  wire [SHIFT_W-1:0] shift,
     input  wire [DATA_W-1:0]  bound,
     input  wire [1:0]         act_mode,
-    output wire [DATA_W-1:0]  out_q
+    output wire [DATA_W-1:0]  out_q,
+    output wire               hit       // the bound acted on out_q, see fitact_clamp; 0 without HAS_ALARM
 );
 
     `include "fitact_codes.vh"
@@ -60,13 +63,16 @@ module fitact_lane #(
     fitact_clamp #(
         .DATA_W(DATA_W),
         .ACC_W(ACC_W),
-        .HAS_BOUND(HAS_BOUND)
+        .HAS_BOUND(HAS_BOUND),
+        .HAS_ALARM(HAS_ALARM),
+        .MARGIN(MARGIN)
     ) u_clamp (
         .clk(clk),
         .value(rounded_q),
         .bound(bound),
         .act_mode(act_mode),
-        .out_q(out_q)
+        .out_q(out_q),
+        .hit(hit)
     );
 
 endmodule

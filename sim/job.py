@@ -88,7 +88,8 @@ class Job:
     cycle. ``watchdog`` (cycles, 0: off) goes into the machine's register; at ``limit_cycles`` the test bench itself
     gives up. ``keep`` names the tensors whose bytes come back (default: the logits; ``EVERYTHING``: all memory).
     ``window``: first and last byte that the machine may access (default: the memory). ``halt_on_detect``: a machine
-    with buffer protection halts at a word that it cannot correct, instead of going on with zero.
+    with buffer protection halts at a word that it cannot correct, instead of going on with zero. ``alarm_threshold``:
+    clamp hits from which a machine with an alarm of the clamps sets its flag (0: off).
     """
 
     program: Program
@@ -100,6 +101,7 @@ class Job:
     model: MemoryModel = MemoryModel()
     window: tuple[int, int] | None = None
     halt_on_detect: bool = False
+    alarm_threshold: int = 0
     trace: bool = False
     waves: WaveWindow | None = None
 
@@ -148,9 +150,10 @@ class RunResult:
     ``code``: error code of the status register. ``cycles``: the machine's counter (start to done or error), for a
     timeout the cycle in which the test bench gave up. ``applied``: upsets that were reached before the end.
     ``detected``: the flag of the buffers' protection in the status register; ``corrected_words`` and
-    ``detected_words``: its counters. ``violation``: first breach of the AXI protocol, "" if none.
-    ``regions``: name -> uint8 bytes at the end.
-    ``seconds`` (wall), ``cpu_seconds`` and ``simulated_cycles``: of this run's own process,
+    ``detected_words``: its counters. ``clamp_hits``, ``clamp_first`` (compute instructions before the first hit, its
+    lane), ``clamped`` and ``alarm``: registers and flags of the clamps' alarm. ``violation``: first breach of the AXI
+    protocol, "" if none. ``regions``: name -> uint8 bytes at the end. ``seconds`` (wall), ``cpu_seconds`` and
+    ``simulated_cycles``: of this run's own process,
     without the shared way to its first upset.
     """
 
@@ -172,6 +175,10 @@ class RunResult:
     detected: bool = False
     corrected_words: int = 0
     detected_words: int = 0
+    clamp_hits: int = 0
+    clamp_first: tuple[int, int] = (0, 0)
+    clamped: bool = False
+    alarm: bool = False
 
     @property
     def cycles_per_second(self) -> float:

@@ -26,7 +26,10 @@ START_LATENCY = 2
 
 _STEP = re.compile(r"([A-Za-z_][A-Za-z0-9_$]*)(?:\[(\d+)\])?")
 
-READ_AT_END = ("STATUS", "CYCLES_LOW", "CYCLES_HIGH", "INSTRUCTIONS", "CORRECTED", "DETECTED")
+READ_AT_END = (
+    *("STATUS", "CYCLES_LOW", "CYCLES_HIGH", "INSTRUCTIONS", "CORRECTED", "DETECTED"),
+    *("CLAMP_HITS", "CLAMP_FIRST"),
+)
 """Registers that are read after the interrupt, as far as the machine has them."""
 
 
@@ -34,15 +37,21 @@ def register_offsets(config: AcceleratorConfig) -> dict[str, int]:
     """Register name -> byte offset."""
     from fitact_hw.csr import machine_registers  # reads the register map: only when something runs
 
-    return {name: register.offset for name, register in machine_registers(bool(config.protected)).items()}
+    return {name: register.offset for name, register in machine_registers(*config.register_parts).items()}
 
 
 def start_writes(
-    program_address: int, window: tuple[int, int], watchdog: int, *, halt_on_detect: bool = False
+    program_address: int,
+    window: tuple[int, int],
+    watchdog: int,
+    *,
+    halt_on_detect: bool = False,
+    alarm_threshold: int = 0,
 ) -> list[tuple[str, int]]:
     """What the host writes, in this order, to start a program whose end raises the interrupt: (register, value).
 
-    ``window``: first and last byte that the machine may access; ``watchdog``: cycles, 0 for none.
+    ``window``: first and last byte that the machine may access; ``watchdog``: cycles, 0 for none;
+    ``alarm_threshold``: clamp hits, 0 for none.
     """
     control = Control.START | Control.IRQ_ENABLE | (Control.HALT_ON_DETECT if halt_on_detect else Control(0))
     return [
@@ -50,6 +59,7 @@ def start_writes(
         ("WINDOW_BASE", window[0]),
         ("WINDOW_LAST", window[1]),
         ("WATCHDOG", watchdog),
+        *([("ALARM_THRESHOLD", alarm_threshold)] if alarm_threshold else []),
         ("CONTROL", int(control)),
     ]
 
@@ -108,6 +118,8 @@ def job_file(
             raise SimulationError("waves were asked from a simulator without them: use Simulator(config, waves=True)")
         if job.halt_on_detect and not config.protected:
             raise SimulationError("halt_on_detect needs a machine with buffer protection: set `protection`")
+        if job.alarm_threshold and not config.clamp_alarm:
+            raise SimulationError("alarm_threshold needs a machine with an alarm of the clamps: set `clamp_alarm`")
         image = np.ascontiguousarray(job.image, np.uint8)
         digest = hashlib.sha256(image.data).hexdigest()
         if digest not in images:
@@ -118,7 +130,11 @@ def job_file(
             "image": str(images[digest]),
             "options": job.model.options(),
             "writes": start_writes(
-                job.program.program_address, (first, last), job.watchdog, halt_on_detect=job.halt_on_detect
+                job.program.program_address,
+                (first, last),
+                job.watchdog,
+                halt_on_detect=job.halt_on_detect,
+                alarm_threshold=job.alarm_threshold,
             ),
         }
         key = json.dumps([group, None if share_prefix else index])

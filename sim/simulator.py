@@ -168,13 +168,13 @@ def _end(process: subprocess.Popen[bytes]) -> None:
 
 def _result(config: AcceleratorConfig, job: Job, index: int, record: dict[str, Any], folder: Path) -> RunResult:
     """The record of one run with its kept memory and trace."""
-    from fitact_hw.csr import StatusWord  # reads the register map: only when something runs
+    from fitact_hw.csr import StatusWord, clamp_place  # reads the register map: only when something runs
 
     registers, word = record["registers"], None
     if registers is None:
         status, code, cycles, instructions = Status.TIMEOUT, 0, int(record["end_cycle"]), 0
     else:
-        word = StatusWord.of(registers["STATUS"], bool(config.protected))
+        word = StatusWord.of(registers["STATUS"], *config.register_parts)
         status, code = Status.ERROR if word.error else Status.DONE, word.code
         cycles = registers["CYCLES_HIGH"] << 32 | registers["CYCLES_LOW"]
         instructions = registers["INSTRUCTIONS"]
@@ -212,4 +212,8 @@ def _result(config: AcceleratorConfig, job: Job, index: int, record: dict[str, A
         detected=word is not None and word.detected,
         corrected_words=(registers or {}).get("CORRECTED", 0),
         detected_words=(registers or {}).get("DETECTED", 0),
+        clamp_hits=(registers or {}).get("CLAMP_HITS", 0),
+        clamp_first=clamp_place((registers or {}).get("CLAMP_FIRST", 0)),
+        clamped=word is not None and word.clamped,
+        alarm=word is not None and word.alarm,
     )

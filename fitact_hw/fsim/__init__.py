@@ -9,19 +9,21 @@ from fitact_hw.fsim.access import (
     layer_schedule,
 )
 from fitact_hw.fsim.hazards import check_hazards
-from fitact_hw.fsim.machine import run
+from fitact_hw.fsim.machine import Clamps, executed, run
 from fitact_hw.fsim.timing import Estimate, TimingModel, estimate_cycles
 
 __all__ = [
     "BUFFERS",
     "MEMORY",
     "Access",
+    "Clamps",
     "Estimate",
     "InstructionAccess",
     "SimulationError",
     "TimingModel",
     "check_hazards",
     "estimate_cycles",
+    "executed",
     "layer_schedule",
     "run",
 ]

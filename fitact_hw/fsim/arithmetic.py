@@ -62,3 +62,8 @@ def activated(value: np.ndarray, mode: ActMode, bound: np.ndarray | int, word_bi
     if mode is ActMode.CLIP:
         return np.where((value >= 0) & (value <= bound), value, 0)
     return np.minimum(np.maximum(value, 0), bound)
+
+
+def clamp_hits(value: np.ndarray, mode: ActMode, bound: np.ndarray | int, margin: int) -> np.ndarray:
+    """Where a bound acts on wide values int64, bool: those above it after a right shift by ``margin`` bits."""
+    return np.asarray(((value >> margin) > bound) & (mode in (ActMode.CLIP, ActMode.SATURATE)))

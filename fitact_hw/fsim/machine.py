@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections import deque
+from dataclasses import dataclass
 
 import numpy as np
 
 from fitact_hw.config import SHIFT_BITS, AcceleratorConfig, BoundFormat
 from fitact_hw.fsim.access import (
     BUFFERS,
+    COMPUTE,
     LOAD,
     STORE,
     UNITS,
@@ -24,7 +26,7 @@ from fitact_hw.fsim.access import (
     memory_word_bytes,
     weight_words,
 )
-from fitact_hw.fsim.arithmetic import epilogue, product, wrap
+from fitact_hw.fsim.arithmetic import activated, clamp_hits, product, rounded, wrap
 from fitact_hw.isa import MOST_TOKENS, AccMode, ActMode, Buffer, Instruction, Opcode
 from fitact_hw.program import LANE_DTYPES, Program
 from golden.bounds.code import BASE_BITS, CODE_BITS, decode
@@ -53,10 +55,33 @@ def decoded_bounds(lanes: np.ndarray, part: np.ndarray, layer_bound: int, config
     return np.minimum(decode(codes, base), (1 << (config.word_bits - 1)) - 1)
 
 
+@dataclass
+class Clamps:
+    """What the alarm of the clamps has seen: ``hits``, and of the first one the number of compute instructions (GEMM,
+    SYNC) that had ended before and the lowest lane; both 0 before there is one. ``ended``: compute instructions."""
+
+    hits: int = 0
+    first_instruction: int = 0
+    first_lane: int = 0
+    ended: int = 0
+
+    def note(self, hits: np.ndarray) -> None:
+        """Count hits, bool (pixels, lanes), of one instruction."""
+        if not self.hits and hits.any():
+            first = hits[hits.any(axis=1)][0]
+            self.first_instruction, self.first_lane = self.ended, int(np.flatnonzero(first)[0])
+        self.hits = min(self.hits + int(hits.sum()), MOST_HITS)
+
+
+MOST_HITS = (1 << 32) - 1
+"""Where the counter of the clamps' alarm stays."""
+
+
 class Machine:
     """Buffers, memory and the effect of each instruction.
 
-    Buffers are int64 (depth, side); ``written`` marks the words that hold something. ``memory`` is uint8.
+    Buffers are int64 (depth, side); ``written`` marks the words that hold something. ``memory`` is uint8; ``clamps``:
+    None in a machine without an alarm of the clamps.
     """
 
     def __init__(self, config: AcceleratorConfig, memory: np.ndarray) -> None:
@@ -65,6 +90,7 @@ class Machine:
         self.buffers = {name: np.zeros((depth(config, name), config.side), np.int64) for name in BUFFERS}
         self.shifts = np.zeros((config.bias_words, config.side), np.int64)
         self.written = {name: np.zeros(depth(config, name), bool) for name in BUFFERS}
+        self.clamps = Clamps() if config.clamp_alarm else None
         self.where = ""
 
     def execute(self, instruction: Instruction, where: str) -> None:
@@ -76,6 +102,8 @@ class Machine:
             self._gemm(instruction)
         elif instruction.opcode is Opcode.STORE:
             self._store(instruction)
+        if self.clamps is not None and UNITS.get(instruction.opcode) == COMPUTE:
+            self.clamps.ended += 1
 
     def _within(self, buffer: str, words: np.ndarray) -> np.ndarray:
         limit = depth(self.config, buffer)
@@ -163,7 +191,10 @@ class Machine:
         bound = self._bounds(instruction)
         if len(bound) > 1:
             bound = np.tile(bound, (instruction["images"], 1))
-        result = epilogue(total, bias, self.shifts[bias_word], act_mode, bound, config.word_bits, config.acc_bits)
+        value = rounded(wrap(total + bias, config.acc_bits), self.shifts[bias_word])
+        if self.clamps is not None:
+            self.clamps.note(clamp_hits(value, act_mode, bound, config.alarm_margin))
+        result = activated(value, act_mode, bound, config.word_bits)
         out = np.arange(instruction["out_base"], instruction["out_base"] + len(total))
         self._write("output", out, wrap(result, config.word_bits))
 
@@ -238,7 +269,12 @@ class TokenModel:
 
 
 def run(program: Program, memory: np.ndarray, priority: tuple[int, ...] = DEFAULT_PRIORITY) -> np.ndarray:
-    """Execute ``program`` on a copy of ``memory`` (uint8) and return it as it is afterwards.
+    """Execute ``program`` on a copy of ``memory`` (uint8) and return it as it is afterwards; as :func:`executed`."""
+    return executed(program, memory, priority).memory
+
+
+def executed(program: Program, memory: np.ndarray, priority: tuple[int, ...] = DEFAULT_PRIORITY) -> Machine:
+    """The machine after ``program`` on a copy of ``memory`` (uint8).
 
     ``priority`` orders the units that could go on: another order is another legal interleaving.
     Raises SimulationError for a deadlock, an unwritten word that is read, or an address that does not exist.
@@ -247,4 +283,4 @@ def run(program: Program, memory: np.ndarray, priority: tuple[int, ...] = DEFAUL
     for number in TokenModel(program, priority):
         instruction = program.instructions[number]
         machine.execute(instruction, f"instruction {number} ({instruction.opcode.name})")
-    return machine.memory
+    return machine

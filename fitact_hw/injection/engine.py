@@ -35,7 +35,7 @@ from fitact_hw.injection.functional.judge import FunctionalImage
 from fitact_hw.injection.functional.order import Unsuitable
 from fitact_hw.injection.memory_map import Handover
 from fitact_hw.injection.observed import Observed, code_of, observe
-from fitact_hw.injection.tail import FaultyRun, Tail
+from fitact_hw.injection.tail import Ending, FaultyRun, Tail
 from fitact_hw.injection.verdict import Mechanism, Times, Verdict
 from fitact_hw.program import Program
 from fitact_hw.registers import ErrorCode
@@ -114,14 +114,14 @@ class Engine:
         library = self.library
         library.begin(case.memory, case.program.program_address, 0, self._model)
         library.record(accesses=True)
-        cycles = self._finish_fault_free(NO_LIMIT_CYCLES)
+        cycles = self._finish_fault_free(NO_LIMIT_CYCLES)[0]
         accesses = AccessTrace.from_records(library.buffers, library.accesses(), cycles)
         library.forget_accesses()
         writes = library.writes()[list(PLACE_DTYPE.names or ())].astype(PLACE_DTYPE)
         return Trace(accesses, library.token_changes(), library.requests(), writes)
 
-    def _finish_fault_free(self, limit: int) -> int:
-        """Run to the end; returns its cycle."""
+    def _finish_fault_free(self, limit: int) -> tuple[int, dict[str, int]]:
+        """Run to the end; returns its cycle and the registers then."""
         if not self.library.run(limit):
             raise EngineError("the fault-free run did not finish: this is a defect of the machine")
         cycles = self.library.cycle
@@ -129,7 +129,7 @@ class Engine:
         word = None if registers is None else self._status(registers)
         if word is None or word.error or word.detected or (registers or {}).get("CORRECTED", 0):
             raise EngineError(f"the fault-free run ended with registers {registers}: this is a defect of the machine")
-        return cycles
+        return cycles, registers or {}
 
     def run(
         self,
@@ -163,7 +163,7 @@ class Engine:
             _compare(events[starts[start][0]], found[start], simulated[start])
             self.times.audited += 1
         found |= {start: verdict for start, verdict in simulated.items() if start not in found}
-        clean = _masked(facts, case.logits)
+        clean = self._masked(facts, case, case.logits)
         verdicts: dict[int, Verdict] = dict.fromkeys(dead, clean)
         self.times.mechanisms.update({Mechanism.DEAD.value: len(dead)})
         for start, verdict in found.items():
@@ -219,13 +219,19 @@ class Engine:
         library.set_points(facts.points, facts.boundary, facts.live)
         library.begin(case.memory, program.program_address, HANG_FACTOR * facts.cycles, self._model)
         library.record(states=True, keep=keep)
-        self._finish_fault_free(facts.cycles + 1)
+        registers = self._finish_fault_free(facts.cycles + 1)[1]
         library.record(keep=keep)
         logits = self._logits(program)
         if not np.array_equal(logits, case.logits) or INPUT not in case.trace:
             raise EngineError("fault-free RTL and golden logits differ: pass the trace of the same network and image")
         self.times.states += time.perf_counter() - began
-        return _masked(facts, logits)
+        clean = self._masked(facts, case, logits)
+        if registers.get("CLAMP_HITS", 0) != clean.clamp_hits:
+            raise EngineError(
+                f"fault-free RTL counts {registers['CLAMP_HITS']} clamp hits, the golden model {clean.clamp_hits}: "
+                "this is a defect, report it"
+            )
+        return clean
 
     def _divided(self, facts: Facts, starts: Iterable[Start], audit: bool) -> tuple[list[Start], list[Start]]:
         """What is judged without RTL and what in RTL; some in both."""
@@ -259,7 +265,7 @@ class Engine:
         if not starts:
             return {}
         began = time.perf_counter()
-        clean = replace(_masked(facts, case.logits), mechanism=Mechanism.FUNCTIONAL)
+        clean = replace(self._masked(facts, case, case.logits), mechanism=Mechanism.FUNCTIONAL)
         codes = {start: code for start in starts if (code := code_of(start.flips)) is not None}
         verdicts = {
             start: replace(clean, code=code, outcome=classify(True, code, clean.logits, clean.logits))
@@ -267,24 +273,30 @@ class Engine:
         }
         data = [start for start in starts if start not in codes]
         image = self._functional(facts, case) if data else None
-        runs = [FaultyRun(image.judge(start.cycle, start.flips)) for start in data] if image else []
+        runs = [image.judge(start.cycle, start.flips) for start in data] if image else []
         self.times.functional += time.perf_counter() - began
-        for start, logits in zip(data, self._finish(case, runs), strict=True):
-            outcome = classify(True, ErrorCode.NONE, logits, clean.logits)
-            verdicts[start] = replace(clean, outcome=outcome, logits=logits)
+        for start, end in zip(data, self._finish(case, runs), strict=True):
+            outcome = classify(True, ErrorCode.NONE, end.logits, clean.logits)
+            hits = clean.clamp_hits + end.clamp_hits
+            verdicts[start] = replace(clean, outcome=outcome, logits=end.logits, clamp_hits=hits)
         return verdicts
 
     def _tail_of(self, case: Case) -> Tail:
         if self._tail is None or self._tail.network is not case.network:
-            self._tail = Tail(case.network)
+            self._tail = Tail(case.network, self.config.alarm_margin if self.config.clamp_alarm else None)
         return self._tail
 
-    def _finish(self, case: Case, runs: Sequence[FaultyRun]) -> list[np.ndarray]:
-        """Logits int64 (1, classes) of runs that differ in layer outputs."""
+    def _finish(self, case: Case, runs: Sequence[FaultyRun]) -> list[Ending]:
+        """Logits and clamp hits of runs that differ in layer outputs."""
         began = time.perf_counter()
-        logits = self._tail_of(case).logits(case.trace, runs)
+        ends = self._tail_of(case).ends(case.trace, runs)
         self.times.golden += time.perf_counter() - began
-        return logits
+        return ends
+
+    def _masked(self, facts: Facts, case: Case, logits: np.ndarray) -> Verdict:
+        """The verdict of an upset that nothing comes of."""
+        hits = self._tail_of(case).clamp_hits(case.trace)
+        return Verdict(Outcome.MASKED, Status.DONE, 0, facts.cycles, logits, "", Mechanism.DEAD, 0, clamp_hits=hits)
 
     def _in_rtl(
         self, facts: Facts, case: Case, starts: Sequence[Start], progress: Callable[[Start], None]
@@ -302,10 +314,11 @@ class Engine:
                     handovers[start] = handover
                 self.times.faulty += time.perf_counter() - began
                 progress(start)
-        logits = self._finish(case, [handover.run for handover in handovers.values()])
-        for start, one in zip(handovers, logits, strict=True):
-            outcome = classify(True, found[start].code, one, case.logits, found[start].detected)
-            found[start] = replace(found[start], outcome=outcome, logits=one)
+        ends = self._finish(case, [handover.run for handover in handovers.values()])
+        for start, end in zip(handovers, ends, strict=True):
+            outcome = classify(True, found[start].code, end.logits, case.logits, found[start].detected)
+            hits = found[start].clamp_hits + end.clamp_hits
+            found[start] = replace(found[start], outcome=outcome, logits=end.logits, clamp_hits=hits)
         return found
 
     def _simulate(self, facts: Facts, clean: Verdict, start: Start, checkpoint: int) -> tuple[Verdict, Handover | None]:
@@ -330,7 +343,7 @@ class Engine:
             if end in (End.INTERRUPT, End.LIMIT):
                 return self._ended(facts, clean, end, spent), None
             began = time.perf_counter()
-            found = self._reconverged(facts, end)
+            found = self._reconverged(facts, clean, end)
             self.times.judge += time.perf_counter() - began
             if found is None:
                 continue
@@ -343,14 +356,14 @@ class Engine:
             )  # fmt: skip
             return verdict, handover if handover.run.changes else None
 
-    def _reconverged(self, facts: Facts, end: End) -> tuple[Observed, Handover] | None:
+    def _reconverged(self, facts: Facts, clean: Verdict, end: End) -> tuple[Observed, Handover] | None:
         """The faulty run has the state of the fault-free one: what is left of it, or None if it must go on."""
         library = self.library
-        observed = observe(library, facts.reach, facts.cycles)
+        observed = observe(library, facts.reach, facts.cycles, clean.clamp_hits)
         if observed is None:
             return None
         handover = facts.memory.handover(library.cycle, library.diff())
-        if handover is None:
+        if handover is None or (handover.run.changes and not facts.countable):
             return None
         reconverged = end is End.RECONVERGED and not handover.held
         return (observed, handover) if reconverged or library.buffers_are(handover.held) else None
@@ -373,6 +386,7 @@ class Engine:
                 word.detected,
                 registers.get("CORRECTED", 0),
                 registers.get("DETECTED", 0),
+                registers.get("CLAMP_HITS", 0),
             )
         outcome = classify(status is Status.DONE, observed.code, logits, clean.logits, observed.detected)
         return replace(
@@ -381,7 +395,7 @@ class Engine:
         )  # fmt: skip
 
     def _status(self, registers: Mapping[str, int]) -> StatusWord:
-        return StatusWord.of(registers["STATUS"], bool(self.library.config.protected))
+        return StatusWord.of(registers["STATUS"], *self.library.config.register_parts)
 
     def _logits(self, program: Program) -> np.ndarray:
         placement = program.tensors[program.logits]
@@ -396,14 +410,12 @@ class Engine:
         self.times.mechanisms.update({found.mechanism.value: len(indices)})
 
 
-def _masked(facts: Facts, logits: np.ndarray) -> Verdict:
-    """The verdict of an upset that nothing comes of."""
-    return Verdict(Outcome.MASKED, Status.DONE, 0, facts.cycles, logits, "", Mechanism.DEAD, 0)
-
-
 def _compare(event: FaultEvent, functional: Verdict, rtl: Verdict) -> None:
     """Raises EngineError if RTL judges an upset otherwise."""
-    names = ("outcome", "status", "code", "cycles", "violation", "detected", "corrected_words", "detected_words")
+    names = (
+        *("outcome", "status", "code", "cycles", "violation", "detected", "corrected_words", "detected_words"),
+        "clamp_hits",
+    )
     wrong = [name for name in names if getattr(functional, name) != getattr(rtl, name)]
     if not np.array_equal(functional.logits, rtl.logits):
         wrong.append("logits")

@@ -80,9 +80,23 @@ class Facts:
         try:
             if not self.memory.settled:
                 raise Unsuitable("a layer reads words before they are final")
+            if not self.countable:
+                raise Unsuitable("the alarm counts hits in padding lanes of a bounded pool or residual layer")
             return FunctionalProgram(self.program, self.accesses)
         except Unsuitable as error:
             return error
+
+    @cached_property
+    def countable(self) -> bool:
+        """Whether the golden model knows all hits that an alarm of the clamps counts: it has no padding lanes, whose
+        words pools and residuals hand on."""
+        config = self.program.config
+        return not config.clamp_alarm or not any(
+            layer.bound is not None
+            and layer.out_shape[0] % config.side
+            and (layer.kind != "conv" or layer.residual is not None)
+            for layer in self.network.layers
+        )
 
     @staticmethod
     def of(network: QNetwork, program: Program, trace: Trace, counters: Sequence[str]) -> Facts:

@@ -7,23 +7,28 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from fitact_hw.fsim.machine import MOST_HITS
 from fitact_hw.isa import INSTRUCTION_BYTES
 from fitact_hw.program import Program
-from sim.engine.library import Library
+from sim.engine.library import CLAMP_COUNT, Library
 
 ERROR_CODE = "u_control.error_code_q"
+
+FEW_HITS = 1 << 30
+"""More than the outputs of any network."""
 
 
 @dataclass(frozen=True)
 class Observed:
-    """Registers at the end of the run: ``cycles`` of the machine's counter, error ``code``, and what buffer protection
-    noticed."""
+    """Registers at the end of the run: ``cycles`` of the machine's counter, error ``code``, what buffer protection
+    noticed, and hits of the clamps that an alarm counted."""
 
     cycles: int
     code: int = 0
     detected: bool = False
     corrected_words: int = 0
     detected_words: int = 0
+    clamp_hits: int = 0
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,10 +73,11 @@ class Reach:
         return self.ahead < base or self.ahead + INSTRUCTION_BYTES - 1 > last
 
 
-def observe(library: Library, reach: Reach, end: int) -> Observed | None:
+def observe(library: Library, reach: Reach, end: int, clamp_hits: int) -> Observed | None:
     """The end of a faulty run whose state is now that of the fault-free run; None if only RTL can tell.
 
-    ``end``: cycles of the fault-free run. The run goes on like the fault-free one unless data that differ are on their
+    ``end`` and ``clamp_hits``: cycles and hits of the fault-free run, to which those of layers that still differ are
+    to be added. The run goes on like the fault-free one unless data that differ are on their
     way, the watchdog expires or an address falls out of the window.
     """
     if library.passing_matters:
@@ -80,6 +86,11 @@ def observe(library: Library, reach: Reach, end: int) -> Observed | None:
     left = end - cycle
     count, watchdog = library.value("u_control.cycles_q"), library.value("u_csr.watchdog_cycles_q")
     base, last = (library.value(f"u_csr.window_{name}_address_q") for name in ("base", "last"))
+    hits = 0
+    if library.config.clamp_alarm:
+        hits = library.value(CLAMP_COUNT) + clamp_hits - library.clean_clamp_hits
+        if hits > MOST_HITS - FEW_HITS:
+            return None  # it may have reached its end, or reach it
     if (watchdog and count + left > watchdog) or not reach.allowed(cycle, base, last):
         return None
     return Observed(
@@ -88,6 +99,7 @@ def observe(library: Library, reach: Reach, end: int) -> Observed | None:
         bool(library.value("u_csr.status_detected_q")),
         library.value("u_protection.g_corrects.corrected_count_q"),
         library.value("u_protection.detected_count_q"),
+        hits,
     )
 
 

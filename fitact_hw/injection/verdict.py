@@ -38,7 +38,8 @@ class Verdict:
 
     ``mechanism``: how it was found; ``simulated_cycles``: RTL cycles from the upset until that was known (0 for
     collapsed ones); ``collapsed``: it is equivalent to another upset of the list, which was simulated. ``detected``,
-    ``corrected_words``, ``detected_words``: what the buffers' protection noticed.
+    ``corrected_words``, ``detected_words``: what the buffers' protection noticed. ``clamp_hits``: of the whole run, as
+    the clamps' alarm counts them.
     """
 
     outcome: Outcome
@@ -53,6 +54,7 @@ class Verdict:
     detected: bool = False
     corrected_words: int = 0
     detected_words: int = 0
+    clamp_hits: int = 0
 
 
 @dataclass

@@ -82,6 +82,7 @@ def _name(config: AcceleratorConfig) -> str:
     size = f"{config.size}, bounds: {config.bounds.value}"
     size += ", 4-bit codes" if config.bound_format is BoundFormat.CODE else ""
     size += "".join(f", {kind.value} on the {name} buffer" for name, kind in config.protected.items())
+    size += f", alarm of the clamps (margin {config.alarm_margin})" if config.clamp_alarm else ""
     return f"{'the default configuration' if config == AcceleratorConfig() else 'a configuration'} ({size})"
 
 

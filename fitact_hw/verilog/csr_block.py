@@ -53,7 +53,7 @@ def fields(registers: Registers, *kinds: FieldKind) -> list[tuple[Register, Regi
 
 def csr(config: AcceleratorConfig) -> Module:
     """``fitact_csr``: the registers of this machine, and nothing of what they do."""
-    registers = machine_registers(bool(config.protected))
+    registers = machine_registers(*config.register_parts)
     m = Module(
         "fitact_csr",
         """
@@ -131,7 +131,7 @@ def _write_channel(m: Module, registers: Registers) -> None:
     m.assign("s_axil_wready", "!w_held_q")
     m.assign("s_axil_bvalid", "bvalid_q")
     m.assign("s_axil_bresp", "bresp_q")
-    last = list(registers)[-1]
+    there = _there(registers, "aw_index_q")
     m.code(f"""
         always @(posedge clk) begin
             if (!rst_n) begin
@@ -156,9 +156,25 @@ def _write_channel(m: Module, registers: Registers) -> None:
                 w_data_q <= s_axil_wdata;
                 w_strb_q <= s_axil_wstrb;
             end
-            if (write) bresp_q <= (aw_index_q <= {last}) ? OKAY : SLVERR;
+            if (write) bresp_q <= ({there}) ? OKAY : SLVERR;
         end
     """)
+
+
+def _there(registers: Registers, index: str) -> str:
+    """Whether ``index`` is the number of a register (Verilog text): in one of the rows without a gap."""
+    rows: list[list[Register]] = []
+    for register in registers.values():
+        if rows and register.offset == rows[-1][-1].offset + REGISTER_BYTES:
+            rows[-1].append(register)
+        else:
+            rows.append([register])
+    first = f"{index} <= {rows[0][-1].name}"
+    others = (
+        f"{index} == {row[0].name}" if len(row) == 1 else f"({index} >= {row[0].name} && {index} <= {row[-1].name})"
+        for row in rows[1:]
+    )
+    return " || ".join([first, *others])
 
 
 def _written(register: Register, field: RegisterField) -> tuple[str, str]:
@@ -229,7 +245,7 @@ def _read_channel(m: Module, registers: Registers) -> None:
     m.assign("s_axil_rresp", "rresp_q")
     width = max(map(len, registers)) + 1
     cases = "\n".join(f"                {r.name + ':':{width}} read_data = {_word(r)};" for r in registers.values())
-    last = list(registers)[-1]
+    there = _there(registers, "read_index")
     m.code(f"""
         always @(*) begin
             case (read_index)
@@ -247,7 +263,7 @@ def _read_channel(m: Module, registers: Registers) -> None:
         always @(posedge clk) begin
             if (s_axil_arvalid && s_axil_arready) begin
                 rdata_q <= read_data;
-                rresp_q <= (read_index <= {last}) ? OKAY : SLVERR;
+                rresp_q <= ({there}) ? OKAY : SLVERR;
             end
         end
     """)

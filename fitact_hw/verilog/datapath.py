@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from fitact_hw.config import AcceleratorConfig
 from fitact_hw.isa import Buffer
+from fitact_hw.verilog import alarm
 from fitact_hw.verilog.buffers import ADDRESS_BITS, loaded_buffers
 from fitact_hw.verilog.dispatch import UNITS
 from fitact_hw.verilog.lanes import has_bound_buffer
@@ -129,6 +130,7 @@ def compute_unit(m: Module, config: AcceleratorConfig) -> None:
         },
     )
     _lanes(m, config)
+    alarm.counter(m, config)
     m.assign("compute_busy", "sequencer_busy || delay_busy || lanes_busy")
 
 
@@ -160,6 +162,7 @@ def _lanes(m: Module, config: AcceleratorConfig) -> None:
             "token_data": "lane_token",
             "psum": "psum",
             **same(*(f"{port}_{part}" for port in buffers for part in PORT)),
+            **alarm.lane_pins(config),
             "retire": "compute_retire",
             "push_prev": "compute_push_prev",
             "push_next": "compute_push_next",

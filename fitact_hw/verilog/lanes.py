@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from fitact_hw.config import SHIFT_BITS, AcceleratorConfig, BoundFormat, Granularity, address_bits
-from fitact_hw.verilog import pixel_token
+from fitact_hw.verilog import alarm, pixel_token
 from fitact_hw.verilog.module import Module, same
 from golden.bounds.code import BASE_BITS, CODE_BITS
 
@@ -99,6 +99,7 @@ def lanes(config: AcceleratorConfig) -> Module:
     m.output("out_wr_en")
     m.output("out_wr_addr", "OUT_ADDR_W")
     m.output("out_wr_data", "COLS*DATA_W")
+    alarm.lane_ports(m, config)
     m.port_section("End of an instruction.")
     m.output("retire")
     m.output("push_prev", None, "a token for the load unit")
@@ -154,7 +155,7 @@ def lanes(config: AcceleratorConfig) -> Module:
         m.instance(
             "fitact_lane",
             "u_lane",
-            {**same("DATA_W", "ACC_W", "SHIFT_W"), "HAS_BOUND": str(int(bound))},
+            {**same("DATA_W", "ACC_W", "SHIFT_W"), "HAS_BOUND": str(int(bound)), **alarm.lane_parameters(config)},
             {
                 "clk": "clk",
                 "acc_op": "acc_op",
@@ -167,6 +168,7 @@ def lanes(config: AcceleratorConfig) -> Module:
                 "bound": source,
                 "act_mode": "act_mode",
                 "out_q": "out_wr_data[c*DATA_W +: DATA_W]",
+                "hit": "hits[c]" if config.clamp_alarm else None,
             },
         )
     lost: tuple[str, ...] = () if coded else ("bound_part",)

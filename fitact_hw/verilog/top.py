@@ -5,6 +5,7 @@ from __future__ import annotations
 from fitact_hw.config import AXI_ADDR_BITS, RMW_CYCLES, SHIFT_BITS, AcceleratorConfig, BoundFormat
 from fitact_hw.csr import REGISTERS
 from fitact_hw.isa import INSTRUCTION_BYTES, TOKEN_COUNT_BITS, Buffer, Opcode
+from fitact_hw.verilog import alarm
 from fitact_hw.verilog.buffers import depth_parameters, load_data_bits
 from fitact_hw.verilog.csr_block import ADDRESS_BITS as CSR_ADDRESS_BITS
 from fitact_hw.verilog.csr_block import BUS, bus_ports
@@ -171,7 +172,7 @@ def _control(m: Module, config: AcceleratorConfig) -> None:
         m.wire(name, bits, comment)
     for name in (*_BUSY, *_ERRORS, "token_overflow", "queues_busy", "running"):
         m.wire(name)
-    replaced = counters(m, config)
+    replaced = {**counters(m, config), **alarm.registers(m, config)}
 
     m.instance("fitact_csr", "u_csr", {"ADDR_W": "CSR_ADDR_W"}, {
         **CLOCK,
@@ -189,6 +190,7 @@ def _control(m: Module, config: AcceleratorConfig) -> None:
         "configuration_bounds": "BOUNDS",
         "configuration_bound_codes": "BOUND_CODES",
         **register_pins(config),
+        **alarm.register_pins(config),
     })  # fmt: skip
     m.instance("fitact_control", "u_control", {}, {
         "clk": "clk",
@@ -218,4 +220,5 @@ def _traces(m: Module, config: AcceleratorConfig) -> None:
         "m_axi_bid",
         "running",
         *(("status_detected",) if config.protected else ()),
+        *(("status_clamped",) if config.clamp_alarm else ()),
     )

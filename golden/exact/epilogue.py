@@ -131,14 +131,23 @@ def _float_epilogue(
         value.mul_(passes).clamp_min_(0)
 
 
-def finish_wide(acc: Tensor, parameters: Parameters) -> Tensor:
-    """Epilogue of int64 accumulators that are right modulo 2**acc_bits; returns words."""
+def rounded_wide(acc: Tensor, parameters: Parameters) -> Tensor:
+    """Wide values before the activation, int64, of accumulators that are right modulo 2**acc_bits."""
     spare = 64 - parameters.acc_bits
     value = acc + parameters.bias
     if spare:
         value = (value << spare) >> spare
     half = value >> (parameters.shift - 1).clamp_min(0)
-    value = torch.where(parameters.shift == 0, value, (half >> 1) + (half & 1))
+    return torch.where(parameters.shift == 0, value, (half >> 1) + (half & 1))
+
+
+def finish_wide(acc: Tensor, parameters: Parameters) -> Tensor:
+    """Epilogue of int64 accumulators that are right modulo 2**acc_bits; returns words."""
+    return activated_wide(rounded_wide(acc, parameters), parameters)
+
+
+def activated_wide(value: Tensor, parameters: Parameters) -> Tensor:
+    """Activation of wide values int64; returns words."""
     bound: Tensor | int | None = parameters.bound
     if isinstance(bound, Tensor):
         bound = bound.to(torch.int64)
@@ -147,7 +156,7 @@ def finish_wide(acc: Tensor, parameters: Parameters) -> Tensor:
     elif parameters.activation == "relu":
         value = value.clamp(0, parameters.top)
     elif parameters.activation == "saturate":
-        limit = bound if isinstance(bound, Tensor) else torch.tensor(_number(bound), device=acc.device)
+        limit = bound if isinstance(bound, Tensor) else torch.tensor(_number(bound), device=value.device)
         value = torch.minimum(value.clamp_min(0), limit)
     else:
         below = value <= (bound if isinstance(bound, Tensor) else _number(bound))

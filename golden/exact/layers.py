@@ -87,6 +87,21 @@ class Convolution:
         words, peak = Words(output, self.clean_peak), float(_image_peaks(acc).max()) if whole else self.exact
         return CleanLayer(words, acc, peak) if peak < self.exact else CleanLayer(words)
 
+    def sums(self, source: Words, residual: Words | None) -> tuple[Tensor, Tensor]:
+        """Output words of the fault-free layer, and its sums before residual and bias: int64, right modulo 2**64."""
+        g = self.geometry
+        shape = (source.count, g.out_rows, g.out_columns, g.outputs)
+        if self.weights.limbs is not None:
+            kept = torch.empty(shape, dtype=torch.int64, device=source.data.device)
+            found = self._in_limbs(source, residual, None, kept)
+            if found is not None:
+                return found, kept
+        acc = source.data.new_empty(shape)
+        output, whole = self._dense(source, residual, self.clean, acc)
+        if whole:
+            return output, acc.to(torch.int64)
+        return output, kernels.wide(source.data.to(torch.int64), self.weights.matrix.double(), g)
+
     def run(
         self,
         source: Words,

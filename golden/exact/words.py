@@ -99,6 +99,10 @@ class Pool:
         clean = clean_run[self.layer.name].output
         return Words(clean.data, max(clean.peak, source.peak), source.channels, part)
 
+    def sums(self, source: Words) -> Tensor:
+        """Sums or maxima before residual and bias, int64 (batch, rows, columns, channels)."""
+        return self._sums(source.data).to(torch.int64)
+
     def _sums(self, x: Tensor) -> Tensor:
         g = self.geometry
         x = kernels.pad(x, g)

@@ -22,6 +22,8 @@ constexpr uint64_t FROZEN_EVERY = 1024;
 std::vector<uint64_t> g_keep;  // cycles in which the fault-free run is saved, ascending
 std::vector<Checkpoint> g_checkpoints;
 bool g_hashing = false;
+int g_watch = -1;                 // register whose value in the fault-free run is kept for every point
+std::vector<uint64_t> g_watched;  // its values
 
 // ---- registers of the machine, as cocotb_run.py accesses them ----
 
@@ -129,6 +131,12 @@ uint64_t fe_register(int number) { return value(g_registers[static_cast<size_t>(
 
 // ---- the fault-free run ----
 
+// The register of at most 64 bits whose value is kept at every point of comparison.
+void fe_watch(int number) { g_watch = number; }
+
+// Its value in the fault-free run, at the point of the last fe_run_faulty().
+uint64_t fe_watched() { return g_watched[g_point]; }
+
 // Cycles of comparison, ascending, and for each the set of live buffer words (`words64` 64-bit words).
 void fe_set_points(const uint64_t* points, const uint8_t* boundary, uint64_t count, uint64_t words64,
                    const uint64_t* live) {
@@ -139,6 +147,7 @@ void fe_set_points(const uint64_t* points, const uint8_t* boundary, uint64_t cou
     g_control_hash.assign(count, 0);
     g_passing_hash.assign(count * GROUPS, 0);
     g_buffer_hash.assign(count, 0);
+    g_watched.assign(count, 0);
 }
 
 // Reset, fresh memory, registers written (pairs address, value; the last one starts): at the falling edge of the
@@ -181,6 +190,7 @@ int fe_run(uint64_t cycle) {
             g_control_hash[g_point] = hash_control();
             hash_passing(&g_passing_hash[g_point * GROUPS]);
             g_buffer_hash[g_point] = hash_buffers(g_point);
+            if (g_watch >= 0) g_watched[g_point] = fe_register(g_watch);
         }
         step();
     }

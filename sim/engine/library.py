@@ -23,6 +23,9 @@ from sim.errors import SimulationError
 from sim.job import MemoryModel
 from sim.jobfile import READ_AT_END, START_LATENCY, register_offsets, start_writes
 
+CLAMP_COUNT = "u_alarm.u_count.count_q"
+"""Counter of the clamps' alarm."""
+
 OBSERVERS = (
     "u_control.cycles_q",
     "u_control.instructions_q",
@@ -37,11 +40,17 @@ OBSERVERS = (
     "u_csr.status_detected_q",
     "u_protection.detected_count_q",
     "u_protection.g_corrects.corrected_count_q",
+    "u_csr.status_clamped_q",
+    "u_csr.status_alarm_q",
+    "u_csr.alarm_threshold_hits_q",
+    *(f"u_alarm.{name}_q" for name in ("number", "seen", "first_number", "first_lane", "reached")),
+    CLAMP_COUNT,
 )
 """Registers that are no part of the state: once a program runs, nothing depends on them but what the host reads at the
 end, the watchdog (counter and limit) and the check of addresses (window). Who compares states must look at these."""
 
 _SUMS, _RESULTS = ("u_lanes.u_epilogue.valid_q",), ("u_lanes.u_epilogue.out_wr_q",)
+_HIT = r"u_lanes\.g_lane\[\d+\]\.u_lane\.u_clamp\.g_bound\.g_alarm\.hit_q"
 _LANE = r"u_lanes\.g_lane\[\d+\]\.u_lane\."
 PASSING = {
     r"u_load\.word_q": ("u_load.slot_q", "u_load.wr_en_q"),
@@ -88,6 +97,8 @@ _SIGNATURES: dict[str, tuple[object, list[object]]] = {
     "fe_begin": (_INT, [ctypes.c_char_p, _VOID, _VOID, _INT, _INT]),
     "fe_record": (None, [_INT, _VOID, _U64]),
     "fe_register": (_U64, [_INT]),
+    "fe_watch": (None, [_INT]),
+    "fe_watched": (_U64, []),
     "fe_run": (_INT, [_U64]),
     "fe_cycle": (_U64, []),
     "fe_fork": (None, [_U64]),
@@ -132,7 +143,8 @@ def _copied(address: int | None, dtype: np.dtype, count: int) -> np.ndarray:
 def _passing(sites: Mapping[str, FaultSite], config: AcceleratorConfig) -> dict[str, tuple[str, ...]]:
     """The registers of PASSING; without those of protected buffers, at whose words a decoder looks all the time."""
     found = {}
-    for pattern, flags in PASSING.items():
+    patterns = {**PASSING, **({_HIT: _RESULTS} if config.clamp_alarm else {})}
+    for pattern, flags in patterns.items():
         paths = [path for path in sites if re.fullmatch(pattern, path)]
         if missing := [name for name, known in [(pattern, paths), *((f, f in sites) for f in flags)] if not known]:
             raise SimulationError(f"the machine has no register {missing[0]}: PASSING in the engine is not of this RTL")
@@ -167,6 +179,8 @@ class Library:
         self.buffers: list[FaultSite] = []
         for site in self.sites.values():
             self._add(site)
+        if CLAMP_COUNT in self._numbers:
+            self._c.fe_watch(self._numbers[CLAMP_COUNT][1])
         self.tokens = tuple(f"u_{name}.count_q" for name, _, _ in TOKENS)
         for name, _, pop in TOKENS:
             unit, _, side = pop.partition("_take_")
@@ -251,6 +265,11 @@ class Library:
     def value(self, path: str) -> int:
         """Present value of the register at ``path`` (at most 64 bits), 0 if this machine does not have it."""
         return int(self._c.fe_register(self._numbers[path][1])) if path in self._numbers else 0
+
+    @property
+    def clean_clamp_hits(self) -> int:
+        """After :meth:`run_faulty`: the counter of the clamps' alarm in the fault-free run, in the same cycle."""
+        return int(self._c.fe_watched())
 
     @property
     def skipped(self) -> int:

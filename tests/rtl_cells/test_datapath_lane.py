@@ -65,6 +65,13 @@ class Pixel:
         return min(max(value, 0), self.bound)
 
 
+    def hit(self, acc_w: int, margin: int) -> int:
+        """Whether the bound acts: the value, divided by 2**margin and rounded down, is above it."""
+        biased = signed(self.sum(acc_w) + self.bias, acc_w)
+        value = (2 * biased + 2**self.shift) // 2 ** (self.shift + 1)
+        return int(self.mode >= 2 and value // 2**margin > self.bound)
+
+
 def random_pixel(acc_w: int, data_w: int, has_bound: bool) -> Pixel:
     """A pixel whose shift often brings the value close to the word's range and its bound."""
     pixel = Pixel(
@@ -86,7 +93,8 @@ def random_pixel(acc_w: int, data_w: int, has_bound: bool) -> Pixel:
 async def lane_random(dut: Any) -> None:
     """One pixel every cycle; the sum after A0, the output after A3."""
     acc_w, data_w = int(dut.ACC_W.value), int(dut.DATA_W.value)
-    has_bound = bool(int(dut.HAS_BOUND.value))
+    has_bound, has_alarm = bool(int(dut.HAS_BOUND.value)), bool(int(dut.HAS_ALARM.value))
+    margin, hits = int(dut.MARGIN.value), 0
     Clock(dut.clk, 2, unit="ns").start()
     await FallingEdge(dut.clk)
     pixels = [random_pixel(acc_w, data_w, has_bound) for _ in range(PIXELS)]
@@ -110,7 +118,10 @@ async def lane_random(dut: Any) -> None:
         if step >= 3:
             outputs.append(signed(int(dut.out_q.value), data_w))
             assert outputs[-1] == pixels[step - 3].output(acc_w, data_w), pixels[step - 3]
+            assert int(dut.hit.value) == (has_alarm and pixels[step - 3].hit(acc_w, margin)), pixels[step - 3]
+            hits += int(dut.hit.value)
     # The stimulus must reach both sides of every limit, or the comparison says little.
+    assert not has_alarm or PIXELS / 10 < hits < PIXELS / 2
     most = (1 << data_w - 1) - 1
     for mode in range(4 if has_bound else 2):
         values = [value for value, pixel in zip(outputs, pixels, strict=True) if pixel.mode == mode]
@@ -145,10 +156,14 @@ async def pe_random(dut: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    ("data_w", "acc_w", "has_bound"), [(8, 32, 1), (16, 48, 1), (32, 64, 1), (32, 32, 1), (8, 32, 0)]
+    ("data_w", "acc_w", "has_bound", "alarm"),
+    [(8, 32, 1, None), (16, 48, 1, 0), (32, 64, 1, None), (32, 32, 1, 2), (8, 32, 0, None), (8, 32, 1, 1)],
 )
-def test_lane(data_w: int, acc_w: int, has_bound: int) -> None:
+def test_lane(data_w: int, acc_w: int, has_bound: int, alarm: int | None) -> None:
+    """``alarm``: the margin of its alarm (bits), None without one."""
     parameters = {"DATA_W": data_w, "ACC_W": acc_w, "HAS_BOUND": has_bound}
+    if alarm is not None:
+        parameters |= {"HAS_ALARM": 1, "MARGIN": alarm}
     cells = ["fitact_lane.v", "fitact_clamp.v"]
     assert run_cell("fitact_lane", __name__, sources=cells, parameters=parameters, testcase="lane_random") == 1
 

@@ -65,11 +65,12 @@ class Held:
 @dataclass(frozen=True, eq=False)
 class Words:
     """New words of the output of one layer: ``place`` int64 (n,) in :attr:`Order.stored`, none twice; ``lanes`` int64
-    (k,); ``values`` int64 (n, k)."""
+    (k,); ``values`` int64 (n, k). ``clamp_hits``: hits of the clamps there beyond those of the fault-free run."""
 
     place: np.ndarray
     lanes: np.ndarray
     values: np.ndarray
+    clamp_hits: int = 0
 
 
 def change_of(contents: Contents, parts: Sequence[Words]) -> Change | None:

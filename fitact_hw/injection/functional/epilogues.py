@@ -7,7 +7,7 @@ from functools import cached_property
 
 import numpy as np
 
-from fitact_hw.fsim.arithmetic import activated, rounded, wrap
+from fitact_hw.fsim.arithmetic import activated, clamp_hits, rounded, wrap
 from fitact_hw.fsim.machine import decoded_bounds
 from fitact_hw.injection.functional.changes import Hit, Words, flipped
 from fitact_hw.injection.functional.contents import Contents, Parameters
@@ -86,7 +86,21 @@ class Epilogues:
         pixel = place - self.order.chains.out_first[chain]
         bound = flipped(self.chains.bounds(chain, pixel, lanes, masks.bound_word), masks.bound, config.word_bits)
         mode = ActMode(int(self.order.chains["act_mode"][chain[0]]))
-        return Words(place, lanes, wrap(activated(value, mode, bound, config.word_bits), config.word_bits))
+        words = wrap(activated(value, mode, bound, config.word_bits), config.word_bits)
+        if not config.clamp_alarm:
+            return Words(place, lanes, words)
+        more = self._hits(value, mode, bound) - self._clean_hits(chain, place, lanes, mode)
+        return Words(place, lanes, words, more)
+
+    def _hits(self, value: np.ndarray, mode: ActMode, bound: np.ndarray) -> int:
+        return int(clamp_hits(value, mode, bound, self.config.alarm_margin).sum())
+
+    def _clean_hits(self, chain: np.ndarray, place: np.ndarray, lanes: np.ndarray, mode: ActMode) -> int:
+        """Hits of the clamps at these places in the fault-free run."""
+        bias, shift = self.chains.biases(chain, lanes)
+        value = rounded(wrap(self.totals(chain, place, lanes) + bias, self.config.acc_bits), shift)
+        bound = self.chains.bounds(chain, place - self.order.chains.out_first[chain], lanes, 0)
+        return self._hits(value, mode, bound)
 
     def at(self, chain: int, pixel: int, lanes: np.ndarray, masks: Masks) -> Words:
         """The word of one pixel with its fault-free accumulator."""

@@ -8,7 +8,7 @@ from functools import cached_property
 import numpy as np
 
 from fitact_hw.injection.case import Case
-from fitact_hw.injection.functional.changes import Hit, change_of
+from fitact_hw.injection.functional.changes import Hit, Words, change_of
 from fitact_hw.injection.functional.check import check_image
 from fitact_hw.injection.functional.contents import Contents
 from fitact_hw.injection.functional.epilogues import ChainParameters
@@ -17,7 +17,7 @@ from fitact_hw.injection.functional.order import Order
 from fitact_hw.injection.functional.registers import Registers, register_of, runs_on_time
 from fitact_hw.injection.functional.run import Run
 from fitact_hw.injection.functional.schedule import SITES, Schedule
-from fitact_hw.injection.tail import Change
+from fitact_hw.injection.tail import Change, FaultyRun
 from fitact_hw.program import Program
 from golden import reference
 from sim.engine.access import AccessTrace
@@ -54,7 +54,10 @@ class FunctionalProgram:
         sites = None if moved is None else {site for site, _, _ in moved[1]}
         if moved is None or sites is None or len(sites) > 1 or not sites <= SITES.keys():
             return False
-        return all(len({*self._layers(hit).tolist()}) == 1 for hit in self._hits(*moved))
+        layers = [{*self._layers(hit).tolist()} for hit in self._hits(*moved)]
+        if self.order.program.config.clamp_alarm and len(set().union(*layers)) > 1:
+            return False  # hits are counted in one layer
+        return all(len(found) == 1 for found in layers)
 
     def _moved(self, cycle: int, flips: Flips) -> tuple[int, Flips] | None:
         """Of the word that is being loaded: the same as an upset of its buffer, None if that cannot be told."""
@@ -100,20 +103,23 @@ class FunctionalImage:
         contents = Contents(program.order, case.memory, case.network, trace)
         return Run(program.schedule, program.chains, contents)
 
-    def judge(self, cycle: int, flips: Flips) -> list[Change]:
+    def judge(self, cycle: int, flips: Flips) -> FaultyRun:
         """What ``flips`` in ``cycle`` change in the outputs of layers. The program must treat them.
 
         One change or none; as many as there are layers in the rare case that neighbouring words are read for several.
         """
         registers = [(site, mask) for site, _, mask in flips if register_of(site)]
         if registers:
-            change = change_of(self._run.contents, self._registers.words(*registers[0], cycle))
-            return [] if change is None else [change]
+            return self._changed(self._registers.words(*registers[0], cycle))
         layers = self.program.hits(cycle, flips)
         if len(layers) > 1:
-            return self._in_several(layers)
-        change = change_of(self._run.contents, self._run.words(layers[0])) if layers else None
-        return [] if change is None else [change]
+            return FaultyRun(self._in_several(layers))
+        return self._changed(self._run.words(layers[0]) if layers else [])
+
+    def _changed(self, parts: Sequence[Words]) -> FaultyRun:
+        change = change_of(self._run.contents, parts)
+        hits = sum(part.clamp_hits for part in parts)
+        return FaultyRun([] if change is None else [change], clamp_hits=hits)
 
     def _in_several(self, layers: Sequence[Sequence[Hit]]) -> list[Change]:
         """Each layer on top of what those before it have changed."""

@@ -29,7 +29,8 @@ module fitact_clamp_mode #(
         .value(value),
         .bound(bound),
         .act_mode(activate ? MODE : ACT_LINEAR),
-        .out_q(out_q)
+        .out_q(out_q),
+        .hit()
     );
 
 endmodule

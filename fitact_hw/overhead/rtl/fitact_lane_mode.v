@@ -43,7 +43,8 @@ module fitact_lane_mode #(
         .shift(shift),
         .bound(bound),
         .act_mode(activate ? MODE : ACT_LINEAR),
-        .out_q(out_q)
+        .out_q(out_q),
+        .hit()
     );
 
 endmodule
