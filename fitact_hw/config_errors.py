@@ -51,6 +51,8 @@ def _allowed(annotation: Any, span: str) -> str:
         fields = annotation.model_fields
         word = _allowed(next(iter(fields.values())).annotation, "")
         return f"{word} for all, or a table with some of {', '.join(fields)}"
+    if annotation is bool:
+        return "true or false"
     if annotation is int:
         return f"a whole number{f', {span}' if span else ''}"
     return f"of type {getattr(annotation, '__name__', annotation)}"

@@ -192,6 +192,8 @@ def _values(name: str, field: FieldInfo) -> str:
     kind = field.annotation
     if isinstance(kind, type) and issubclass(kind, Enum):
         return ", ".join(f"`{item.value}`" for item in kind)
+    if kind is bool:
+        return "`true`, `false`"
     if isinstance(kind, type) and issubclass(kind, BaseModel):
         return f"[table or word](#{name})"
     return ", ".join(f"`{value}`" for value in get_args(kind)) or RANGES[name]

@@ -46,3 +46,6 @@ class Control(IntFlag):
     """1: halt with uncorrected_word when a wrong buffer word is read that cannot be corrected; 0: the lane reads as
     zero and the machine goes on. Only with buffer protection.
     """
+
+    IRQ_ON_ALARM = 0x8
+    """1: raise the interrupt also on STATUS.alarm. Only with an alarm of the clamps."""

@@ -9,7 +9,7 @@ from fitact_hw.fsim.access import (
     layer_schedule,
 )
 from fitact_hw.fsim.hazards import check_hazards
-from fitact_hw.fsim.machine import Clamps, executed, run
+from fitact_hw.fsim.machine import Clamps, executed, layer_of_compute, run
 from fitact_hw.fsim.timing import Estimate, TimingModel, estimate_cycles
 
 __all__ = [
@@ -24,6 +24,7 @@ __all__ = [
     "check_hazards",
     "estimate_cycles",
     "executed",
+    "layer_of_compute",
     "layer_schedule",
     "run",
 ]

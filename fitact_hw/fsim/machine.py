@@ -77,6 +77,12 @@ MOST_HITS = (1 << 32) - 1
 """Where the counter of the clamps' alarm stays."""
 
 
+def layer_of_compute(program: Program, number: int) -> str:
+    """The layer of the compute instruction before which ``number`` others ended. Raises IndexError beyond the last."""
+    compute = [k for k, item in enumerate(program.instructions) if UNITS.get(item.opcode) == COMPUTE]
+    return next(span.name for span in program.spans if span.first <= compute[number] < span.last)
+
+
 class Machine:
     """Buffers, memory and the effect of each instruction.
 

@@ -128,7 +128,8 @@ module fitact_lanes #(
                 .shift    (bias_rd_data[c*BIAS_LANE_W+ACC_W +: SHIFT_W]),
                 .bound    (bound),
                 .act_mode (act_mode),
-                .out_q    (out_wr_data[c*DATA_W +: DATA_W])
+                .out_q    (out_wr_data[c*DATA_W +: DATA_W]),
+                .hit      ()
             );
         end
     endgenerate

@@ -62,6 +62,10 @@ def _matrix() -> Iterator[AcceleratorConfig]:
     yield AcceleratorConfig.create(rows=4, cols=4, word_bits=32, bound_format="code4", bound_words=6)
     yield AcceleratorConfig.create(rows=3, cols=3, bounds="patch", bound_format="code4", bound_words=2)
     yield AcceleratorConfig.create(rows=2, cols=2, bounds="channel", bound_words=2, protection="parity")
+    yield AcceleratorConfig.create(clamp_alarm=True)
+    yield AcceleratorConfig.create(
+        rows=3, cols=3, word_bits=32, bus_bits=32, bounds="layer", clamp_alarm=True, alarm_margin=2, protection="secded"
+    )
 
 
 MATRIX = (AcceleratorConfig(), *_matrix())
@@ -70,6 +74,7 @@ MATRIX = (AcceleratorConfig(), *_matrix())
 def label(config: AcceleratorConfig) -> str:
     """Short name for a test id."""
     checks = "".join(f"-{name}-{kind.value}" for name, kind in config.protected.items())
+    checks += f"-alarm{config.alarm_margin}" if config.clamp_alarm else ""
     bounds = f"{config.bounds.value}-{config.bound_format.value}"
     return f"{config.rows}x{config.cols}-w{config.word_bits}-bus{config.bus_bits}-{bounds}{checks}"
 

@@ -7,19 +7,19 @@ from pathlib import Path
 import pytest
 
 from fitact_hw.config import AcceleratorConfig, Granularity, Protection
-from fitact_hw.csr import REGISTERS, FieldKind, RegisterMapError, StatusWord, load, machine_registers
+from fitact_hw.csr import REGISTERS, FieldKind, RegisterMapError, StatusWord, clamp_place, load, machine_registers
 from fitact_hw.registers import Control, ErrorCode
 from fitact_hw.verilog import generate
 from tests.rtl_cells.cell_runner import run_cell
 
 
-@pytest.mark.parametrize("protection", ["none", "parity"])
-def test_register_block_behaves_like_csr_rdl(tmp_path: Path, protection: str) -> None:
+@pytest.mark.parametrize(("protection", "alarm"), [("none", False), ("parity", False), ("none", True)])
+def test_register_block_behaves_like_csr_rdl(tmp_path: Path, protection: str, alarm: bool) -> None:
     """AXI4-Lite with random stalls on all channels: byte writes, unmapped addresses, sticky bits, pulses."""
-    config = AcceleratorConfig.create(protection=protection)
+    config = AcceleratorConfig.create(protection=protection, clamp_alarm=alarm)
     block = tmp_path / "fitact_csr.v"
     block.write_text(generate(config)[block.name])
-    env = {"FITACT_PROTECTED": str(int(bool(config.protected)))}
+    env = {"FITACT_PARTS": ",".join(str(int(part)) for part in config.register_parts)}
     assert run_cell("fitact_csr", "tests.generator.csr_bench", sources=[block], env=env) == 3
 
 
@@ -33,10 +33,24 @@ def test_only_a_protected_machine_has_the_registers_of_protection() -> None:
         assert set(register.fields) <= set(protected[name].fields)
 
 
+def test_only_a_machine_with_an_alarm_has_its_registers() -> None:
+    """Flags and interrupt are more fields of registers that are there; the rest keeps its place."""
+    for protection in (False, True):
+        without, alarmed = machine_registers(protection), machine_registers(protection, clamp_alarm=True)
+        assert list(alarmed) == [*without, "CLAMP_HITS", "CLAMP_FIRST", "ALARM_THRESHOLD"]
+        for name, register in without.items():
+            more = {field.name for field in set(alarmed[name].fields) - set(register.fields)}
+            assert more == {"CONTROL": {"irq_on_alarm"}, "STATUS": {"clamped", "alarm"}}.get(name, set())
+    lane, instruction = (REGISTERS["CLAMP_FIRST"].field(name) for name in ("lane", "instruction"))
+    assert clamp_place(lane.insert(5) | instruction.insert(77)) == (77, 5)
+
+
 def test_fields_do_not_overlap_and_fit() -> None:
-    """Offsets are words, fields of a register share no bit."""
-    for number, register in enumerate(REGISTERS.values()):
-        assert register.offset == 4 * number
+    """Offsets are words, each once; fields of a register share no bit."""
+    offsets = [register.offset for register in REGISTERS.values()]
+    assert offsets == sorted({*offsets})
+    for register in REGISTERS.values():
+        assert register.offset % 4 == 0
         used = 0
         for field in register.fields:
             assert field.mask < 1 << 32
@@ -49,7 +63,9 @@ def test_field_lookup_and_values() -> None:
     code = REGISTERS["STATUS"].field("code")
     assert code.kind is FieldKind.INPUT
     assert code.extract(code.insert(5) | ~code.mask & 0xFFFFFFFF) == 5
-    with pytest.raises(RegisterMapError, match="no field 'colour': it has busy, done, error, detected, code"):
+    with pytest.raises(
+        RegisterMapError, match="no field 'colour': it has busy, done, error, detected, clamped, alarm, code"
+    ):
         REGISTERS["STATUS"].field("colour")
     with pytest.raises(RegisterMapError, match="code=16 does not fit 4 bits"):
         code.insert(16)
@@ -78,18 +94,18 @@ def test_named_values_are_the_configuration_s() -> None:
         REGISTERS["CONTROL"].field("start").value_of("go")
 
 
-@pytest.mark.parametrize("protection", [False, True])
-def test_status_word(protection: bool) -> None:
-    """Every field alone; what a machine without protection lacks reads as False."""
-    status = machine_registers(protection)["STATUS"]
+@pytest.mark.parametrize("parts", [(False, False), (True, False), (False, True)])
+def test_status_word(parts: tuple[bool, ...]) -> None:
+    """Every field alone; what a machine without protection or alarm lacks reads as False."""
+    status = machine_registers(*parts)["STATUS"]
     none = StatusWord(busy=False, done=False, error=False, detected=False, code=ErrorCode.NONE)
     for field in REGISTERS["STATUS"].fields:
-        found = StatusWord.of(field.mask, protection)
+        found = StatusWord.of(field.mask, *parts)
         there = field.name in {item.name for item in status.fields}
         largest = True if field.bits == 1 else 15
         assert vars(found) == vars(none) | ({field.name: largest} if there else {})
     for code in ErrorCode:
-        assert StatusWord.of(REGISTERS["STATUS"].field("code").insert(code), protection).code == code
+        assert StatusWord.of(REGISTERS["STATUS"].field("code").insert(code), *parts).code == code
 
 
 def test_control_bits() -> None:

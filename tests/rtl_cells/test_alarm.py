@@ -1,4 +1,4 @@
-"""The clamps as a sensor: counter and first place against a model, and proofs that a hit is a clamp and changes no data."""
+"""The clamps as a sensor: counter and first place against a model; proofs that a hit is a clamp and changes no data."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class Model:
 
 @cocotb.test()
 async def alarm_random(dut: Any) -> None:
-    """Programs of random words: every register after every cycle, also when a start clears it and the counter is full."""
+    """Programs of random words: every register after every cycle, also when cleared and when the counter is full."""
     lanes = int(dut.LANES.value)
     Clock(dut.clk, 2, unit="ns").start()
     dut.rst_n.value = 0

@@ -64,7 +64,6 @@ class Pixel:
             return value if 0 <= value <= self.bound else 0
         return min(max(value, 0), self.bound)
 
-
     def hit(self, acc_w: int, margin: int) -> int:
         """Whether the bound acts: the value, divided by 2**margin and rounded down, is above it."""
         biased = signed(self.sum(acc_w) + self.bias, acc_w)
