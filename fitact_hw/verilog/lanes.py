@@ -112,6 +112,8 @@ def lanes(config: AcceleratorConfig) -> Module:
     m.wire("layer_bound", "DATA_W", "bound of every neuron of the pixel")
     m.wire("bound_select", None, "1: each lane takes its bound from the bound buffer")
     m.wire("bound_part", max(1, bound_pack_bits(config)), "which bound of its lane" if coded else "")
+    if not config.clamp_alarm:
+        m.wire("hits", "COLS")
     if not buffered:
         m.wire("bound_rd_en")
         m.wire("bound_rd_addr", 1)
@@ -168,10 +170,11 @@ def lanes(config: AcceleratorConfig) -> Module:
                 "bound": source,
                 "act_mode": "act_mode",
                 "out_q": "out_wr_data[c*DATA_W +: DATA_W]",
-                "hit": "hits[c]" if config.clamp_alarm else None,
+                "hit": "hits[c]",
             },
         )
     lost: tuple[str, ...] = () if coded else ("bound_part",)
+    lost += () if config.clamp_alarm else ("hits",)
     if not buffered:
         lost += ("bound_rd_en", "bound_rd_addr", "bound_select") + (() if bound else ("layer_bound",))
     if lost:

@@ -65,6 +65,7 @@ module fitact_lanes #(
     wire [DATA_W-1:0]  layer_bound;   // bound of every neuron of the pixel
     wire               bound_select;  // 1: each lane takes its bound from the bound buffer
     wire [0:0]         bound_part;
+    wire [COLS-1:0]    hits;
 
     fitact_epilogue #(
         .DATA_W           (DATA_W),
@@ -129,13 +130,13 @@ module fitact_lanes #(
                 .bound    (bound),
                 .act_mode (act_mode),
                 .out_q    (out_wr_data[c*DATA_W +: DATA_W]),
-                .hit      ()
+                .hit      (hits[c])
             );
         end
     endgenerate
 
     // Constant 0 in this configuration.
-    wire unused = &{1'b0, bound_part};
+    wire unused = &{1'b0, bound_part, hits};
 
 endmodule
 
