@@ -23,6 +23,7 @@ validate-memory_TAKES := MODEL $(OWN) $(MACHINE) SCHEMES MAPS RATE IMAGES SEED W
 overhead_TAKES := $(MACHINE) LIBERTY OUT
 rtl_TAKES := $(MACHINE)
 mutate_TAKES := AREA NUMBER SEED CHANGED
+soak_TAKES := MINUTES SEED
 bench_TAKES := $(MACHINE) BENCH_MODELS
 
 # Targets, and variables that are no option of a command; everything else on the command line of make is a mistake.
@@ -119,6 +120,9 @@ test: lint  ## everything: lint, types, unit, cocotb and end-to-end tests; a pro
 
 mutate: $(READY)  ## plant small bugs in a copy of the project: the tests must find them (AREA=cells NUMBER=10 CHANGED=1)
 	@$(VENV)/bin/python -m tests.mutation $(call pass,mutate)
+
+soak: $(READY)  ## random machines, networks, stalls and upsets: engine, cocotb and golden model must agree (MINUTES=60)
+	@$(VENV)/bin/python -m tests.soak $(call pass,soak)
 
 bench: $(READY)  ## cycles/s against a bare array, injections/s against plain RTL and software, evaluations/s under faults (BENCH_MODELS=)
 	@$(FITACT) bench $(call pass,bench)

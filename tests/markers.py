@@ -11,6 +11,7 @@ RTL = (
     *("tests/injection/test_functional.py", "tests/injection/test_protected.py", "tests/injection/test_state_hash.py"),
     "tests/injection/test_functional_windows.py",
     "tests/injection/test_handover.py",
+    "tests/soak",
     "tests/injection/test_fault_models.py",
     *("tests/campaign/test_campaign.py", "tests/campaign/test_commands.py", "tests/campaign/test_nothing_lost.py"),
     "tests/campaign/test_fault_list.py",
