@@ -13,7 +13,7 @@ MACHINE := ROWS COLS WORD CONFIG
 OWN := DATA MEAN STD SIZE
 STUDY := MODEL $(OWN) WORD MAPS IMAGES RATES BOUNDS WEIGHTS SEED WORKERS OUT
 sim_TAKES := MODEL $(OWN) $(MACHINE) IMAGES FAULTS SHAPE SEED SCHEME BATCH WORKERS OUT WAVES
-train_TAKES := MODEL SEED EPOCHS
+train_TAKES := MODEL DATASET SEED EPOCHS
 post-train_TAKES := MODEL SCHEME SEED EPOCHS GRANULARITY STRIKE OUT
 campaign_TAKES := MODEL $(OWN) $(MACHINE) FAULTS MARGIN MINUTES SAMPLE CONFIDENCE STRUCTURES SCHEMES SHAPE IMAGES SEED WORKERS SCHEDULER OUT
 validate_TAKES := MODEL $(OWN) $(MACHINE) INJECTIONS SCHEMES SEED WORKERS OUT
@@ -78,7 +78,7 @@ $(READY): requirements.txt pyproject.toml
 sim: $(READY)  ## run MODEL through the RTL: bit-exact check, classification, upsets per protection scheme
 	@$(FITACT) sim $(NETWORK) $(call pass,sim) $(if $(filter 1,$(WAVES)),--waves)
 
-train: $(READY)  ## train MODEL and learn its bounds (needs CIFAR-10)
+train: $(READY)  ## train MODEL on DATASET (cifar10, cifar100) and learn its bounds
 	@$(FITACT) train $(NETWORK) $(call pass,train)
 
 post-train: $(READY)  ## learn the bounds of SCHEME for MODEL anew from the stored weights (needs CIFAR-10)

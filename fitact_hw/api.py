@@ -97,13 +97,15 @@ class Study:
         from fitact_hw.simulate.run import SimOptions, run_sim
 
         chosen = scheme or default_scheme(self.uri)
+        if options.get("out") is not None:
+            options["out"] = Path(options["out"])
         return run_sim(SimOptions(self.uri, config or AcceleratorConfig(), scheme=chosen, **options))
 
     def campaign(
         self,
         config: AcceleratorConfig | None = None,
         schemes: Sequence[str] = (),
-        out: Path | None = None,
+        out: str | Path | None = None,
         workers: int = 2,
         scheduler: str | None = None,
         **options: Any,
@@ -117,18 +119,15 @@ class Study:
 
         chosen = tuple(schemes) or stored_schemes(self.uri)
         plan = CampaignOptions(self.uri, config or AcceleratorConfig(), chosen, **options)
-        folder = out or Path("build") / "campaigns" / short_name(self.uri)
+        folder = Path(out or Path("build") / "campaigns" / short_name(self.uri))
         return run_live(plan, folder, workers, scheduler, None)
 
-    def resilience(self, out: Path | None = None, workers: int = 1, **options: Any) -> list[Any]:
-        """`fitact resilience`; ``options``: fields of :class:`fitact_hw.resilience.subjects.Settings`.
-
-        More than one of ``workers`` import the calling program anew: it then needs ``if __name__ == "__main__":``.
-        """
+    def resilience(self, out: str | Path | None = None, workers: int = 1, **options: Any) -> list[Any]:
+        """`fitact resilience`; ``options``: fields of :class:`fitact_hw.resilience.subjects.Settings`."""
         from fitact_hw.resilience.experiments import run_resilience
         from fitact_hw.resilience.pool import Processes
         from fitact_hw.resilience.subjects import Settings
 
-        folder = out or Path("build") / short_name(self.uri) / "resilience"
+        folder = Path(out or Path("build") / short_name(self.uri) / "resilience")
         settings = Settings(self.uri, **options)
         return list(run_resilience(settings, folder, terminal(160), Processes(workers, 1)))

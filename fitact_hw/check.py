@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import warnings
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -18,13 +19,15 @@ from fitact_hw.fsim.timing import estimate_cycles
 from fitact_hw.reporting.formats import percent_interval
 from fitact_hw.reporting.statistics import Estimate
 from golden.errors import GoldenError, QuantisationWarning, UnsupportedError
+from golden.frontend.layers import FloatLayer
 from golden.frontend.lowering import lower_network
-from golden.quantisation.quantise import calibrate, quantise, word_name
+from golden.frontend.network import GraphNetwork
+from golden.quantisation.quantise import BinaryPoints, calibrate, quantise, word_name
 from golden.subjects.agreement import Agreement, compare
 from golden.subjects.find import open_subject
-from golden.subjects.make import CALIBRATION_IMAGES, Imported, import_checked
+from golden.subjects.make import CALIBRATION_IMAGES, import_checked
 from golden.subjects.names import is_source, short_name
-from golden.subjects.stored import StoredSubject
+from golden.subjects.subject import Samples
 
 if TYPE_CHECKING:
     from golden.subjects.reading import Reading
@@ -84,24 +87,19 @@ def run_check(
     """
     name = short_name(model) if not is_source(model) else model
     try:
-        imported = _imported(model, data, reading)
+        net = _net(model, data, reading)
     except UnsupportedError as error:
         return _shown(Checked(name, config.word_bits, False, error.problems), console)
-    network, parts = imported.network, imported.data
+    network, samples = net.network, net.samples
     try:
-        lowered = lower_network(network)
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", QuantisationWarning)  # they are in the points' notes
-            calibration = parts.training.part(0, CALIBRATION_IMAGES).network_input()
-            points = calibrate(network, calibration.reshape(-1, *network.graph.taken), config.word_bits)
+        lowered, points = lower_network(network), net.points(config.word_bits)
         qnet = quantise(network, points, name)
         program = compile_network(qnet, config, 1)
     except UnsupportedError as error:
         return _shown(Checked(name, config.word_bits, False, error.problems), console)
     except (GoldenError, CompileError) as error:
         return _shown(Checked(name, config.word_bits, False, (str(error),)), console)
-    tested = parts.test.part(0, images)
-    found = compare(lowered.layers, qnet, tested)
+    found = compare(lowered.layers, qnet, samples.data.part(0, images))
     estimate = estimate_cycles(program)
     cycles, slots = estimate.layer_cycles(), config.rows * config.cols
     lines = tuple(
@@ -116,7 +114,7 @@ def run_check(
         )
         for layer, float_layer in zip(qnet.layers, lowered.layers, strict=True)
     )
-    notes = (*parts.notes, *points.notes, *_warning(found))
+    notes = (*net.notes, *points.notes, *_warning(found, lowered.layers))
     checked = Checked(
         name,
         config.word_bits,
@@ -126,7 +124,7 @@ def run_check(
         lines,
         estimate.cycles,
         found.images,
-        parts.labelled,
+        samples.labelled,
         found.float_right,
         found.integer_right,
         found.same,
@@ -136,27 +134,46 @@ def run_check(
     return _shown(checked, console)
 
 
-def _imported(model: str, data: str | None, reading: Reading) -> Imported:
-    from golden.subjects.data import Data, read_data
+@dataclass(frozen=True, eq=False)
+class _Net:
+    """What is checked: a network, its test images, binary points by word width, and what is to be known of it."""
+
+    network: GraphNetwork
+    samples: Samples
+    points: Callable[[int], BinaryPoints]
+    notes: tuple[str, ...]
+
+
+def _net(model: str, data: str | None, reading: Reading) -> _Net:
+    from golden.subjects.data import read_data
     from golden.subjects.nets import load_net
 
-    if is_source(model):
-        assert data is not None
-        return import_checked(load_net(model), read_data(data, reading))
-    subject = open_subject(model)
-    found = subject.samples(None)
-    training = subject.training() if isinstance(subject, StoredSubject) else found.data
-    return Imported(subject.float_network(), Data(training, found.data, found.labelled, found.source, subject.classes))
+    if not is_source(model):
+        subject = open_subject(model)
+        network = subject.float_network()
+        return _Net(network, subject.samples(), subject.points, network.graph.notes)
+    assert data is not None
+    imported = import_checked(load_net(model), read_data(data, reading))
+    network, parts = imported.network, imported.data
+
+    def points(word_bits: int) -> BinaryPoints:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", QuantisationWarning)  # they are in the points' notes
+            calibration = parts.training.part(0, CALIBRATION_IMAGES).network_input()
+            return calibrate(network, calibration.reshape(-1, *network.graph.taken), word_bits)
+
+    return _Net(network, Samples(parts.test, parts.source, parts.labelled), points, parts.notes)
 
 
-def _warning(found: Agreement) -> tuple[str, ...]:
+def _warning(found: Agreement, layers: Sequence[FloatLayer]) -> tuple[str, ...]:
     logits = list(found.snr.values())[-1]
     if found.same >= POOR_SHARE * found.images and logits >= POOR_SNR:
         return ()
-    changed = found.images - found.same
+    changed, node = found.images - found.same, next(layer.node for layer in layers if layer.name == found.worst)
+    worst = f"{found.worst} ({node})"
     return (
-        f"most is lost in layer {found.worst}: {found.snr[found.worst]:.1f} dB, {found.loss:.1f} dB below what it "
-        f"reads; {changed} of {found.images} images change their class by integers",
+        f"most is lost in layer {worst}: {found.snr[found.worst]:.1f} dB, {found.loss:.1f} dB below what it reads; "
+        f"{changed} of {found.images} images change their class by integers",
     )
 
 
@@ -165,7 +182,7 @@ def _shown(checked: Checked, console: Console) -> Checked:
         for problem in checked.problems:
             console.print(f"- {problem}", markup=False, soft_wrap=True)
         count = len(checked.problems)
-        verdict = f"{checked.network} cannot run: {count} thing{'s are' if count > 1 else ' is'} not supported"
+        verdict = f"{checked.network} cannot run: {count} problem{'s' if count > 1 else ''}"
         console.print(verdict, style="bold red", markup=False, soft_wrap=True)
         return Checked(checked.network, checked.word, False, checked.problems, verdict=verdict)
     table = Table(title=f"{escape(checked.network)} as the machine runs it, {word_name(checked.word)}, one image")

@@ -79,17 +79,9 @@ def images_at_hand(model: str, most: int) -> int:
 
     Raises golden.errors.GoldenError for data that is named and damaged.
     """
-    from golden.errors import DataError
     from golden.subjects.find import open_subject
 
-    try:
-        return len(open_subject(model).samples(most).data)
-    except DataError:
-        from golden.data import cifar10 as data
-
-        if data.find_packs():
-            raise
-        return min(most, len(data.sample_images()))
+    return open_subject(model).at_hand(most)
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -183,6 +182,5 @@ def identity(options: CampaignOptions, subjects: Mapping[str, Subject], machine:
     del values["faults"]
     programs, pictures = {}, {}
     for scheme in subjects:  # not items(), which would hold one while the next is loaded
-        programs[scheme] = subjects[scheme].program.fingerprint
-        pictures[scheme] = hashlib.sha256(subjects[scheme].images.tobytes()).hexdigest()[:16]
+        programs[scheme], pictures[scheme] = subjects[scheme].identity
     return {**values, "programs": programs, "pictures": pictures, "machine": machine, "tables": ROWS}

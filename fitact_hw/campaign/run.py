@@ -109,6 +109,7 @@ class CampaignRun:
         self._place = workplace(options, load)
         self._check_faults()
         bound = identity(self.options, self._place.subjects, source_fingerprint(options.config))
+        self._identities = {s: (bound["programs"][s], bound["pictures"][s]) for s in options.schemes}
         with Store(self._path, create=True) as store:
             store.claim(bound)
             store.note(faults=self._planned(store), bits=bits_of(self._storages), versions=versions(), **self._facts())
@@ -232,7 +233,7 @@ class CampaignRun:
             for first in range(count):
                 numbers = tuple(part[first::count])
                 some = tuple(events[number] for number in numbers)
-                yield Task(self.options, self._load, scheme, image, numbers, some)
+                yield Task(self.options, self._load, scheme, image, numbers, some, self._identities[scheme])
 
     def _struck(self, scheme: str) -> tuple[list[FaultEvent], list[int]]:
         """The faults of a scheme and the image that each strikes, by number."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -30,6 +31,11 @@ class Subject:
     def case(self, image: int) -> Case:
         """One of the images."""
         return Case(self.network, self.program, self.images[image : image + 1])
+
+    @cached_property
+    def identity(self) -> tuple[str, str]:
+        """Fingerprints of program and images."""
+        return self.program.fingerprint, hashlib.sha256(self.images.tobytes()).hexdigest()[:16]
 
     @cached_property
     def size_bytes(self) -> int:

@@ -6,13 +6,14 @@ import contextlib
 import ctypes
 import gc
 import json
+import platform
 import threading
 from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 
 from fitact_hw.campaign.latest import Latest
 from fitact_hw.campaign.plan import CampaignOptions, timing
-from fitact_hw.campaign.store import Row
+from fitact_hw.campaign.store import CampaignError, Row
 from fitact_hw.campaign.subjects import Loader, Subjects
 from fitact_hw.config import AcceleratorConfig
 from fitact_hw.faults import FaultEvent
@@ -25,7 +26,8 @@ from fitact_hw.injection.verdict import Times, Verdict
 
 @dataclass(frozen=True)
 class Task:
-    """Injections ``numbers`` of one scheme on one image; ``load``: as in :class:`Workplace`."""
+    """Injections ``numbers`` of one scheme on one image; ``load``: as in :class:`Workplace`; ``identity``: of the
+    subject that is meant, where a worker of another computer might have another one."""
 
     options: CampaignOptions
     load: Loader
@@ -33,6 +35,7 @@ class Task:
     image: int
     numbers: tuple[int, ...]
     events: tuple[FaultEvent, ...]
+    identity: tuple[str, str] | None = None
 
 
 Result = tuple[list[Row], Times]
@@ -106,13 +109,22 @@ def return_memory() -> None:
 
 
 def run_task(task: Task) -> Result:
-    """The rows of all injections of ``task``, and where the time went. Deterministic."""
+    """The rows of all injections of ``task``, and where the time went. Deterministic.
+
+    Raises CampaignError if the network or the images here are others than those of the campaign.
+    """
     from golden.support.threads import use_threads
 
     with _ALONE:
         use_threads(1)
         place = workplace(task.options, task.load)
         case = place.case(task.scheme, task.image)
+        if task.identity is not None and place.subjects[task.scheme].identity != task.identity:
+            _workplace.forget()  # the next task looks again
+            raise CampaignError(
+                f"{platform.node()} has another network or other images of {task.options.model} ({task.scheme}) than "
+                "the campaign: copy the subject's folder there, install the same version, and resume"
+            )
         before, place.engine.times = place.engine.times, Times()
         try:
             verdicts = place.engine.run(case, task.events, audit=task.options.audits(task.image))

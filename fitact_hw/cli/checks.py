@@ -13,6 +13,7 @@ from fitact_hw.errors import FitActError
 from fitact_hw.fault_models import parse_model
 from fitact_hw.faults import Sample
 from fitact_hw.structures import STRUCTURES
+from golden.data.sets import CIFAR10, check_available
 from golden.subjects.names import check_stored, is_shipped
 from golden.support.choices import unknown
 
@@ -78,11 +79,9 @@ def study_images(count: int) -> int:
     return count
 
 
-def data_set(source: str | None, root: Path | None, download: bool = False) -> None:
-    """Raises DataError if CIFAR-10 is neither here nor to be fetched."""
-    from golden.data.cifar10 import check_available
-
-    check_available(source, root, download)
+def data_set(source: str | None, root: Path | None, download: bool = False, name: str = CIFAR10) -> None:
+    """Raises DataError if a data set, by default CIFAR-10, is neither here nor to be fetched."""
+    check_available(name, source, root, download)
 
 
 def network(model: str, schemes: Sequence[str] = (), weights: Path | None = None) -> None:

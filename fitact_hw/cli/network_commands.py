@@ -22,6 +22,7 @@ from fitact_hw.cli.options import (
     given_folder_option,
     known_schemes,
     names,
+    one_of,
 )
 from fitact_hw.cli.panels import NETWORKS
 from fitact_hw.errors import FitActError
@@ -30,6 +31,7 @@ from fitact_hw.reporting.network_tables import print_accuracy, print_bounds
 from fitact_hw.reporting.terminal import terminal
 from golden.bounds.granularity import SHARED
 from golden.bounds.schemes import DEFAULT
+from golden.data.sets import CIFAR10, SETS
 from golden.networks.artefacts import WEIGHTS_FOLDER
 
 SourceOption = Annotated[
@@ -73,11 +75,17 @@ def models() -> Any:
 
 def train(
     model: ModelArgument = "alexnet",
+    dataset: Annotated[
+        str, typer.Option(help="cifar10 or cifar100", callback=one_of("--dataset", SETS), metavar="NAME")
+    ] = CIFAR10,
     epochs: Annotated[int | None, typer.Option(min=1, help="epochs [the recipe's]")] = None,
     seed: Annotated[
         int | None, typer.Option(min=0, help="seed of initialisation and data order [the recipe's]")
     ] = None,
-    weights: Annotated[Path | None, folder_option("where the result goes [build/<model>/weights]")] = None,
+    weights: Annotated[
+        Path | None,
+        folder_option("where the result goes [build/<model>/weights; of cifar100 build/subjects/<model>-cifar100]"),
+    ] = None,
     folder: Annotated[
         Path | None, folder_option("checkpoints and log, resumed if present [build/<model>/train]")
     ] = None,
@@ -89,23 +97,47 @@ def train(
 ) -> Any:
     """Train a network, learn the bounds of every scheme, measure all of it. Resumes where it was stopped.
 
-    The committed files stay as they are; `--weights golden/weights` replaces them.
+    The committed files stay as they are; `--weights golden/weights` replaces them. On CIFAR-100 the result is a
+    subject's folder, which every command takes in place of a name.
     """
-    data_set(cifar10, root, download)
-    from golden.data.cifar10 import load_images
+    data_set(cifar10, root, download, dataset)
+    from golden.data.sets import load_set
     from golden.training import train as training
 
-    target = weights or Path("build") / model / "weights"
-    run = folder or _run_folder(model)
-    recipe = training.recipe_for(model, epochs=epochs, seed=seed)
-    checkpoint = training.train(recipe, load_images(True, cifar10, root, download), run, processes)
-    terminal().print(f"trained {model}: {checkpoint}", soft_wrap=True)
+    name = model if dataset == CIFAR10 else f"{model}-{dataset}"
+    run = folder or _run_folder(name)
+    recipe = training.recipe_for(model, epochs=epochs, seed=seed, dataset=dataset)
+    checkpoint = training.train(recipe, load_set(dataset, True, cifar10, root, download), run, processes)
+    terminal().print(f"trained {name}: {checkpoint}", soft_wrap=True)
     if only:
         return {"model": model, "checkpoint": checkpoint}
+    if dataset != CIFAR10:
+        return _subject(checkpoint, recipe.seed, dataset, root, weights or Path("build") / "subjects" / name)
+    target = weights or Path("build") / model / "weights"
     stored = export(model, run, target, cifar10, root)
     bounds = post_train(model, scheme=ALL, weights=target, out=target, cifar10=cifar10, root=root)
     measured = accuracy(model, target, processes, cifar10=cifar10, root=root)
     return {**stored, "checkpoint": checkpoint, "bounds": bounds, "accuracy": measured}
+
+
+def _subject(checkpoint: Path, seed: int, dataset: str, root: Path | None, target: Path) -> Any:
+    """A subject of a trained network, with the bounds of every scheme that it has not got yet."""
+    from fitact_hw.cli.subject_commands import bounds
+    from golden.data.cifar100 import ARCHIVE, load_images
+    from golden.search.find import bounded_schemes
+    from golden.training.subject import subject_of_run
+
+    training, test = (load_images(train, root) for train in (True, False))
+    made, top1 = subject_of_run(checkpoint, training, test, ARCHIVE.title, training.classes, target)
+    missing = [scheme for scheme in bounded_schemes(()) if scheme not in made.schemes]
+    found = bounds(str(target), ",".join(missing), seed) if missing else {}
+    terminal().print(
+        f"{target}: {top1:.2%} of {len(test):,} test images right in float; `fitact check {target}` says what "
+        "integers lose",
+        soft_wrap=True,
+        markup=False,
+    )
+    return {"folder": target, "dataset": dataset, "checkpoint": checkpoint, "top1": top1, "bounds": found}
 
 
 def average(

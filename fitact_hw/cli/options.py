@@ -119,6 +119,17 @@ def choices(option: str, known: tuple[str, ...]) -> Callable[[str], str]:
     return check
 
 
+def one_of(option: str, known: tuple[str, ...]) -> Callable[[str], str]:
+    """A callback for one of ``known``."""
+
+    def check(text: str) -> str:
+        if text not in known:
+            raise FitActError(f"{option} {text}: {must_be(text, known)}")
+        return text
+
+    return check
+
+
 def _starting(known: tuple[str, ...]) -> Callable[[str], list[str]]:
     def complete(incomplete: str) -> list[str]:
         *before, last = incomplete.split(",")

@@ -16,7 +16,8 @@ from fitact_hw.resilience.summary import BETTER, NOT_SHOWN, WORSE, BoundsCost, S
 from fitact_hw.resilience.tables import accuracy_cell, signed_interval
 from golden.bounds.schemes import titled
 from golden.quantisation.quantise import word_name
-from golden.subjects.names import is_shipped, short_name
+from golden.subjects.find import open_subject
+from golden.subjects.names import short_name
 from golden.support.files import write_text
 
 _OPTIONS = {
@@ -43,11 +44,6 @@ def command(settings: Settings, experiment: str, extra: Mapping[str, Any] | None
     return command_line(experiment, short_name(settings.model), options={**given, **(extra or {})}, usual=usual)
 
 
-def pictures(model: str) -> str:
-    """What images a network is tried on."""
-    return "CIFAR-10 test images" if is_shipped(model) else f"test images of {short_name(model)}"
-
-
 def write_page(
     settings: Settings,
     summaries: Sequence[Summary],
@@ -64,7 +60,7 @@ def write_page(
         f"# {short_name(settings.model)}: bit errors in parameter memory ({stem})",
         "",
         f"* command: `{command(settings, stem, extra)}`",
-        f"* images: the first {images} {pictures(settings.model)}",
+        f"* images: the first {images} {open_subject(settings.model).pictures}",
         f"* fault maps: {settings.maps} at each rate, the same for all networks",
         f"* intervals: 95 %, BCa bootstrap over maps; differences are in points, paired by map{_few(settings.maps)}",
         f"* data: [{stem}.csv]({DATA}/{stem}.csv), every map in [{stem}_maps.csv]({DATA}/{stem}_maps.csv)",

@@ -25,6 +25,7 @@ from golden.data.dataset import DataSet
 from golden.errors import GoldenError
 from golden.exact.evaluator import default_device
 from golden.support.allocator import keep_freed_memory
+from golden.support.processes import apart_from_main
 from golden.support.threads import use_threads
 
 _GROUP_SECONDS = 120.0
@@ -119,7 +120,8 @@ def _run_in_processes(
         try:
             while True:
                 while len(running) < processes.count and (group := plan.next()) is not None:
-                    running.add(pool.submit(_Process.work, group))
+                    with apart_from_main():
+                        running.add(pool.submit(_Process.work, group))
                 if not running:
                     return
                 finished, running = wait(running, _POLL_SECONDS, FIRST_COMPLETED)

@@ -8,17 +8,16 @@ from functools import partial
 from pathlib import Path
 
 from rich.console import Console
+from rich.markup import escape
 
 from fitact_hw.reporting.provenance import Run, of_weights
 from fitact_hw.resilience.pool import HERE, Processes, run_groups
 from fitact_hw.resilience.store import Key, ResultStore, Row, open_store
 from fitact_hw.resilience.subjects import Settings, Subject
 from fitact_hw.resilience.work import CLEAN, Group, Job, fingerprint
-from golden.data.cifar10 import find_packs, load_images, sample_images
 from golden.data.dataset import DataSet
-from golden.errors import GoldenError
 from golden.subjects.find import open_subject
-from golden.subjects.names import is_shipped, short_name
+from golden.subjects.names import short_name
 from golden.support.progress import progress, working
 
 _SLAB_IMAGES = 100
@@ -27,26 +26,13 @@ worker finishes many maps, which share one fault-free run."""
 
 
 def evaluation_images(model: str, count: int, console: Console) -> tuple[DataSet, str]:
-    """The first ``count`` test images of a subject, or all if there are fewer. For a shipped network those of CIFAR-10,
-    or (with a note) the 20 samples if there is no data set."""
-    if not is_shipped(model):
-        found = open_subject(model).samples(count)
-        right = "" if found.labelled else ", right if in the class of the float network"
-        return found.data, f"{found.source}{right}"
-    try:
-        images = load_images(False)
-    except GoldenError as error:
-        if find_packs():
-            raise
-        images = sample_images()
-        console.print(
-            f"[yellow]note:[/] {error}; the {len(images)} sample images are used instead, too few for accuracies",
-            soft_wrap=True,
-        )
-        return images.part(0, min(count, len(images))), "sample images (first official test images)"
-    if count > len(images):
-        raise GoldenError(f"{count} images asked for, the test set has {len(images)}")
-    return images.part(0, count), "CIFAR-10 test set"
+    """The first ``count`` test images of a subject, or all if there are fewer, and what they are; a note of them is
+    printed."""
+    found = open_subject(model).study_samples(count)
+    if found.note:
+        console.print(f"[yellow]note:[/] {escape(found.note)}", soft_wrap=True)
+    right = "" if found.labelled else ", right if in the class of the float network"
+    return found.data, f"{found.source}{right}"
 
 
 def run(

@@ -6,16 +6,6 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from golden.data.cifar10 import MEAN, STD
-from golden.data.dataset import standardise, to_tensor
-
-__all__ = ["Augmenter", "normalise", "resize", "to_tensor"]
-
-
-def normalise(images: Tensor) -> Tensor:
-    """uint8 (count, 3, rows, columns) to float32 with zero mean and unit deviation over CIFAR-10."""
-    return standardise(images, MEAN, STD)
-
 
 def resize(images: Tensor, side: int) -> Tensor:
     """Float images (count, 3, 32, 32) shrunk to ``side``; unchanged if that is their size."""

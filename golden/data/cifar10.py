@@ -10,14 +10,9 @@ Images are uint8 arrays (count, 32, 32, 3) in RGB, labels int64 (count,). Three 
 
 from __future__ import annotations
 
-import hashlib
 import importlib.util
 import io
 import os
-import pickle
-import tarfile
-import urllib.error
-import urllib.request
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -25,15 +20,13 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from golden.data.archive import CIFAR10, SIDE
 from golden.data.dataset import DataSet
 from golden.errors import DataError
-from golden.support.files import replacing
 from golden.support.folders import build_root
 
 CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
-ARCHIVE_NAME = "cifar-10-python.tar.gz"
-ARCHIVE_URL = "https://www.cs.toronto.edu/~kriz/" + ARCHIVE_NAME
-ARCHIVE_MD5 = "c58f30108f718f92721af3b95e74349a"
+ARCHIVE = CIFAR10
 JPEG_PACK = "cifar10_jpeg.npz"
 LOSSLESS_PACK = "cifar10_lossless_part.npz"
 ENVIRONMENT = "FITACT_CIFAR10"
@@ -41,24 +34,18 @@ ENVIRONMENT = "FITACT_CIFAR10"
 SAMPLES, TEST_IMAGES = 20, 10_000
 """Images of :func:`sample_images` and of the test set."""
 
-MEAN = (0.4914, 0.4822, 0.4465)
-"""Per-channel mean of the training images, on the 0..1 scale (customary figures for CIFAR-10)."""
-STD = (0.2470, 0.2435, 0.2616)
-"""Per-channel standard deviation, on the 0..1 scale."""
-
-_SIDE = 32
-_PIXELS = 3 * _SIDE * _SIDE
+MEAN, STD = CIFAR10.mean, CIFAR10.std
 
 
 @dataclass(frozen=True, eq=False)
 class Images(DataSet):
-    """Images uint8 (count, 32, 32, 3) and their labels int64 (count,)."""
+    """Images uint8 (count, 32, 32, 3) and their labels int64 (count,), by default with the statistics of CIFAR-10."""
 
     mean: tuple[float, ...] = MEAN
     std: tuple[float, ...] = STD
 
     def __post_init__(self) -> None:
-        if self.images.shape != (len(self.labels), _SIDE, _SIDE, 3) or self.images.dtype != np.uint8:
+        if self.images.shape != (len(self.labels), SIDE, SIDE, 3) or self.images.dtype != np.uint8:
             raise DataError(
                 f"expected uint8 images ({len(self.labels)}, 32, 32, 3), found {self.images.dtype} {self.images.shape}"
             )
@@ -73,29 +60,10 @@ class Cifar10(Images):
     """
 
     def __init__(self, root: str | Path, train: bool = True, download: bool = False) -> None:
-        archive = Path(root) / ARCHIVE_NAME
-        if not archive.is_file():
-            if not download:
-                raise DataError(_absent(archive))
-            download_archive(archive)
-        if _md5(archive) != ARCHIVE_MD5:
-            raise DataError(f"{archive} is damaged (md5 is not {ARCHIVE_MD5}): delete it and download again")
-        names = [f"data_batch_{n}" for n in range(1, 6)] if train else ["test_batch"]
-        images, labels = _read_archive(archive, names)
-        super().__init__(images, labels)
-
-
-def download_archive(archive: Path, url: str = ARCHIVE_URL, md5: str = ARCHIVE_MD5) -> None:
-    """Fetch the official archive; it appears under its name only when its checksum is right."""
-    try:
-        with urllib.request.urlopen(url, timeout=30) as reply, replacing(archive) as file:
-            while block := reply.read(1 << 20):
-                file.write(block)
-            file.flush()
-            if _md5(Path(file.name)) != md5:
-                raise DataError(f"{url} arrived damaged (md5 is not {md5}): try again")
-    except (urllib.error.URLError, OSError) as error:
-        raise DataError(f"cannot download {url}: {getattr(error, 'reason', error)}") from error
+        path = Path(root) / ARCHIVE.file
+        if not download and not path.is_file():
+            raise DataError(_absent(path))
+        super().__init__(*ARCHIVE.read(ARCHIVE.path(root, download), train))
 
 
 def read_jpeg_pack(path: str | Path, train: bool) -> Images:
@@ -107,7 +75,7 @@ def read_jpeg_pack(path: str | Path, train: bool) -> Images:
     n_train = int(arrays["n_train"])
     chosen = slice(0, n_train) if train else slice(n_train, None)
     starts, ends = starts[chosen], ends[chosen]
-    images = np.empty((len(ends), _SIDE, _SIDE, 3), np.uint8)
+    images = np.empty((len(ends), SIDE, SIDE, 3), np.uint8)
     for i, (start, end) in enumerate(zip(starts, ends, strict=True)):
         try:
             jpeg = Image.open(io.BytesIO(header + body[start:end].tobytes()), formats=("JPEG",))
@@ -147,7 +115,7 @@ def find_packs(source: str | None = None) -> dict[str, Path]:
 
 def check_available(source: str | None = None, root: Path | None = None, download: bool = False) -> None:
     """Whether :func:`load_images` will find something, without reading it. Raises DataError."""
-    archive = (root or build_root() / "data") / ARCHIVE_NAME
+    archive = (root or build_root() / "data") / ARCHIVE.file
     if JPEG_PACK not in find_packs(source) and not download and not archive.is_file():
         raise DataError(_absent(archive))
 
@@ -204,28 +172,6 @@ def sample_images() -> Images:
     images = np.stack([np.asarray(Image.open(file).convert("RGB"), dtype=np.uint8) for file in files])
     labels = np.array([int(file.stem.split("_")[2]) for file in files], dtype=np.int64)
     return Images(images, labels)
-
-
-def _md5(path: Path) -> str:
-    digest = hashlib.md5(usedforsecurity=False)
-    with path.open("rb") as file:
-        while block := file.read(1 << 20):
-            digest.update(block)
-    return digest.hexdigest()
-
-
-def _read_archive(archive: Path, names: list[str]) -> tuple[np.ndarray, np.ndarray]:
-    """Batches of the official archive. Its md5 was checked, so its pickles are the published ones."""
-    images, labels = [], []
-    with tarfile.open(archive, "r:gz") as tar:
-        for name in names:
-            member = tar.extractfile(f"cifar-10-batches-py/{name}")
-            if member is None:
-                raise DataError(f"{archive} has no {name}")
-            batch = pickle.load(member, encoding="bytes")
-            images.append(np.asarray(batch[b"data"], np.uint8).reshape(-1, 3, _SIDE, _SIDE))
-            labels.append(np.asarray(batch[b"labels"], np.int64))
-    return np.ascontiguousarray(np.concatenate(images).transpose(0, 2, 3, 1)), np.concatenate(labels)
 
 
 def _load_pack(path: str | Path, keys: tuple[str, ...]) -> dict[str, Any]:

@@ -33,9 +33,17 @@ class DataSet:
         if images.dtype == np.uint8:
             if images.ndim not in (3, 4):
                 raise DataError(f"uint8 images must be (count, rows, columns[, channels]), found {images.shape}")
-            check_preprocessing(self.mean, self.std, images.shape[3] if images.ndim == 4 else 1)
+            if images.ndim == 4 and images.shape[1] in _CHANNELS and images.shape[3] not in _CHANNELS:
+                raise DataError(
+                    f"uint8 images must be (count, rows, columns, channels), found {images.shape}: put channels last, "
+                    "images.transpose(0, 2, 3, 1)"
+                )
+            check_preprocessing(self.mean, self.std, images)
         elif not np.issubdtype(images.dtype, np.floating) or not 2 <= images.ndim <= 4:
-            raise DataError(f"images must be uint8, or floating point as the network takes them, found {images.dtype}")
+            raise DataError(
+                "images must be uint8 (pixels from 0 to 255), or floating point as the network takes them, (count, "
+                f"...) of 2 to 4 axes, found {images.dtype} {images.shape}"
+            )
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -82,15 +90,30 @@ class DataSet:
         return self.images.astype(np.float64)
 
 
-def check_preprocessing(mean: tuple[float, ...], std: tuple[float, ...], channels: int) -> None:
-    """Raise DataError unless there is a mean and a positive deviation for each channel."""
+_CHANNELS = (1, 3, 4)
+"""What pictures usually have."""
+
+
+def check_preprocessing(mean: tuple[float, ...], std: tuple[float, ...], images: np.ndarray) -> None:
+    """Raise DataError unless there is a mean and a positive deviation for each channel of uint8 ``images``."""
+    channels = images.shape[3] if images.ndim == 4 else 1
     if len(mean) != channels or len(std) != channels:
+        seen = images[:_SEEN].reshape(-1, channels) / 255
+        here = f"--mean {_listed(seen.mean(0))} --std {_listed(seen.std(0))}" if seen.size else "none"
         raise DataError(
-            f"uint8 images of {channels} channels need as many values of mean and std (on the 0..1 scale), found "
-            f"{len(mean)} and {len(std)}: give --mean and --std, or mean and std in the file"
+            f"uint8 images of {channels} channel{'s' * (channels > 1)} need as many values of mean and std on the 0..1 "
+            f"scale, as in training, found {len(mean)} and {len(std)}: give --mean and --std, or mean and std in the "
+            f"file (these images have {here})"
         )
     if not np.isfinite([*mean, *std]).all() or min(std) <= 0:
         raise DataError(f"mean {mean} must be finite and std {std} positive")
+
+
+_SEEN = 1000
+
+
+def _listed(values: np.ndarray) -> str:
+    return ",".join(f"{value:.4g}" for value in values)
 
 
 def standardised(images: np.ndarray, mean: tuple[float, ...], std: tuple[float, ...]) -> np.ndarray:

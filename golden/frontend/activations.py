@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Literal
+from typing import Literal, TypeVar
 
 import torch
 from torch import Tensor, nn
 
 from golden.errors import GoldenError, UnsupportedError
-from golden.frontend.tracing import symbolic
 
 Mode = Literal["clip", "saturate"]
+Model = TypeVar("Model", bound=nn.Module)
 
 
 class BoundedReLU(nn.Module):
@@ -22,8 +22,6 @@ class BoundedReLU(nn.Module):
     ``saturate``: ``min(max(x, 0), bound)`` (Ranger). ``limit``: that of the activation itself (6 for ReLU6), if it has
     one: no bound is above it, and it saturates.
     """
-
-    is_activation = True
 
     def __init__(self, bound: Tensor, mode: Mode, limit: float | None = None) -> None:
         super().__init__()
@@ -38,9 +36,12 @@ class BoundedReLU(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Bounded activation of x (batch, *neurons)."""
+        bound = self.bound
+        if bound.dim() and bound.shape != x.shape[1:]:  # of a vector that stands as channels of one place, or opposite
+            bound = bound.reshape(x.shape[1:])
         if torch.compiler.is_exporting():
-            return bounded_relu(x, self.bound, self.mode, torch.inf if self.limit is None else self.limit)
-        return _bounded(x, self.bound, self.mode)
+            return bounded_relu(x, bound, self.mode, torch.inf if self.limit is None else self.limit)
+        return _bounded(x, bound, self.mode)
 
 
 def _bounded(x: Tensor, bound: Tensor, mode: str) -> Tensor:
@@ -63,8 +64,6 @@ def _(x: Tensor, bound: Tensor, mode: str, limit: float) -> Tensor:
 class LimitedReLU(nn.Module):
     """``min(max(x, 0), limit)``: ReLU6 and other clips from zero on."""
 
-    is_activation = True
-
     def __init__(self, limit: float) -> None:
         super().__init__()
         self.limit = limit
@@ -80,8 +79,6 @@ class SmoothBoundedReLU(nn.Module):
     ``k`` is the slope; ``bound`` the trainable parameter. It tends to the hard form as k grows.
     """
 
-    is_activation = True
-
     def __init__(self, bound: Tensor, k: float) -> None:
         super().__init__()
         self.k = k
@@ -94,16 +91,6 @@ class SmoothBoundedReLU(nn.Module):
 
 
 _RELUS = (nn.ReLU, BoundedReLU, SmoothBoundedReLU, LimitedReLU)
-_OTHERS = (
-    *(nn.ELU, nn.GELU, nn.CELU, nn.GLU, nn.Hardshrink, nn.Hardsigmoid, nn.Hardswish, nn.LeakyReLU),
-    *(nn.LogSigmoid, nn.Mish, nn.PReLU, nn.RReLU, nn.SELU, nn.SiLU, nn.Sigmoid, nn.Softplus, nn.Softshrink),
-    *(nn.Softsign, nn.Tanh, nn.Tanhshrink, nn.Threshold),
-)
-_FUNCTIONS = (
-    *("relu", "relu6", "hardtanh", "threshold", "leaky_relu", "prelu", "rrelu", "elu", "selu", "celu", "gelu", "silu"),
-    *("mish", "sigmoid", "tanh", "hardswish", "hardsigmoid", "softplus", "softsign", "logsigmoid", "glu", "clamp"),
-    *("clip", "clamp_min", "clamp_max", "maximum", "minimum"),
-)
 
 
 def _own_limit(module: nn.Module) -> float | None:
@@ -115,40 +102,22 @@ def _own_limit(module: nn.Module) -> float | None:
     return None
 
 
-def activation_names(model: nn.Module) -> list[str]:
-    """Dotted names of the ReLU (or bounded) modules in order of execution.
+def activation_names(network: nn.Module) -> list[str]:
+    """Names of the activation calls of an imported network in order of execution; each is a module of it.
 
-    Raises UnsupportedError, naming all of them, for activations that no bound could be put to: functions, a module that
-    is called at several places, and other kinds than ReLU. Nothing must be left unprotected silently. In a network of
-    :func:`golden.frontend.lowering.import_network` every call is a module of its own.
+    Raises UnsupportedError for a module as torch has it, whose activations may be functions, shared or renamed:
+    :func:`golden.frontend.lowering.import_network` gives its calls.
     """
-    calls = getattr(model, "activation_calls", None)
-    if calls is not None:
-        return list(calls)
-    names: list[str] = []
-    refused: list[str] = []
-    for node in symbolic(model).nodes:
-        if node.op == "call_module":
-            module = model.get_submodule(str(node.target))
-            if isinstance(module, _RELUS) or _own_limit(module) is not None:
-                if node.target in names:
-                    refused.append(f"{node.name} calls {node.target} again (give each call its own nn.ReLU)")
-                names.append(str(node.target))
-            elif isinstance(module, (*_OTHERS, nn.Hardtanh)):
-                refused.append(f"{node.name} is {type(module).__name__}")
-        elif node.op in ("call_function", "call_method"):
-            function = str(getattr(node.target, "__name__", node.target)).rstrip("_")
-            if function in _FUNCTIONS:
-                refused.append(f"{node.name} is the function {function} (use a module nn.ReLU)")
-    if refused:
+    calls = getattr(network, "activation_calls", None)
+    if calls is None:
         raise UnsupportedError(
-            f"activations of {type(model).__name__} that cannot be bounded: {'; '.join(refused)}; import_network makes "
-            "a module of each call of a ReLU"
+            f"{type(network).__name__} is not imported, so its activation calls are not known: use "
+            "golden.frontend.lowering.import_network(module, shape of an image)"
         )
-    return names
+    return list(calls)
 
 
-def replace_modules(model: nn.Module, replacements: Mapping[str, nn.Module]) -> nn.Module:
+def replace_modules(model: Model, replacements: Mapping[str, nn.Module]) -> Model:
     """Put modules in the place of those with the given dotted names, wherever they are; returns ``model``, changed."""
     by_old = {model.get_submodule(name): module for name, module in replacements.items()}
     places = [(name, old) for name, old in model.named_modules(remove_duplicate=False) if old in by_old]
@@ -158,24 +127,48 @@ def replace_modules(model: nn.Module, replacements: Mapping[str, nn.Module]) -> 
     return model
 
 
-def apply_bounds(model: nn.Module, bounds: Mapping[str, Tensor], mode: Mode) -> nn.Module:
+def apply_bounds(model: Model, bounds: Mapping[str, Tensor], mode: Mode) -> Model:
     """Replace every ReLU by a bounded one; those with a limit of their own saturate, whatever ``mode`` is.
 
-    Raises GoldenError unless each has exactly one bound, UnsupportedError for activations that cannot be bounded.
+    ``model``: an imported network, or a module each of whose activation calls is a ReLU module of its own. Raises
+    UnsupportedError naming calls that are no modules, GoldenError unless each activation has exactly one bound.
     """
-    names = activation_names(model)
-    if set(names) != set(bounds):
-        missing = sorted(set(names) ^ set(bounds))
+    wanted = getattr(model, "activation_calls", None)
+    if wanted is None:
+        wanted = _own_modules(model, bounds)
+    if set(wanted) != set(bounds):
+        missing = sorted(set(wanted) ^ set(bounds))
         raise GoldenError(f"bounds and activations of the network do not match: {', '.join(missing)}")
-    limits = {name: _own_limit(model.get_submodule(name)) for name in names}
-    return replace_modules(model, {name: BoundedReLU(bounds[name], mode, limits[name]) for name in names})
+    limits = {name: _own_limit(model.get_submodule(name)) for name in bounds}
+    return replace_modules(model, {name: BoundedReLU(bounds[name], mode, limits[name]) for name in bounds})
+
+
+def _own_modules(model: nn.Module, bounds: Mapping[str, Tensor]) -> list[str]:
+    """Names of the ReLU modules of ``model``, each once, that in ``bounds`` if it has several."""
+    modules = {
+        name: module
+        for name, module in model.named_modules(remove_duplicate=False)
+        if isinstance(module, _RELUS) or _own_limit(module) is not None
+    }
+    first = {modules[name]: name for name in reversed(list(bounds)) if name in modules}
+    if unknown := [name for name in bounds if name not in modules or first[modules[name]] != name]:
+        raise UnsupportedError(
+            f"activations {', '.join(unknown)} of {type(model).__name__} are no ReLU modules of their own (functions, "
+            "or a module called again): bound what golden.frontend.lowering.import_network makes of it"
+        )
+    names: dict[nn.Module, str] = {}
+    for name, module in modules.items():
+        if name in bounds or module not in names:
+            names[module] = name
+    return list(names.values())
 
 
 class Recorder:
-    """Context manager that hands every ReLU's input to ``visit(name, tensor)`` during forward passes."""
+    """Context manager that hands the input of every activation call of an imported network to ``visit(name, tensor)``
+    during forward passes."""
 
-    def __init__(self, model: nn.Module, visit: Callable[[str, Tensor], None]) -> None:
-        self._visit, self._model = visit, model
+    def __init__(self, network: nn.Module, visit: Callable[[str, Tensor], None]) -> None:
+        self._visit, self._model = visit, network
         self._handles: list[torch.utils.hooks.RemovableHandle] = []
 
     def __enter__(self) -> Recorder:

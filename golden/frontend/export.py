@@ -7,6 +7,7 @@ import io
 import itertools
 import linecache
 import logging
+import math
 import traceback
 import warnings
 from collections.abc import Iterator
@@ -14,7 +15,7 @@ from pathlib import Path
 from types import TracebackType
 
 import torch
-from torch import fx, nn
+from torch import Tensor, fx, nn
 from torch.export import ExportedProgram
 
 from golden.errors import UnsupportedError
@@ -40,7 +41,10 @@ def exported(model: nn.Module, taken: tuple[int, ...]) -> ExportedProgram:
         try:
             model(example.clone())
         except Exception as error:  # whatever the user's own code raises
-            raise UnsupportedError(f"{name} does not take images of {size}: {_line(error)}{_at(error)}") from error
+            meant = _other_arrangement(model, taken)
+            raise UnsupportedError(
+                f"{name} does not take images of {size}: {meant or _line(error)}{_at(error)}"
+            ) from error
         try:
             with _silent():
                 return torch.export.export(model, (example,)).run_decompositions({})
@@ -48,6 +52,21 @@ def exported(model: nn.Module, taken: tuple[int, ...]) -> ExportedProgram:
             depends = "data-dependent" in str(error) or "DataDependent" in type(error).__name__
             why = "its control flow depends on data" if depends else _line(error)
             raise UnsupportedError(f"{name} cannot be exported: {why}{_at(error)}") from error
+
+
+def _other_arrangement(model: nn.Module, taken: tuple[int, ...]) -> str:
+    """How the images would have to lie for ``model`` to take them; nothing if none of the usual ways does."""
+    ways: list[tuple[tuple[int, ...], str]] = [((math.prod(taken),), "flatten them, images.reshape(len(images), -1)")]
+    if len(taken) == 2:
+        ways.insert(0, ((1, *taken), "give them an axis of channels, images[:, None]"))
+    if len(taken) == 3:
+        ways.insert(0, ((taken[2], *taken[:2]), "put channels first, images.transpose(0, 3, 1, 2)"))
+    for shape, how in ways:
+        with contextlib.suppress(Exception):  # whatever the user's own code raises
+            output = model(torch.zeros(BATCH, *shape, dtype=float_type(model)))
+            if isinstance(output, Tensor) and len(output) == BATCH:
+                return f"it takes {'x'.join(map(str, shape))}; {how}"
+    return ""
 
 
 def place_of(node: fx.Node) -> str:

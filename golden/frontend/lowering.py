@@ -31,6 +31,14 @@ def import_network(model: nn.Module, taken: Sequence[int]) -> GraphNetwork:
     return network
 
 
+def supported_network(model: nn.Module, taken: Sequence[int]) -> GraphNetwork:
+    """The same, but UnsupportedError names all operators without a counterpart, with their places."""
+    network = import_network(model, taken)
+    if any(op.kind == "unknown" for op in network.graph.ops):
+        lower_network(network)
+    return network
+
+
 def lower(model: nn.Module, input_shape: Sequence[int] = (3, 32, 32)) -> list[FloatLayer]:
     """Fused float layers of ``model`` in execution order, for images of ``input_shape``; the last one gives the logits.
 
@@ -50,4 +58,4 @@ def lower_network(network: GraphNetwork) -> Lowered:
     return lowered
 
 
-__all__ = ["check_layers", "import_network", "lower", "lower_network"]
+__all__ = ["check_layers", "import_network", "lower", "lower_network", "supported_network"]

@@ -1,4 +1,4 @@
-"""The networks, as ordinary ``nn.Module`` classes for CIFAR-10 (float32 input (batch, 3, 32, 32)).
+"""The networks, as ordinary ``nn.Module`` classes for CIFAR-10 and CIFAR-100 (float32 input (batch, 3, 32, 32)).
 
 Every non-linearity is a module instance of its own, so that a bounded one can take its place
 (:mod:`golden.search.profile`), and each is created in the order in which it is executed.
@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from golden.networks.registry import NETWORKS, check_model
 
 CLASS_COUNT = 10
+"""Of CIFAR-10, for which the stored weights are."""
 
 
 def conv_block(channels_in: int, channels_out: int) -> list[nn.Module]:
@@ -39,7 +40,7 @@ class CifarNetwork(nn.Module):
         self.flatten = nn.Flatten()
 
     def forward(self, x: Tensor) -> Tensor:
-        """Images (batch, 3, 32, 32) to logits (batch, 10)."""
+        """Images (batch, 3, 32, 32) to logits (batch, classes)."""
         logits: Tensor = self.classifier(self.flatten(self.features(x)))
         return logits
 
@@ -49,7 +50,7 @@ class AlexNet(CifarNetwork):
 
     feature_side = 4
 
-    def __init__(self) -> None:
+    def __init__(self, classes: int = CLASS_COUNT) -> None:
         super().__init__()
         self.features = nn.Sequential(
             *conv_block(3, 64),
@@ -64,7 +65,7 @@ class AlexNet(CifarNetwork):
         self.classifier = nn.Sequential(
             *linear_block(192 * self.feature_side**2, 512),
             *linear_block(512, 512),
-            nn.Linear(512, CLASS_COUNT),
+            nn.Linear(512, classes),
         )
 
 
@@ -74,7 +75,7 @@ class Vgg16(CifarNetwork):
     feature_side = 1
     plan = ((64, 2), (128, 2), (256, 3), (512, 3), (512, 3))
 
-    def __init__(self) -> None:
+    def __init__(self, classes: int = CLASS_COUNT) -> None:
         super().__init__()
         layers: list[nn.Module] = []
         channels = 3
@@ -84,7 +85,7 @@ class Vgg16(CifarNetwork):
                 channels = width
             layers.append(nn.MaxPool2d(2))
         self.features = nn.Sequential(*layers)
-        self.classifier = nn.Sequential(*linear_block(512, 512), *linear_block(512, 512), nn.Linear(512, CLASS_COUNT))
+        self.classifier = nn.Sequential(*linear_block(512, 512), *linear_block(512, 512), nn.Linear(512, classes))
 
 
 class Bottleneck(nn.Module):
@@ -125,7 +126,7 @@ class ResNet50(CifarNetwork):
     feature_side = 1
     plan = ((64, 3, 1), (128, 4, 2), (256, 6, 2), (512, 3, 2))
 
-    def __init__(self) -> None:
+    def __init__(self, classes: int = CLASS_COUNT) -> None:
         super().__init__()
         layers: list[nn.Module] = conv_block(3, 64)
         channels = 64
@@ -135,15 +136,15 @@ class ResNet50(CifarNetwork):
                 channels = width * Bottleneck.expansion
         layers.append(nn.AdaptiveAvgPool2d(1))
         self.features = nn.Sequential(*layers)
-        self.classifier = nn.Sequential(nn.Linear(channels, CLASS_COUNT))
+        self.classifier = nn.Sequential(nn.Linear(channels, classes))
 
 
-MODELS: dict[str, Callable[[], CifarNetwork]] = dict(zip(NETWORKS, (AlexNet, Vgg16, ResNet50), strict=True))
+MODELS: dict[str, Callable[[int], CifarNetwork]] = dict(zip(NETWORKS, (AlexNet, Vgg16, ResNet50), strict=True))
 
 
-def build_model(name: str, seed: int = 0) -> CifarNetwork:
-    """A freshly initialised network. Raises GoldenError for an unknown name, listing the known ones."""
+def build_model(name: str, seed: int = 0, classes: int = CLASS_COUNT) -> CifarNetwork:
+    """A freshly initialised network of so many classes. Raises GoldenError for an unknown name, listing the known."""
     check_model(name)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        return MODELS[name]()
+        return MODELS[name](classes)

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from golden.bounds.schemes import UNPROTECTED, find_scheme
 from golden.errors import WeightsError
-from golden.frontend.activations import activation_names, apply_bounds
+from golden.frontend.activations import apply_bounds
 from golden.frontend.network import GraphNetwork
 from golden.networks.artefacts import WEIGHTS_FOLDER, half_up, read_arrays, read_artefact, read_manifest, write_artefact
 from golden.networks.graphs import stored_graph
@@ -144,7 +144,7 @@ def save_bounds(
 
     Bounds and facts of other schemes stay, if they belong to the same weights.
     """
-    file, wanted = f"{name}_bounds.npz", set(activation_names(build_model(name)))
+    file, wanted = f"{name}_bounds.npz", set(stored_graph(name).activations)
     arrays, known = {}, read_manifest(folder).get(file, {})
     if known and known.get("weights_sha256") == _weights_sha256(name, folder):
         arrays = read_arrays(file, folder)
@@ -154,7 +154,8 @@ def save_bounds(
     for scheme, of_scheme in bounds.items():
         find_scheme(scheme)
         if set(of_scheme) != wanted:
-            raise WeightsError(f"bounds of {scheme} do not cover the activations of {name}")
+            wrong = ", ".join(sorted(wanted ^ set(of_scheme)))
+            raise WeightsError(f"bounds of {scheme} do not cover the activations of {name}: {wrong}")
         for key, bound in of_scheme.items():
             arrays[f"{scheme}/{key}"] = half_up(bound.detach().cpu().numpy())
     owner = {"model": name, "weights_sha256": _weights_sha256(name, folder)}

@@ -22,7 +22,7 @@ from torch import Tensor, nn
 
 from golden.data.dataset import DataSet
 from golden.frontend.activations import activation_names, apply_bounds
-from golden.frontend.lowering import lower
+from golden.frontend.lowering import lower_network, supported_network
 from golden.networks.evaluate import batches
 from golden.qnetwork import INPUT
 from golden.search.folded import FoldedNetwork, Parameters, fault_maps
@@ -62,13 +62,14 @@ def search(
 ) -> tuple[dict[str, Tensor], dict[str, Any]]:
     """Thresholds float32 () by activation name, and a record of the search.
 
-    ``model`` is unbounded and becomes bounded. ``data``: training images (a few hundred are enough).
+    ``model`` is unbounded; if it is an imported network, it becomes bounded. ``data``: training images (a few hundred
+    are enough).
     ``checkpoint``: keeps the thresholds of finished layers; a stopped search goes on there.
     """
     began = time.monotonic()
-    names = activation_names(model)
-    apply_bounds(model, layer_maxima, "clip")
-    network = FoldedNetwork(lower(model, data.taken))
+    imported = supported_network(model, data.taken)
+    names = activation_names(imported)
+    network = FoldedNetwork(lower_network(apply_bounds(imported, layer_maxima, "clip")).layers)
     layers_of = {name: [layer.name for layer in network.layers if layer.call == name] for name in names}
     bounds = {name: layer_maxima[name].float().clone() for name in names}
     done, areas, before = (0, [], 0.0) if checkpoint is None else load_stages(checkpoint, bounds)

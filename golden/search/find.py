@@ -16,16 +16,17 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from golden.bounds.granularity import Granularity
 from golden.bounds.schemes import CLIPACT, FITACT, PROACT, RANGER, SCHEMES, UNPROTECTED, find_scheme
 from golden.data.dataset import DataSet
 from golden.errors import GoldenError
 from golden.frontend.activations import activation_names, apply_bounds
+from golden.frontend.network import GraphNetwork
 from golden.networks.artefacts import WEIGHTS_FOLDER, read_manifest
 from golden.networks.evaluate import accuracy
-from golden.networks.zoo import Bounds, copy_network, load_model, save_bounds
+from golden.networks.zoo import Bounds, copy_network, load_network, save_bounds
 from golden.search.clipact import LAYERWISE, ClipActSearch, search
 from golden.search.grouping import groups_of, shared_maxima
 from golden.search.post_training import PostTraining, post_train
@@ -111,7 +112,7 @@ class Profiled:
     def __init__(
         self,
         name: str,
-        make: Callable[[], nn.Module],
+        make: Callable[[], GraphNetwork],
         training: DataSet,
         held_out: int,
         weights: str,
@@ -171,7 +172,7 @@ def profiled_network(model: str, training: DataSet, folder: Path, cache: Path | 
     held_out = int(facts.get("recipe", {}).get("validation", 0))
     if not 0 < held_out < len(training):
         raise GoldenError(f"{model}.npz in {folder} names no validation split: train and export it first")
-    return Profiled(model, lambda: load_model(model, folder=folder), training, held_out, facts["sha256"], cache)
+    return Profiled(model, lambda: load_network(model, folder=folder), training, held_out, facts["sha256"], cache)
 
 
 def _read_profile(path: Path, names: list[str]) -> Bounds | None:

@@ -22,6 +22,8 @@ from torch.nn import functional as F
 from golden.data.dataset import DataSet
 from golden.errors import GoldenError
 from golden.frontend.activations import Recorder, SmoothBoundedReLU, activation_names, apply_bounds, replace_modules
+from golden.frontend.lowering import supported_network
+from golden.frontend.network import GraphNetwork
 from golden.networks.evaluate import accuracy, batches
 from golden.search.profile import subset
 from golden.search.stages import load_stages, save_stages
@@ -123,12 +125,13 @@ def post_train(
     constraint (the start itself if none did). Raises GoldenError if a bound is missing or a stage names an
     unknown activation.
     """
-    names = activation_names(model)
+    network = supported_network(model, training.taken)
+    names = activation_names(network)
     stages = stages or [names]
     if set(names) != set(start) or not {name for stage in stages for name in stage} <= set(names):
         raise GoldenError("post-training needs a starting bound for every activation, and stages of activations")
     began = time.monotonic()
-    learner = _Learner(model, start, training, validation, options, groups or {})
+    learner = _Learner(network, start, training, validation, options, groups or {})
     smooth_before = accuracy(learner.smooth, validation)
     scales = {name: module.scale for name, module in learner.modules.items()}
     done, history, before = (0, [], 0.0) if checkpoint is None else load_stages(checkpoint, scales)
@@ -154,7 +157,7 @@ class _Learner:
 
     def __init__(
         self,
-        model: nn.Module,
+        network: GraphNetwork,
         start: dict[str, Tensor],
         training: DataSet,
         validation: DataSet,
@@ -163,9 +166,9 @@ class _Learner:
     ) -> None:
         self.options, self.training = options, training
         self.validation = validation.part(0, options.validation)
-        self.frozen = copy.deepcopy(model).eval().requires_grad_(False)
+        self.frozen = copy.deepcopy(network).eval().requires_grad_(False)
         self.modules = {
-            name: _ScaledBound(start[name], options.k, groups.get(name)) for name in activation_names(model)
+            name: _ScaledBound(start[name], options.k, groups.get(name)) for name in activation_names(network)
         }
         self.smooth = replace_modules(copy.deepcopy(self.frozen), self.modules).eval()
         self.clean = accuracy(self.frozen, self.validation)
@@ -247,9 +250,9 @@ def distillation(logits: Tensor, teacher: Tensor, temperature: float) -> Tensor:
 
 
 @torch.no_grad()
-def _neurons(model: nn.Module, data: DataSet) -> int:
+def _neurons(network: GraphNetwork, data: DataSet) -> int:
     """Activations per image."""
     counts: list[int] = []
-    with Recorder(model, lambda _name, x: counts.append(x[0].numel())):
-        model(data.part(0, 1).tensor().to(next(iter(model.state_dict().values())).device))
+    with Recorder(network, lambda _name, x: counts.append(x[0].numel())):
+        network(data.part(0, 1).tensor().to(next(iter(network.state_dict().values())).device))
     return sum(counts)

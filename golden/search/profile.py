@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from golden.data.dataset import DataSet
 from golden.errors import GoldenError
 from golden.frontend.activations import Recorder
+from golden.frontend.lowering import supported_network
 from golden.frontend.modules import evaluation_mode
 from golden.networks.evaluate import BATCH, batches
 from golden.support.progress import track
@@ -23,12 +24,14 @@ from golden.support.progress import track
 
 @torch.no_grad()
 def profile(model: nn.Module, data: DataSet, batch: int = BATCH) -> dict[str, Tensor]:
-    """Largest fault-free activation of each neuron, float32 (*neurons), by activation name.
+    """Largest fault-free activation of each neuron, float32 (*neurons), by the name of the activation call.
 
-    ``model`` must have its ordinary ReLUs, and stays as it is. A neuron that never fires gets 0.
+    ``model`` must have its ordinary ReLUs, and stays as it is. A neuron that never fires gets 0. Raises
+    UnsupportedError naming all operators that are not supported.
     """
     if len(data) == 0:
         raise GoldenError("profiling needs at least one image")
+    network = supported_network(model, data.taken)
     maxima: dict[str, Tensor] = {}
 
     def visit(name: str, x: Tensor) -> None:
@@ -38,10 +41,10 @@ def profile(model: nn.Module, data: DataSet, batch: int = BATCH) -> dict[str, Te
         largest = largest.permute(2, 0, 1) if x.dim() == 4 else largest
         maxima[name] = torch.maximum(maxima[name], largest) if name in maxima else largest
 
-    with evaluation_mode(model), Recorder(model, visit):
+    with evaluation_mode(network), Recorder(network, visit):
         total = -(-len(data) // batch)
         for pixels, _ in track(batches(data, batch), "profile", total):
-            model(pixels)
+            network(pixels)
     return {name: value.contiguous() for name, value in maxima.items()}
 
 
@@ -63,6 +66,7 @@ class BoundStatistics:
 @torch.no_grad()
 def statistics(model: nn.Module, bounds: Mapping[str, Tensor], data: DataSet) -> BoundStatistics:
     """How far the bounds are from fault-free activations of the unprotected ``model`` on ``data``."""
+    network = supported_network(model, data.taken)
     above, neurons = 0, {}
 
     def visit(name: str, x: Tensor) -> None:
@@ -70,9 +74,9 @@ def statistics(model: nn.Module, bounds: Mapping[str, Tensor], data: DataSet) ->
         above += int((x > bounds[name]).sum())
         neurons[name] = x[0].numel()
 
-    with evaluation_mode(model), Recorder(model, visit):
+    with evaluation_mode(network), Recorder(network, visit):
         for pixels, _ in batches(data):
-            model(pixels)
+            network(pixels)
     total = sum(neurons.values())
     return BoundStatistics(
         total,

@@ -73,7 +73,8 @@ def from_arrays(arrays: Mapping[str, Any], source: str, reading: Reading | None 
     """The same of arrays by name. Raises DataError."""
     reading = reading or Reading()
     if "images" not in arrays:
-        raise DataError(f"{source} has no array `images`: found {', '.join(map(str, arrays)) or 'none'}")
+        found = ", ".join(map(str, arrays)) or "none"
+        raise DataError(f"{source} has no array `images`, found {found}: name them images and labels")
     images = np.asarray(arrays["images"])
     mean = reading.mean or _numbers(arrays, "mean", source)
     std = reading.std or _numbers(arrays, "std", source)
@@ -116,7 +117,10 @@ def _split(whole: DataSet, seed: int) -> tuple[DataSet, DataSet]:
 def _labels(value: Any, source: str) -> np.ndarray:
     labels = np.asarray(value)
     if labels.ndim != 1 or not np.issubdtype(labels.dtype, np.integer) or (labels.size and labels.min() < 0):
-        raise DataError(f"{source}: labels must be class numbers from 0 (count,), not {labels.dtype} {labels.shape}")
+        one_hot = "; of one-hot labels: labels.argmax(1)" if labels.ndim == 2 else ""
+        raise DataError(
+            f"{source}: labels must be class numbers from 0 (count,), not {labels.dtype} {labels.shape}{one_hot}"
+        )
     return labels.astype(np.int64)
 
 

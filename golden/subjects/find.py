@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from golden.networks.artefacts import WEIGHTS_FOLDER
-from golden.subjects.names import is_shipped
+from golden.subjects.names import check_subject, is_shipped
 from golden.subjects.shipped import ShippedSubject
 from golden.subjects.stored import StoredSubject
 from golden.subjects.subject import Subject
@@ -16,6 +16,5 @@ def open_subject(uri: str, folder: Path = WEIGHTS_FOLDER) -> Subject:
 
     Raises GoldenError if there is none.
     """
-    if is_shipped(uri) or not Path(uri).is_dir():
-        return ShippedSubject(uri, folder)
-    return StoredSubject(Path(uri))
+    check_subject(uri)
+    return ShippedSubject(uri, folder) if is_shipped(uri) else StoredSubject(Path(uri))

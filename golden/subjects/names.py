@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 from collections.abc import Sequence
 from pathlib import Path
@@ -55,6 +56,8 @@ def check_subject(uri: str) -> None:
         if not is_subject(Path(uri)):
             raise GoldenError(f"{uri} is no subject's folder: `fitact subject NET --data DATA --out FOLDER` makes one")
         return
+    if os.sep in uri:
+        raise GoldenError(f"{uri} does not exist: name a network of `fitact models` or a subject's folder")
     check_model(uri)
 
 

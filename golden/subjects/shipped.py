@@ -4,7 +4,16 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from golden.data.cifar10 import CLASSES, check_count, load_images, load_lossless, sample_images
+from golden.data.cifar10 import (
+    CLASSES,
+    SAMPLES,
+    check_count,
+    find_packs,
+    load_images,
+    load_lossless,
+    sample_images,
+)
+from golden.errors import DataError
 from golden.frontend.network import GraphNetwork
 from golden.networks.artefacts import WEIGHTS_FOLDER
 from golden.networks.registry import check_model, stored_schemes
@@ -39,6 +48,32 @@ class ShippedSubject(Subject):
 
     def points(self, word_bits: int) -> BinaryPoints:
         return load_points(self.name, word_bits, self.folder)
+
+    @property
+    def pictures(self) -> str:
+        return "CIFAR-10 test images"
+
+    def study_samples(self, count: int) -> Samples:
+        """Those of CIFAR-10, or the samples of the foolbox package if there is no data set."""
+        try:
+            images = load_images(False)
+        except DataError as error:
+            if find_packs():
+                raise
+            images = sample_images()
+            note = f"{error}; the {len(images)} sample images are used instead, too few for accuracies"
+            return Samples(images.part(0, count), "sample images (first official test images)", note=note)
+        if count > len(images):
+            raise DataError(f"{count} images asked for, the test set has {len(images)}")
+        return Samples(images.part(0, count), "CIFAR-10 test set")
+
+    def at_hand(self, most: int) -> int:
+        try:
+            return super().at_hand(most)
+        except DataError:
+            if find_packs():
+                raise
+            return min(most, SAMPLES)
 
     def samples(self, count: int | None = None) -> Samples:
         """Up to 20 come from the data files of the foolbox package; more need CIFAR-10 (docs/howto/own-data.md)."""

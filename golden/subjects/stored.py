@@ -101,7 +101,8 @@ class StoredSubject(Subject):
         for scheme, of_scheme in bounds.items():
             find_scheme(scheme)
             if set(of_scheme) != wanted:
-                raise WeightsError(f"bounds of {scheme} do not cover the activations of {self.name}")
+                wrong = ", ".join(sorted(wanted ^ set(of_scheme)))
+                raise WeightsError(f"bounds of {scheme} do not cover the activations of {self.name}: {wrong}")
             kept.update({f"{scheme}/{key}": bound.detach().float().numpy() for key, bound in of_scheme.items()})
             schemes[scheme] = record[scheme]
         facts = {"weights_sha256": self.weights_sha256, "schemes": schemes}

@@ -17,11 +17,12 @@ from golden.quantisation.quantise import BinaryPoints, quantise
 @dataclass(frozen=True)
 class Samples:
     """Images and where they come from. ``labelled``: their labels are the user's; else they are the classes that the
-    float network gives, so that what is counted as right is agreement with it."""
+    float network gives, so that what is counted as right is agreement with it. ``note``: what the user should know."""
 
     data: DataSet
     source: str
     labelled: bool = True
+    note: str = ""
 
 
 class Subject(ABC):
@@ -58,6 +59,19 @@ class Subject(ABC):
     @abstractmethod
     def samples(self, count: int | None = None) -> Samples:
         """The first test images; all that are stored by default, fewer than ``count`` if there are not so many."""
+
+    @property
+    def pictures(self) -> str:
+        """What pages call its test images."""
+        return f"test images of {self.name}"
+
+    def study_samples(self, count: int) -> Samples:
+        """The first test images for a study of accuracy, which takes those of one source, however many."""
+        return self.samples(count)
+
+    def at_hand(self, most: int) -> int:
+        """How many test images, up to ``most``, there are without a download. Raises DataError for damaged ones."""
+        return len(self.samples(most).data)
 
     def network(self, scheme: str = UNPROTECTED.name) -> GraphNetwork:
         """The float network with the bounded activations of ``scheme``."""

@@ -15,15 +15,17 @@ import torch
 
 from golden.bounds.schemes import UNPROTECTED, find_scheme
 from golden.data.cifar10 import Images
+from golden.data.sets import CIFAR10
 from golden.errors import GoldenError, WeightsError
 from golden.exact.evaluator import FAULT_FREE, Evaluator
 from golden.networks.artefacts import WEIGHTS_FOLDER, update_facts
 from golden.networks.evaluate import accuracy
 from golden.networks.registry import stored_schemes
-from golden.networks.zoo import load_bounds, load_model, load_qnetwork, save_points, save_weights
+from golden.networks.zoo import load_bounds, load_model, load_network, load_qnetwork, save_points, save_weights
 from golden.quantisation.quantise import calibrate, quantise_images, word_name
 from golden.search.profile import statistics, subset
 from golden.support.files import write_text
+from golden.support.processes import apart_from_main
 from golden.support.progress import track
 from golden.support.threads import use_threads
 from golden.training.train import LOG, load_checkpoint, load_trained
@@ -48,6 +50,10 @@ def export(
     if state is None or state["recipe"]["model"] != model:
         raise WeightsError(f"{checkpoint} is no checkpoint of {model}")
     recipe = state["recipe"]
+    if recipe.get("dataset", CIFAR10) != CIFAR10:
+        raise WeightsError(
+            f"{checkpoint} was trained on {recipe['dataset']}: the stored networks are those of CIFAR-10"
+        )
     if len(state["log"]) < recipe["epochs"]:
         raise GoldenError(f"training of {model} stands at epoch {len(state['log'])} of {recipe['epochs']}")
     facts = {"recipe": recipe, "seed": recipe["seed"], "schedule": schedule(state["log"])}
@@ -55,7 +61,7 @@ def export(
         facts["weights"] = f"mean of the checkpoints after epochs {', '.join(map(str, state['averaged']))}"
     save_weights(model, load_trained(checkpoint), facts, folder)
     write_text(folder / f"{model}_{LOG}", (checkpoint.parent / LOG).read_text())
-    stored = load_model(model, folder=folder)  # calibrated as committed, rounding to float16 included
+    stored = load_network(model, folder=folder)  # calibrated as committed, rounding to float16 included
     images = subset(training.part(0, len(training) - recipe["validation"]), CALIBRATION_IMAGES, recipe["seed"])
     points = {word: calibrate(stored, images.images, word) for word in WORDS}
     calibration = {"images": CALIBRATION_IMAGES, "seed": recipe["seed"], "of": "training set"}
@@ -113,14 +119,15 @@ def measure(
     context = get_context("spawn")
     arrays = {kind: (data.images, data.labels) for kind, data in test_sets.items()}
     with ProcessPoolExecutor(processes or os.cpu_count(), context, _prepare, (arrays,)) as pool:
-        done = pool.map(_measure_one, jobs)
+        with apart_from_main():
+            done = pool.map(_measure_one, jobs)
         for job, value in zip(jobs, track(done, "accuracy", len(jobs)), strict=True):
             _, _, kind, scheme, form, _ = job
             name = "float32" if form == "float" else word_name(int(form))
             result.setdefault(kind, {}).setdefault(scheme, {})[name] = round(100 * value, 2)
             store()  # it takes minutes: what is known is kept
     first = next(iter(test_sets.values()))
-    network = load_model(model, folder=folder)
+    network = load_network(model, folder=folder)
     shares = result.setdefault("share_of_activations_above_bound", {})
     bounded = [scheme for scheme in chosen if find_scheme(scheme).mode is not None]
     for scheme in track(bounded, "activations above bounds", len(bounded)):

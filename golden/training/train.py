@@ -23,14 +23,17 @@ from rich.console import Console
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from golden.data.augment import Augmenter, normalise, resize, to_tensor
+from golden.data.augment import Augmenter, resize
 from golden.data.cifar10 import Images
+from golden.data.dataset import standardise, to_tensor
+from golden.data.sets import CIFAR10, class_count
 from golden.errors import GoldenError, WeightsError
 from golden.networks.evaluate import accuracy
 from golden.networks.models import CifarNetwork, build_model
 from golden.support.files import replacing
 from golden.support.output import output
 from golden.support.precision import mixed_precision
+from golden.support.processes import apart_from_main
 from golden.support.progress import progress
 from golden.support.threads import use_threads
 from golden.training.optim import Muon, split_parameters
@@ -45,10 +48,11 @@ class Recipe:
 
     ``low_resolution`` pixels for the first ``low_fraction`` of the epochs, then ``middle_resolution`` up to
     ``middle_fraction`` (none if that is smaller), then 32. ``validation`` images at the end of the
-    training set are held out for choosing hyper-parameters later.
+    training set are held out for choosing hyper-parameters later. ``dataset``: a name of :mod:`golden.data.sets`.
     """
 
     model: str = "alexnet"
+    dataset: str = CIFAR10
     epochs: int = 15
     batch: int = 1000
     muon_lr: float = 0.2
@@ -68,6 +72,7 @@ class Recipe:
     def __post_init__(self) -> None:
         if self.epochs < 1 or self.batch < 2:
             raise GoldenError(f"epochs {self.epochs} and batch {self.batch} must be positive")
+        class_count(self.dataset)
 
     def resolution(self, epoch: int) -> int:
         """Side of the training images in pixels."""
@@ -137,7 +142,10 @@ def train(recipe: Recipe, data: Images, folder: str | Path, processes: int | Non
         if count == 1:
             _worker(0, *arguments)
         else:
-            mp.start_processes(_worker, arguments, nprocs=count, start_method="spawn")
+            with apart_from_main():
+                started = mp.start_processes(_worker, arguments, nprocs=count, join=False, start_method="spawn")
+            while not started.join():
+                pass
     finally:
         rendezvous.unlink(missing_ok=True)
     return folder / CHECKPOINT
@@ -167,7 +175,8 @@ def load_trained(path: Path) -> CifarNetwork:
     state = load_checkpoint(path)
     if state is None:
         raise WeightsError(f"no checkpoint at {path}")
-    model = build_model(state["recipe"]["model"])
+    recipe = state["recipe"]
+    model = build_model(recipe["model"], classes=class_count(recipe.get("dataset", CIFAR10)))
     model.load_state_dict(state["model"])
     return model.eval()
 
@@ -188,7 +197,7 @@ def _worker(
     if count > 1:
         use_threads(1)
         dist.init_process_group("gloo", init_method=f"file://{rendezvous}", rank=rank, world_size=count)
-    model = _place(build_model(recipe.model, recipe.seed), device)
+    model = _place(build_model(recipe.model, recipe.seed, class_count(recipe.dataset)), device)
     matrices, others = split_parameters(model)
     optimisers: list[torch.optim.Optimizer] = [
         Muon(matrices, recipe.muon_lr, recipe.momentum),
@@ -221,7 +230,8 @@ def _worker(
                     optimiser.param_groups[0]["lr"] = rate * factor
                 whole = order[step * recipe.batch : (step + 1) * recipe.batch]
                 pixels, truth = augmenter.batch(whole[rank::count], epoch)
-                totals += _step(model, optimisers, pixels.to(device), truth.to(device), side, recipe, count)
+                pixels = standardise(pixels.to(device), validation.mean, validation.std)
+                totals += _step(model, optimisers, resize(pixels, side), truth.to(device), recipe, count)
                 shown.update(bar, advance=1, description=f"epoch {epoch + 1}/{recipe.epochs}")
             _average(list(model.buffers()), count)
             if rank == 0:
@@ -260,12 +270,11 @@ def _step(
     optimisers: list[torch.optim.Optimizer],
     pixels: Tensor,
     truth: Tensor,
-    side: int,
     recipe: Recipe,
     count: int,
 ) -> np.ndarray:
     """One update; returns (summed loss, hits, images) of this process's part of the batch."""
-    pixels = resize(normalise(pixels), side).contiguous(memory_format=torch.channels_last)
+    pixels = pixels.contiguous(memory_format=torch.channels_last)
     with mixed_precision(pixels.device):
         logits = forward(model, pixels).float()
     loss = F.cross_entropy(logits, truth, label_smoothing=recipe.label_smoothing)

@@ -23,7 +23,7 @@ from golden.frontend.activations import (
     activation_names,
     apply_bounds,
 )
-from golden.frontend.lowering import lower
+from golden.frontend.lowering import import_network, lower
 from golden.networks.evaluate import accuracy, batches
 from golden.networks.models import conv_block
 from golden.search import clipact
@@ -430,4 +430,4 @@ def test_subset_draws_each_image_once() -> None:
 
 
 def test_names_are_in_execution_order(trained: SmallNet) -> None:
-    assert activation_names(trained) == ["features.2", "classifier.1"]
+    assert activation_names(import_network(trained, (3, 32, 32))) == ["features.2", "classifier.1"]

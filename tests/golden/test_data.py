@@ -8,6 +8,7 @@ import os
 import pickle
 import sys
 import tarfile
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,13 +16,14 @@ import pytest
 from PIL import Image
 
 from golden.data import cifar10 as data
+from golden.data.archive import fetch
 from golden.errors import DataError
 from tests.golden.conftest import random_images
 
 
 def make_archive(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A tiny archive of the official layout: six batches of two images."""
-    path = folder / data.ARCHIVE_NAME
+    path = folder / data.ARCHIVE.file
     with tarfile.open(path, "w:gz") as tar:
         for index, name in enumerate([*(f"data_batch_{n}" for n in range(1, 6)), "test_batch"]):
             pixels = np.full((2, 3072), index, np.uint8)
@@ -30,7 +32,7 @@ def make_archive(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
             info = tarfile.TarInfo(f"cifar-10-batches-py/{name}")
             info.size = len(content)
             tar.addfile(info, io.BytesIO(content))
-    monkeypatch.setattr(data, "ARCHIVE_MD5", hashlib.md5(path.read_bytes()).hexdigest())
+    monkeypatch.setattr(data, "ARCHIVE", replace(data.ARCHIVE, md5=hashlib.md5(path.read_bytes()).hexdigest()))
     return path
 
 
@@ -80,14 +82,14 @@ def test_archive_missing_or_damaged(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 def test_download(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     original = make_archive(tmp_path, monkeypatch)
     md5 = hashlib.md5(original.read_bytes()).hexdigest()
-    target = tmp_path / "new" / data.ARCHIVE_NAME
+    target = tmp_path / "new" / data.ARCHIVE.file
     with pytest.raises(DataError, match="arrived damaged"):
-        data.download_archive(target, original.as_uri(), "0" * 32)
+        fetch(target, original.as_uri(), "0" * 32)
     assert list(target.parent.iterdir()) == []  # nothing half-written stays
     with pytest.raises(DataError, match="cannot download") as caught:
-        data.download_archive(target, (tmp_path / "absent").as_uri(), md5)
+        fetch(target, (tmp_path / "absent").as_uri(), md5)
     assert "\n" not in str(caught.value)
-    data.download_archive(target, original.as_uri(), md5)
+    fetch(target, original.as_uri(), md5)
     assert len(data.Cifar10(target.parent, train=False)) == 2
 
 

@@ -1,4 +1,4 @@
-"""fx trace to fused layers: equal to the network in float64, and clear about what it cannot do."""
+"""Graph to fused layers: equal to the network in float64, and clear about what it cannot do."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from golden.frontend.activations import BoundedReLU, activation_names, apply_bounds
-from golden.frontend.lowering import lower
+from golden.frontend.lowering import import_network, lower
 from golden.networks.models import build_model
 from golden.qnetwork import INPUT
 from golden.search.folded import FoldedNetwork
@@ -67,7 +67,7 @@ def test_resnet_residuals_read_an_earlier_layer() -> None:
 
 def test_bounds_reach_their_layers(tiny_net: TinyNet) -> None:
     x = torch.randn(1, 3, 8, 8)
-    names = activation_names(tiny_net)
+    names = activation_names(import_network(tiny_net, (3, 8, 8)))
     assert len(names) == 3
     bounds = {name: torch.rand(shape) for name, shape in zip(names, [(8, 8, 8), (8, 8, 8), (16,)], strict=True)}
     bounded = apply_bounds(copy.deepcopy(tiny_net), bounds, "clip")

@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from golden.errors import GoldenError
-from golden.frontend.activations import activation_names
+from golden.networks.graphs import stored_graph
 from golden.networks.models import build_model
 from golden.search.profile import profile
 from tests.golden.conftest import random_images
@@ -23,7 +23,7 @@ def parameters(model: nn.Module) -> int:
 )
 def test_sizes(name: str, activations: int, millions: float) -> None:
     model = build_model(name).eval()
-    assert len(activation_names(model)) == activations
+    assert len(stored_graph(name).activations) == activations
     assert parameters(model) / 1e6 == pytest.approx(millions, abs=0.02)
     with torch.no_grad():
         assert model(torch.zeros(2, 3, 32, 32)).shape == (2, 10)
@@ -45,7 +45,7 @@ def test_vgg16_neurons_of_convolutions() -> None:
 def test_activations_are_separate_instances() -> None:
     for name in ("alexnet", "resnet50"):
         model = build_model(name)
-        modules = [model.get_submodule(activation) for activation in activation_names(model)]
+        modules = [model.get_submodule(activation) for activation in stored_graph(name).activations]
         assert len({id(module) for module in modules}) == len(modules)
 
 

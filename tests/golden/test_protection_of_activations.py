@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 
 import numpy as np
@@ -12,9 +13,11 @@ from torch.nn import functional as F
 
 from golden.data.cifar10 import Images
 from golden.errors import GoldenError, UnsupportedError
-from golden.frontend.activations import BoundedReLU, activation_names, apply_bounds
-from golden.frontend.lowering import lower
+from golden.frontend.activations import BoundedReLU, Mode, activation_names, apply_bounds
+from golden.frontend.lowering import import_network, lower
 from golden.networks.evaluate import accuracy
+from golden.search.clipact import ClipActSearch, search
+from golden.search.post_training import PostTraining, post_train
 from golden.search.profile import profile, statistics
 
 DATA = Images(np.random.default_rng(0).integers(0, 256, (8, 32, 32, 3), dtype=np.uint8), np.zeros(8, np.int64))
@@ -42,31 +45,83 @@ def relu_method(x: Tensor) -> Tensor:
 
 SHARED = nn.ReLU()
 
-REFUSED: dict[str, tuple[Callable[[], nn.Module], str]] = {
-    "function": (lambda: Net(F.relu, nn.ReLU()), r"relu is the function relu"),
-    "both functions": (lambda: Net(F.relu, torch.relu), r"relu is the function relu.*; relu_1 is the function relu"),
-    "method": (lambda: Net(nn.ReLU(), relu_method), r"relu is the function relu"),
-    "in place": (lambda: Net(nn.ReLU(), torch.relu_), r"relu_ is the function relu"),
-    "shared": (lambda: Net(SHARED, SHARED), r"r1_1 calls r1 again \(give each call its own nn.ReLU\)"),
-    "shared, other shape": (lambda: Net(SHARED, SHARED, 8, 16), "r1_1 calls r1 again"),
-    "shared, broadcast": (lambda: Net(SHARED, SHARED, 1, 16), "r1_1 calls r1 again"),
-    "other module": (lambda: Net(nn.ReLU(), nn.LeakyReLU()), "r2 is LeakyReLU"),
-    "other function": (lambda: Net(nn.ReLU(), F.silu), "silu is the function silu"),
-    "clip": (lambda: Net(nn.ReLU(), lambda x: x.clamp(0, 6)), "clamp is the function clamp"),
+
+class Twice(Net):
+    """One module, called again under its only name."""
+
+    def __init__(self) -> None:
+        super().__init__(nn.ReLU(), nn.Identity())
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.r1(self.c2(self.r1(self.c1(x))))
+        y: Tensor = self.fc(torch.flatten(self.pool(x), 1))
+        return y
+
+
+CALLS: dict[str, tuple[Callable[[], nn.Module], list[str]]] = {
+    "modules": (lambda: Net(nn.ReLU(), nn.ReLU()), ["r1", "r2"]),
+    "function": (lambda: Net(F.relu, nn.ReLU()), ["relu", "r2"]),
+    "both functions": (lambda: Net(F.relu, torch.relu), ["relu", "relu#2"]),
+    "method": (lambda: Net(nn.ReLU(), relu_method), ["r1", "relu"]),
+    "in place": (lambda: Net(nn.ReLU(), torch.relu_), ["r1", "relu"]),
+    "shared": (lambda: Net(SHARED, SHARED), ["r1", "r2"]),
+    "shared, other shape": (lambda: Net(SHARED, SHARED, 8, 16), ["r1", "r2"]),
+    "shared, broadcast": (lambda: Net(SHARED, SHARED, 1, 16), ["r1", "r2"]),
+    "called twice": (Twice, ["r1", "r1#2"]),
+    "clip": (lambda: Net(nn.ReLU(), lambda x: x.clamp(0, 6)), ["r1", "clamp"]),
+    "ReLU6": (lambda: Net(nn.ReLU(), nn.ReLU6()), ["r1", "r2"]),
 }
+"""Networks, and the names of their activation calls."""
 
 
-@pytest.mark.parametrize("kind", list(REFUSED))
-def test_what_cannot_be_bounded_is_refused_by_name(kind: str) -> None:
-    build, message = REFUSED[kind]
+@pytest.mark.parametrize("kind", list(CALLS))
+@pytest.mark.parametrize("mode", ["clip", "saturate"])
+def test_every_call_has_a_profile_and_a_bound_of_its_own(kind: str, mode: Mode) -> None:
+    build, names = CALLS[kind]
+    net = build()
+    maxima = profile(net, DATA)
+    assert list(maxima) == names
+    network = import_network(net, DATA.taken)
+    assert activation_names(network) == names
+    layers = [layer for layer in lower(apply_bounds(network, maxima, mode)) if layer.activation != "linear"]
+    assert [layer.call for layer in layers] == names
+    for layer, (name, bound) in zip(layers, maxima.items(), strict=True):
+        limited = kind in ("clip", "ReLU6") and name == names[1]
+        assert layer.activation == ("saturate" if limited else mode)
+        np.testing.assert_array_equal(layer.bound, np.minimum(bound.numpy(), 6 if limited else np.inf))
+
+
+@pytest.mark.parametrize("kind", [kind for kind in CALLS if kind not in ("modules", "ReLU6")])
+def test_calls_that_are_no_modules_are_named_where_modules_are_replaced(kind: str) -> None:
+    build, names = CALLS[kind]
+    net = build()
+    other = names[1:] if names[0] == "r1" else [name for name in names if name != "r2"]
+    line = rf"activations {re.escape(', '.join(other))} of \w+ are no ReLU modules of their own .*import_network"
+    with pytest.raises(UnsupportedError, match=line):
+        apply_bounds(net, profile(net, DATA), "clip")
+    assert not any(isinstance(module, BoundedReLU) for module in net.modules())
+
+
+def test_other_activations_are_refused_by_name_all_at_once() -> None:
+    def both(x: Tensor) -> Tensor:
+        return F.silu(F.leaky_relu(x))
+
     for call in (
-        lambda: activation_names(build()),
-        lambda: profile(build(), DATA),
-        lambda: apply_bounds(build(), {"r1": torch.ones(())}, "clip"),
-        lambda: statistics(build(), {}, DATA),
+        lambda: profile(Net(nn.GELU(), both), DATA),
+        lambda: statistics(Net(nn.GELU(), both), {}, DATA),
+        lambda: post_train(Net(nn.GELU(), both), {}, DATA, DATA, PostTraining()),
+        lambda: search(Net(nn.GELU(), both), {}, DATA, ClipActSearch()),
     ):
-        with pytest.raises(UnsupportedError, match=f"activations of Net that cannot be bounded: .*{message}"):
+        with pytest.raises(UnsupportedError, match="gelu") as caught:
             call()
+        kinds = [problem.split(" ")[0] for problem in caught.value.problems]
+        assert kinds == ["gelu", "leaky_relu", "silu"]
+        assert all("test_protection_of_activations.py:" in problem for problem in caught.value.problems)
+
+
+def test_what_is_not_imported_has_no_calls() -> None:
+    with pytest.raises(UnsupportedError, match=r"Net is not imported, so its activation calls are not known"):
+        activation_names(Net(nn.ReLU(), nn.ReLU()))
 
 
 class Renamed(nn.Module):
@@ -104,7 +159,7 @@ def test_every_layer_with_an_activation_is_bounded(build: Callable[[], nn.Module
     bounded = [layer for layer in layers if layer.activation != "linear"]
     assert [layer.activation for layer in bounded] == [mode] * len(maxima)
     # in the order of execution, each with the bounds of its own place
-    for layer, name in zip(bounded, activation_names(net), strict=True):
+    for layer, name in zip(bounded, maxima, strict=True):
         np.testing.assert_array_equal(layer.bound, maxima[name].numpy())
     assert not [module for module in net.modules() if isinstance(module, nn.ReLU)]
 
@@ -119,8 +174,20 @@ def test_data_dependent_control_flow_is_refused() -> None:
         def forward(self, x: Tensor) -> Tensor:
             return super().forward(x) if x.sum() > 0 else x
 
-    with pytest.raises(UnsupportedError, match=r"Branching cannot be traced by torch.fx: [^\n]*\Z"):
+    with pytest.raises(UnsupportedError, match=r"Branching cannot be exported: .*depends on data[^\n]*\Z"):
         profile(Branching(nn.ReLU(), nn.ReLU()), DATA)
+
+
+def test_bounds_of_a_vector_fit_channels_of_one_place() -> None:
+    x = torch.randn(3, 4, 1, 1)
+    bound = torch.rand(4)
+    expected = torch.minimum(x.relu(), bound.view(4, 1, 1))
+    for shape in ((4,), (4, 1, 1)):
+        module = BoundedReLU(bound.view(shape), "saturate")
+        assert torch.equal(module(x), expected)
+        assert torch.equal(module(x.flatten(1)), expected.flatten(1))
+    with pytest.raises(RuntimeError):
+        module(torch.zeros(3, 2, 4))
 
 
 def test_measuring_leaves_a_network_in_its_mode() -> None:

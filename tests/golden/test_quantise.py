@@ -13,7 +13,7 @@ import torch
 from golden.data.cifar10 import sample_images
 from golden.errors import GoldenError, WeightsError
 from golden.frontend.activations import activation_names, apply_bounds
-from golden.frontend.lowering import lower
+from golden.frontend.lowering import import_network, lower
 from golden.networks.models import build_model
 from golden.qnetwork import ACC_BITS, INPUT
 from golden.quantisation.quantise import (
@@ -107,7 +107,7 @@ def test_a_value_at_its_bound_passes() -> None:
 
 def test_bound_schemes_reach_the_quantised_network(tiny_net: TinyNet) -> None:
     points = calibrate(tiny_net, small_images(8), 8)
-    names = activation_names(tiny_net)
+    names = activation_names(import_network(tiny_net, (3, 8, 8)))
     bounds = dict(zip(names, [torch.rand(8, 8, 8), torch.rand(8, 8, 8), torch.rand(16)], strict=True))
     neuron = quantise(apply_bounds(copy.deepcopy(tiny_net), bounds, "clip"), points)
     layer = quantise(apply_bounds(copy.deepcopy(tiny_net), {n: b.max() for n, b in bounds.items()}, "saturate"), points)

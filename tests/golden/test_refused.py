@@ -160,6 +160,23 @@ def test_refused_by_name(name: str) -> None:
         calibrate(build(), normal(IMAGE), 8)
 
 
+@pytest.mark.parametrize(
+    ("taken", "line"),
+    [
+        ((8, 8), r"does not take images of 8x8: it takes 1x8x8; give them an axis of channels, images\[:, None\]"),
+        ((8, 8, 1), r"does not take images of 8x8x1: it takes 1x8x8; put channels first, images.transpose"),
+        ((64, 1), r"does not take images of 64x1: .* at \w+.py:\d+: "),
+    ],
+)
+def test_images_that_lie_otherwise_are_told_how_they_should(taken: tuple[int, ...], line: str) -> None:
+    network = net(lambda m, x: m.b(m.a(x).flatten(1)), a=conv(1, 2), b=nn.Linear(128, 5))
+    with pytest.raises(UnsupportedError, match=line):
+        import_network(network, taken)
+    vector = net(lambda m, x: m.a(x), a=nn.Linear(64, 5))
+    with pytest.raises(UnsupportedError, match=r"it takes 64; flatten them"):
+        import_network(vector, (1, 8, 8))
+
+
 def test_all_problems_are_listed_at_once() -> None:
     def many(m: Any, x: Tensor) -> Tensor:
         y = F.gelu(m.a(x))

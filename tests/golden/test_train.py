@@ -11,7 +11,9 @@ import torch
 from typer.testing import CliRunner
 
 from fitact_hw.cli import application
-from golden.data.augment import Augmenter, normalise, resize, to_tensor
+from golden.data.augment import Augmenter, resize
+from golden.data.cifar10 import MEAN, STD
+from golden.data.dataset import standardise, to_tensor
 from golden.errors import GoldenError, WeightsError
 from golden.networks.evaluate import accuracy
 from golden.networks.models import build_model
@@ -115,7 +117,7 @@ def test_augmentation_is_seeded_shifted_and_flipped() -> None:
 
 def test_normalisation_and_sizes() -> None:
     images = to_tensor(random_images(4).images)
-    pixels = normalise(images)
+    pixels = standardise(images, MEAN, STD)
     assert pixels.dtype == torch.float32
     value = (images[0, 2, 5, 7].item() / 255 - 0.4465) / 0.2616
     assert pixels[0, 2, 5, 7].item() == pytest.approx(value, abs=1e-5)

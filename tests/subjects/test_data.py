@@ -88,8 +88,10 @@ def test_a_function(tmp_path: Path) -> None:
 
 FLOAT = np.zeros((4, 3), np.float32)
 WRONG: list[tuple[dict[str, Any], str]] = [
-    ({"pictures": GREY}, "has no array `images`: found pictures"),
-    ({"images": GREY}, "uint8 images of 1 channels need as many values of mean and std .* --mean and --std"),
+    ({"pictures": GREY}, "has no array `images`, found pictures: name them images and labels"),
+    ({"images": GREY}, r"of 1 channel need as many values .*: give --mean and --std, .* have --mean 0.\d+ --std 0.\d+"),
+    ({"images": GREY[:, None], "mean": [0.1], "std": [0.1]}, r"put channels last, images.transpose\(0, 2, 3, 1\)"),
+    ({"images": FLOAT, "labels": np.eye(4)}, r"of one-hot labels: labels.argmax\(1\)"),
     ({"images": GREY, "mean": [0.1], "std": [0.0]}, "std .* positive"),
     ({"images": GREY[:1], "mean": [0.1], "std": [0.1]}, "one image is too few"),
     ({"images": FLOAT, "labels": [0, 1]}, "4 images have 2 labels"),
@@ -97,7 +99,7 @@ WRONG: list[tuple[dict[str, Any], str]] = [
     ({"images": FLOAT, "labels": [-1, 1, 2, 3]}, "labels must be class numbers"),
     ({"images": FLOAT, "labels": [0, 1, 2, 3], "class_names": ["a"]}, "has no name among 1 class_names"),
     ({"images": FLOAT * np.nan}, "image 0 holds numbers that are NaN or infinite"),
-    ({"images": FLOAT.astype(np.int64)}, "must be uint8, or floating point"),
+    ({"images": FLOAT.astype(np.int64)}, r"must be uint8 .pixels from 0 to 255., or floating point"),
     ({"images": np.zeros((0, 3), np.float32)}, "at least one"),
     ({"images": FLOAT, "labels": [0] * 4, "test_images": FLOAT}, "test_images have no test_labels"),
     ({"images": FLOAT, "test_images": np.zeros((2, 5), np.float32)}, "test images are 2 of"),
