@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+import numpy as np
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
@@ -114,7 +115,8 @@ def run_check(
         )
         for layer, float_layer in zip(qnet.layers, lowered.layers, strict=True)
     )
-    notes = (*net.notes, *points.notes, *_warning(found, lowered.layers))
+    outputs = int(np.prod(lowered.layers[-1].out_shape))
+    notes = (*net.notes, *points.notes, *_doubt(found, samples.labelled, outputs), *_warning(found, lowered.layers))
     checked = Checked(
         name,
         config.word_bits,
@@ -163,6 +165,18 @@ def _net(model: str, data: str | None, reading: Reading) -> _Net:
             return calibrate(network, calibration.reshape(-1, *network.graph.taken), word_bits)
 
     return _Net(network, Samples(parts.test, parts.source, parts.labelled), points, parts.notes)
+
+
+def _doubt(found: Agreement, labelled: bool, outputs: int) -> tuple[str, ...]:
+    """Labels that the float network hardly ever meets are probably wrong."""
+    count, chance = found.images, 1 / outputs
+    if not labelled or count < 20 or found.float_right > count * chance + 2 * math.sqrt(count * chance * (1 - chance)):
+        return ()
+    return (
+        f"float is right for {found.float_right} of {found.images} images, little more than by chance: are labels in "
+        "the order of the network's outputs (classes of a folder are in that of their names), and images as in "
+        "training (mean, std)?",
+    )
 
 
 def _warning(found: Agreement, layers: Sequence[FloatLayer]) -> tuple[str, ...]:

@@ -10,7 +10,7 @@ import logging
 import math
 import traceback
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from types import TracebackType
 
@@ -26,6 +26,8 @@ BATCH = 2
 
 _TORCH = str(Path(torch.__file__).parent)
 _OWN = str(Path(__file__).parent)
+_GENERATED = "<eval_with_key>"
+"""Files that torch makes up for the code of graphs."""
 
 
 def exported(model: nn.Module, taken: tuple[int, ...]) -> ExportedProgram:
@@ -47,11 +49,26 @@ def exported(model: nn.Module, taken: tuple[int, ...]) -> ExportedProgram:
             ) from error
         try:
             with _silent():
-                return torch.export.export(model, (example,)).run_decompositions({})
+                program = torch.export.export(model, (example,)).run_decompositions({})
         except Exception as error:  # torch.export raises dozens of kinds
             depends = "data-dependent" in str(error) or "DataDependent" in type(error).__name__
             why = "its control flow depends on data" if depends else _line(error)
             raise UnsupportedError(f"{name} cannot be exported: {why}{_at(error)}") from error
+    _remember(program, getattr(model, "made_by", {}))
+    return program
+
+
+def _remember(program: ExportedProgram, made_by: Mapping[str, fx.Node]) -> None:
+    """Where the nodes of a network come from that was itself made of a graph: ``made_by`` has its nodes by the names
+    that they have in the code which torch makes of it."""
+    for node in program.graph.nodes if made_by else ():
+        lines = (node.meta.get("stack_trace") or "").splitlines()
+        made = [
+            text.split(" = ")[0].strip() for head, text in itertools.pairwise(lines) if f'File "{_GENERATED}' in head
+        ]
+        if made and made[-1] in made_by:
+            meta = made_by[made[-1]].meta
+            node.meta.update({key: meta[key] for key in ("stack_trace", "nn_module_stack") if key in meta})
 
 
 def _other_arrangement(model: nn.Module, taken: tuple[int, ...]) -> str:
@@ -77,7 +94,7 @@ def place_of(node: fx.Node) -> str:
         if not head.lstrip().startswith('File "'):
             continue
         file, _, rest = head.strip().removeprefix('File "').partition('", line ')
-        if not file.startswith((_TORCH, _OWN)):
+        if not file.startswith((_TORCH, _OWN, "<")):
             found = f"{Path(file).name}:{rest.partition(',')[0]}: {text.strip()}"
     return found
 

@@ -18,7 +18,7 @@ import torch
 from torch import nn
 
 from golden.data.dataset import DataSet
-from golden.errors import GoldenError, QuantisationWarning, StoreError
+from golden.errors import DataError, GoldenError, QuantisationWarning, StoreError
 from golden.frontend.check import check_import, checkable
 from golden.frontend.graph import image_shape
 from golden.frontend.lowering import import_network, lower_network
@@ -59,6 +59,7 @@ def import_checked(model: nn.Module, data: Data) -> Imported:
         size, wanted = ("x".join(map(str, shape)) for shape in (taken, network.graph.taken))
         raise GoldenError(f"{network.graph.name} takes images of {wanted}, {data.source} has {size}")
     lower_network(network)
+    _check_classes(network, data)
     check_import(model, network, data.training.part(0, checkable(network)).network_input())
     training, test = (_kept(part) for part in (data.training, data.test))
     if not data.labelled:
@@ -66,6 +67,18 @@ def import_checked(model: nn.Module, data: Data) -> Imported:
     return Imported(
         network, Data(training, test, data.labelled, data.source, data.classes, (*data.notes, *network.graph.notes))
     )
+
+
+def _check_classes(network: GraphNetwork, data: Data) -> None:
+    """Raise DataError for more classes than the network has outputs."""
+    outputs = int(np.prod(network.graph.shape(network.graph.output)))
+    largest = max(int(part.labels.max()) for part in (data.training, data.test)) if data.labelled else -1
+    if largest >= outputs:
+        raise DataError(
+            f"{data.source} has label {largest}, {network.graph.name} has {outputs} outputs: 0 to {outputs - 1}"
+        )
+    if len(data.classes) > outputs:
+        raise DataError(f"{data.source} names {len(data.classes)} classes, {network.graph.name} has {outputs} outputs")
 
 
 def _kept(data: DataSet) -> DataSet:

@@ -56,9 +56,22 @@ def check_subject(uri: str) -> None:
         if not is_subject(Path(uri)):
             raise GoldenError(f"{uri} is no subject's folder: `fitact subject NET --data DATA --out FOLDER` makes one")
         return
+    if Path(uri).is_file():
+        raise GoldenError(f"{uri} is no network that can be read: {_how_to_name(Path(uri))}")
     if os.sep in uri:
         raise GoldenError(f"{uri} does not exist: name a network of `fitact models` or a subject's folder")
     check_model(uri)
+
+
+def _how_to_name(file: Path) -> str:
+    if file.suffix == ".py":
+        return f"name what makes it, {file}:callable"
+    kinds = ", ".join(EXPORTED)
+    if file.suffix in (".pt", ".pth", ".ckpt", ".bin", ".safetensors", ".npz"):
+        return (
+            f"it may hold weights; name file.py:callable, a function that builds the network and loads them, or {kinds}"
+        )
+    return f"name file.py:callable, {kinds} or a subject's folder"
 
 
 def resolved(uri: str) -> str:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import torch
 from torch import Tensor, nn
+from torch.export import ExportedProgram
 
 from golden.errors import GoldenError, UnsupportedError
 from golden.subjects.find import open_subject
@@ -46,11 +47,15 @@ def _from_python(text: str) -> nn.Module:
 
 
 class ExportedNetwork(nn.Module):
-    """What torch.export.load gives, which refuses to change between modes that it does not have."""
+    """What torch.export.load gives, which refuses to change between modes that it does not have.
 
-    def __init__(self, module: nn.Module) -> None:
+    ``made_by``: its nodes by name; they know the user's source and modules.
+    """
+
+    def __init__(self, program: ExportedProgram) -> None:
         super().__init__()
-        self.network = module
+        self.network = program.module()
+        self.made_by = {node.name: node for node in program.graph.nodes}
 
     def train(self, mode: bool = True) -> ExportedNetwork:
         """It stays in the mode in which it was exported."""
@@ -74,7 +79,7 @@ def _exported(path: Path) -> nn.Module:
         raise UnsupportedError(
             f"{path} was exported for batches of {example.shape[0]}: export it with a dynamic first dimension"
         )
-    return ExportedNetwork(program.module())
+    return ExportedNetwork(program)
 
 
 READERS: dict[str, Callable[[Path], nn.Module]] = dict(zip(EXPORTED, (_exported,), strict=True))
