@@ -10,7 +10,10 @@ from dataclasses import dataclass
 import numpy as np
 import pytest
 
+from fitact_hw.campaign.plan import CampaignOptions
+from fitact_hw.campaign.rounds import Rounds
 from fitact_hw.campaign.strata import PARTS, Population, draw, make_strata
+from fitact_hw.campaign.stratified import StratifiedRun
 from fitact_hw.injection.live_points import LivePoints
 from fitact_hw.injection.timeline import Timeline
 
@@ -159,3 +162,20 @@ def test_draws_are_the_same_for_ever(population: Population) -> None:
     drawn = [draw(stratum, live_points(), STORAGES, 5, [0, 3]) for stratum in population.strata]
     text = "".join(f"{event.id} {image}\n" for of_stratum in drawn for event, image in of_stratum)
     assert hashlib.sha256(text.encode()).hexdigest()[:16] == "a3b2b2469194aeb1"
+
+
+def test_a_campaign_draws_each_stratum_through_all_rounds(population: Population) -> None:
+    """Numbers count through rounds, then strata; those of a stratum are its first draws, one after the other."""
+    counts = len(population.strata)
+    rounds = Rounds(population).with_round([2] * counts).with_round(range(1, counts + 1))
+    run = StratifiedRun.__new__(StratifiedRun)
+    run._live, run._storages, run._rounds, run.options = live_points(), STORAGES, rounds, CampaignOptions(seed=9)
+    drawn = run._make_draw()
+    assert drawn.base is run._live.base
+    starts = np.concatenate([[0], np.cumsum(rounds.draws)])
+    for number, stratum in enumerate(population.strata):
+        expected = draw(stratum, live_points(), STORAGES, 9, range(2 + number + 1))
+        places = [
+            place for cell in (number, counts + number) for place in range(int(starts[cell]), int(starts[cell + 1]))
+        ]
+        assert [(drawn.events[place], drawn.images[place]) for place in places] == expected

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 
@@ -35,6 +36,11 @@ class Done:
     faults: int = 0
     outcomes: Counter[str] = field(default_factory=Counter)
     ways: Counter[str] = field(default_factory=Counter)
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values."""
+        counts = {"cases": self.cases, "faults": self.faults}
+        return {**counts, "outcomes": dict(sorted(self.outcomes.items())), "ways": dict(sorted(self.ways.items()))}
 
 
 def quiet(_: str) -> None:

@@ -43,6 +43,7 @@ def random_machine(seed: int, machine: int) -> AcceleratorConfig:
             "bounds": str(rng.choice(["neuron", "neuron", "patch", "channel", "layer"])),
             "bound_format": str(rng.choice(["word", "code4"])),
             "queue_depth": int(rng.integers(2, 9)),
+            "clamp_alarm": bool(rng.integers(2)),
             "protection": {
                 name: str(rng.choice(["none", "parity", "secded"], p=(0.6, 0.2, 0.2))) for name in BUFFER_NAMES
             },

@@ -13,7 +13,6 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -86,7 +85,7 @@ def run_machine(options: argparse.Namespace) -> dict[str, Any]:
         problem = {"what": f"memory grew by {growth:.0f} MiB over {number - WARM_CASES} cases", "command": ""}
     return {
         "machine": options.machine, "config": config.model_dump(mode="json", exclude_defaults=True),
-        **asdict(done), "growth_mb": round(growth, 1), "problem": problem,
+        **done.to_json(), "growth_mb": round(growth, 1), "problem": problem,
     }  # fmt: skip
 
 
@@ -119,7 +118,7 @@ def child(options: argparse.Namespace, machine: int, seconds: float) -> dict[str
         last = (ran.stderr.strip() or ran.stdout.strip() or "nothing was said").splitlines()[-1]
         printed = shlex.join(["python", *again[1:], "--seconds", f"{seconds:.0f}"])
         problem = {"what": f"the process ended with {ran.returncode}: {last}", "command": printed}
-        found = {**asdict(Done()), "machine": machine, "config": {}, "growth_mb": 0.0, "problem": problem}
+        found = {**Done().to_json(), "machine": machine, "config": {}, "growth_mb": 0.0, "problem": problem}
     return found
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from typing import Any
 
@@ -50,6 +51,15 @@ def test_cases_agree_and_a_difference_is_printed_as_a_command(
     assert printed.endswith("--no-stalls")
     monkeypatch.undo()
     assert not run.fails(drawn, simulator, found.value.event)
+
+
+def test_a_machine_by_itself(simulator: Simulator, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One case at least; what it reports can be kept and is told in a line."""
+    options = run.options_of_the_command().parse_args(["--seed", "1", "--machine", "0", "--faults", "5"])
+    monkeypatch.setattr(run, "random_machine", lambda seed, machine: TINY)
+    found = json.loads(json.dumps(run.run_machine(options)))
+    assert (found["cases"], found["faults"], found["problem"]) == (1, 5, {})
+    assert run.line(found).startswith("machine 0: 1 networks, 5 faults (")
 
 
 def test_a_process_that_dies_is_a_difference(monkeypatch: pytest.MonkeyPatch) -> None:

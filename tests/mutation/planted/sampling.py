@@ -218,7 +218,7 @@ MUTANTS = [
     ),
     *_in(
         "fitact_hw/campaign/stratified.py",
-        "tests/campaign/test_rounds.py tests/campaign/test_stratified.py",
+        f"{STRATA} tests/campaign/test_rounds.py tests/campaign/test_stratified.py",
         ("min(row.cycles, cycles) - row.cycle", "row.cycles - row.cycle"),
         ("max(0, min(row.cycles, cycles) - row.cycle)", "min(row.cycles, cycles) - row.cycle"),
         ("float(WAY_CYCLES[Mechanism.RECONVERGED] + max", "float(max"),
@@ -279,8 +279,9 @@ MUTANTS = [
         (
             "(self.options.config.rows, self.options.config.cols)[axis]",
             "(self.options.config.cols, self.options.config.rows)[axis]",
+            "arrays are square",
         ),
-        ("s.width * s.depth for group", "s.width for group"),
+        ("s.width * s.depth for group", "s.width for group", "what a PE has are single registers"),
         ("sum(inside) / lines / sum", "sum(inside) / sum"),
     ),
     *_in(
