@@ -36,6 +36,18 @@ class Protection(str, Enum):
     SECDED = "secded"
 
 
+class RangeCheck(str, Enum):
+    """What LOAD does with a weight, bias or bound beyond its layer's limit: nothing; or it makes zero of one that is
+    larger than the limit (check), or has more magnitude bits (bitcheck). Names as in `golden.bounds.schemes.CHECKS`."""
+
+    NONE = "none"
+    WORD = "check"
+    BITS = "bitcheck"
+
+
+MAGNITUDE_BITS = 6
+"""Width of a number of magnitude bits: of every word up to 64 bits."""
+
 BUFFER_NAMES = ("activation", "weight", "bias", "bound", "accumulator", "output")
 
 
@@ -148,6 +160,9 @@ class AcceleratorConfig(BaseModel):
     """Whether the machine counts the words on which a bound acts, keeps the first place and can raise an alarm."""
     alarm_margin: int = 0
     """The alarm counts only values at least 2^alarm_margin times as large as their bound (bits)."""
+    parameter_check: RangeCheck = RangeCheck.NONE
+    """Range check of weights, biases and bounds as LOAD brings them from memory: one that is larger than the layer's
+    largest (`check`), or has more magnitude bits (`bitcheck`), becomes zero."""
 
     @model_validator(mode="before")
     @classmethod
@@ -302,9 +317,21 @@ class AcceleratorConfig(BaseModel):
         return int(kind is Protection.PARITY)
 
     @property
-    def register_parts(self) -> tuple[bool, bool]:
-        """Arguments of :func:`fitact_hw.csr.machine_registers`: buffer protection, alarm of the clamps."""
-        return bool(self.protected), self.clamp_alarm
+    def register_parts(self) -> tuple[bool, bool, bool]:
+        """Arguments of :func:`fitact_hw.csr.machine_registers`: buffer protection, alarm of the clamps, range check of
+        parameters."""
+        return bool(self.protected), self.clamp_alarm, self.limit_bits > 0
+
+    @property
+    def limit_bits(self) -> int:
+        """Bits of a LOAD's `limit` that this machine has: 0 without a range check of parameters."""
+        bits = {RangeCheck.NONE: 0, RangeCheck.BITS: MAGNITUDE_BITS, RangeCheck.WORD: self.acc_bits}
+        return bits[self.parameter_check]
+
+    @property
+    def no_limit(self) -> int:
+        """The limit of a LOAD that every word passes."""
+        return (1 << self.limit_bits) - 1
 
     @property
     def bus_bytes(self) -> int:
@@ -321,5 +348,7 @@ class AcceleratorConfig(BaseModel):
             del values["bound_format"]
         if not self.clamp_alarm:
             del values["clamp_alarm"], values["alarm_margin"]
+        if self.parameter_check is RangeCheck.NONE:
+            del values["parameter_check"]
         text = json.dumps(values, sort_keys=True)
         return f"{self.rows}x{self.cols}w{self.word_bits}-{hashlib.sha256(text.encode()).hexdigest()[:10]}"

@@ -13,6 +13,7 @@ StatusWord(busy=False, done=False, error=True, detected=False, code=3, clamped=F
 from __future__ import annotations
 
 import textwrap
+from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from enum import Enum
 from functools import lru_cache
@@ -160,13 +161,13 @@ def load(source: Path = SOURCE, parameters: dict[str, bool] | None = None) -> di
     return {register.name: register for register in registers}
 
 
-@lru_cache(maxsize=4)
-def machine_registers(protection: bool, clamp_alarm: bool = False) -> dict[str, Register]:
-    """The registers of a machine with or without buffer protection and alarm of the clamps."""
-    return load(SOURCE, {"CHECKED": protection, "ALARM": clamp_alarm})
+@lru_cache(maxsize=8)
+def machine_registers(protection: bool, clamp_alarm: bool = False, range_check: bool = False) -> dict[str, Register]:
+    """The registers of a machine with or without each of these parts."""
+    return load(SOURCE, {"CHECKED": protection, "ALARM": clamp_alarm, "RANGED": range_check})
 
 
-REGISTERS = machine_registers(True, True)
+REGISTERS = machine_registers(True, True, True)
 """Of a machine that has everything."""
 
 
@@ -195,6 +196,11 @@ def clamp_place(word: int) -> tuple[int, int]:
     """Of the register value of CLAMP_FIRST: compute instructions that had retired before, lane."""
     register = REGISTERS["CLAMP_FIRST"]
     return register.field("instruction").extract(word), register.field("lane").extract(word)
+
+
+def range_hits(registers: Mapping[str, int] | None) -> int:
+    """The count of the range check of parameters, from register values by name; 0 where there is none."""
+    return REGISTERS["RANGE_HITS"].field("count").extract((registers or {}).get("RANGE_HITS", 0))
 
 
 def _docstring(doc: str) -> list[str]:

@@ -76,6 +76,9 @@ HEADER = (
     Field("push_next", 1, "give a token to the next unit when finished"),
 )
 
+LIMIT = "limit"
+"""Field of LOAD that only a machine with a range check of parameters has, as wide as its `limit_bits`."""
+
 LOAD_FIELDS = (
     Field("buffer", 2, "target: 0 activation, 1 weight, 2 bias, 3 bound"),
     Field("buffer_base", 16, "first buffer word written"),
@@ -89,6 +92,12 @@ LOAD_FIELDS = (
     Field("pad_right", 8, "zero words written after each row"),
     Field("pad_top", 8, "zero rows written before each plane"),
     Field("pad_bottom", 8, "zero rows written after each plane"),
+    Field(
+        LIMIT,
+        64,
+        "range check of parameters: largest magnitude that passes, or number of magnitude bits (low 6 bits used); "
+        "0 and not looked at in a machine without",
+    ),
 )
 
 GEMM_FIELDS = (

@@ -20,6 +20,8 @@ _UNITS = {
     "u_control": "control",
     "u_protection": "protection",
     "u_alarm": "alarm",
+    "u_limits": "range_check",
+    "u_range_count": "range_check",
     "u_fetch": "fetch",
     "u_arbiter": "arbiter",
     "u_load_queue": "queue",

@@ -11,6 +11,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from golden.bounds.limits import limit_of
 from golden.bounds.schemes import ParameterCheck
 from golden.bounds.stored import StoredBounds
 from golden.fault_maps import FaultMap, Flips, hit_words
@@ -20,11 +21,8 @@ from golden.qnetwork import QNetwork
 
 def limits(words: np.ndarray, check: ParameterCheck) -> tuple[int, int]:
     """Least and largest word that passes: +-max |word|, or what its number of magnitude bits can hold."""
-    most = int(np.abs(words.astype(np.int64)).max(initial=0))
-    if check.exact:
-        return -most, most
-    span = 1 << most.bit_length()
-    return -span, span - 1
+    limit = limit_of(words, check.exact)
+    return (-limit, limit) if check.exact else (-(1 << limit), (1 << limit) - 1)
 
 
 def checked(
@@ -32,8 +30,9 @@ def checked(
 ) -> tuple[FaultMap, int]:
     """The map as the machine sees it behind the check, and how many words the check zeroed.
 
-    A zeroed word has every bit flipped that is set in the fault-free one. Shifts and bounds kept as codes are not
-    checked. Raises GoldenError if the map was drawn for another network.
+    A zeroed word has every bit flipped that is set in the fault-free one. Not checked are shifts, bounds kept as codes,
+    and a bound of a whole layer: the machine has it from an instruction, not from a LOAD. Raises GoldenError if the map
+    was drawn for another network.
     """
     stored = bounds_as_words(qnet) if stored is None else stored
     seen, hits = [], 0
@@ -57,7 +56,7 @@ def _words(qnet: QNetwork, flips: Flips, stored: Mapping[str, StoredBounds]) -> 
         return None
     if segment.kind == "bound":
         kept = stored[segment.layer]
-        return kept.raw if kept.base is None else None
+        return kept.raw if kept.base is None and kept.group is not None else None
     words: np.ndarray = getattr(qnet.layer(segment.layer), segment.kind)
     return words
 

@@ -151,9 +151,9 @@ class RunResult:
     timeout the cycle in which the test bench gave up. ``applied``: upsets that were reached before the end.
     ``detected``: the flag of the buffers' protection in the status register; ``corrected_words`` and
     ``detected_words``: its counters. ``clamp_hits``, ``clamp_first`` (compute instructions before the first hit, its
-    lane), ``clamped`` and ``alarm``: registers and flags of the clamps' alarm. ``violation``: first breach of the AXI
-    protocol, "" if none. ``regions``: name -> uint8 bytes at the end. ``seconds`` (wall), ``cpu_seconds`` and
-    ``simulated_cycles``: of this run's own process,
+    lane), ``clamped`` and ``alarm``: registers and flags of the clamps' alarm; ``range_hits``: count of the range check
+    of parameters. ``violation``: first breach of the AXI protocol, "" if none. ``regions``: name -> uint8 bytes at the
+    end. ``seconds`` (wall), ``cpu_seconds`` and ``simulated_cycles``: of this run's own process,
     without the shared way to its first upset.
     """
 
@@ -179,6 +179,7 @@ class RunResult:
     clamp_first: tuple[int, int] = (0, 0)
     clamped: bool = False
     alarm: bool = False
+    range_hits: int = 0
 
     @property
     def cycles_per_second(self) -> float:

@@ -28,7 +28,7 @@ _STEP = re.compile(r"([A-Za-z_][A-Za-z0-9_$]*)(?:\[(\d+)\])?")
 
 READ_AT_END = (
     *("STATUS", "CYCLES_LOW", "CYCLES_HIGH", "INSTRUCTIONS", "CORRECTED", "DETECTED"),
-    *("CLAMP_HITS", "CLAMP_FIRST"),
+    *("CLAMP_HITS", "CLAMP_FIRST", "RANGE_HITS"),
 )
 """Registers that are read after the interrupt, as far as the machine has them."""
 

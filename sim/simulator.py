@@ -168,7 +168,7 @@ def _end(process: subprocess.Popen[bytes]) -> None:
 
 def _result(config: AcceleratorConfig, job: Job, index: int, record: dict[str, Any], folder: Path) -> RunResult:
     """The record of one run with its kept memory and trace."""
-    from fitact_hw.csr import StatusWord, clamp_place  # reads the register map: only when something runs
+    from fitact_hw.csr import StatusWord, clamp_place, range_hits  # reads the register map: only when something runs
 
     registers, word = record["registers"], None
     if registers is None:
@@ -216,4 +216,5 @@ def _result(config: AcceleratorConfig, job: Job, index: int, record: dict[str, A
         clamp_first=clamp_place((registers or {}).get("CLAMP_FIRST", 0)),
         clamped=word is not None and word.clamped,
         alarm=word is not None and word.alarm,
+        range_hits=range_hits(registers),
     )

@@ -12,7 +12,7 @@ RTL = (
     "tests/injection/test_functional_windows.py",
     "tests/injection/test_handover.py",
     "tests/soak",
-    "tests/injection/test_fault_models.py",
+    *("tests/injection/test_fault_models.py", "tests/injection/test_range_check.py"),
     *("tests/campaign/test_campaign.py", "tests/campaign/test_commands.py", "tests/campaign/test_nothing_lost.py"),
     "tests/campaign/test_fault_list.py",
     "tests/campaign/test_merge.py",

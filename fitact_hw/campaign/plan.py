@@ -142,7 +142,8 @@ def command_of(options: CampaignOptions) -> str:
     """The command line that runs the same campaign; without paths. ``machine.toml`` stands for what has no option,
     ``faults.csv`` for a fault list."""
     default, machine = CampaignOptions(), options.config
-    plain = AcceleratorConfig.create(rows=machine.rows, cols=machine.cols, word_bits=machine.word_bits)
+    sizes = {"rows": machine.rows, "cols": machine.cols, "word_bits": machine.word_bits}
+    plain = AcceleratorConfig.create(**sizes, parameter_check=machine.parameter_check)
     usual: dict[str, Any] = {name: getattr(default, name) for name in ("sample", "shape", "schemes", "interleave")}
     usual["fault-model"] = default.fault_model
     usual |= {"rows": default.config.rows, "cols": default.config.cols, "word": default.config.word_bits}
@@ -150,6 +151,7 @@ def command_of(options: CampaignOptions) -> str:
     given = {name: getattr(options, name) for name in names}
     given |= {"fault-model": options.fault_model, "interleave": options.interleave}
     given |= {"rows": machine.rows, "cols": machine.cols, "word": machine.word_bits}
+    given["parameter-check"] = machine.parameter_check.value if machine.limit_bits else None
     given["config"] = None if machine == plain else "machine.toml"
     if options.sample is Sample.LIST:
         given |= {"faults": None, "sample": None, "seed": None, "fault-list": "faults.csv"}

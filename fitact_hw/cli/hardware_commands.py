@@ -13,7 +13,15 @@ from rich.table import Table
 
 from fitact_hw.cli.checks import known_structure
 from fitact_hw.cli.command import add
-from fitact_hw.cli.options import ColsOption, ConfigOption, RowsOption, WordOption, folder_option, with_machine
+from fitact_hw.cli.options import (
+    ColsOption,
+    ConfigOption,
+    ParameterCheckOption,
+    RowsOption,
+    WordOption,
+    folder_option,
+    with_machine,
+)
 from fitact_hw.cli.panels import MACHINE
 from fitact_hw.config import AcceleratorConfig, Granularity
 from fitact_hw.errors import FitActError
@@ -31,6 +39,9 @@ LINT_CONFIGS: tuple[dict[str, Any], ...] = (
     {"protection": "secded"},
     {"rows": 4, "cols": 4, "bounds": "channel", "bound_words": 2},
     {"word_bits": 16, "bounds": "patch", "bound_format": "code4", "protection": {"bound": "secded"}},
+    {"parameter_check": "bitcheck"},
+    {"rows": 4, "cols": 4, "word_bits": 32, "protection": {"bias": "secded"}, "parameter_check": "check"},
+    {"word_bits": 16, "bounds": "none", "parameter_check": "bitcheck"},
 )
 """Machines that `fitact lint` checks; the test suite checks a larger matrix."""
 
@@ -41,11 +52,13 @@ def rtl(
     word: WordOption = None,
     config: ConfigOption = None,
     bounds: BoundsOption = None,
+    parameter_check: ParameterCheckOption = None,
     default: Annotated[bool, typer.Option("--default", help="refresh rtl/generated in the source tree")] = False,
     out: Annotated[Path | None, folder_option("export everything that another tool needs to this folder")] = None,
 ) -> Any:
     """Generate the Verilog of one machine; with --out, a folder that stands alone: cells, file list, registers."""
-    machine = AcceleratorConfig.load(config, rows=rows, cols=cols, word_bits=word, bounds=bounds)
+    values = {"rows": rows, "cols": cols, "word_bits": word, "bounds": bounds, "parameter_check": parameter_check}
+    machine = AcceleratorConfig.load(config, **values)
     if default and out:
         raise FitActError("--default refreshes rtl/generated and --out exports a folder: give one of them")
     from fitact_hw import verilog

@@ -12,7 +12,7 @@ from typing import Annotated, Any
 import typer
 
 from fitact_hw.cli.paths import given_file, given_folder, out_file, out_folder
-from fitact_hw.config import AcceleratorConfig
+from fitact_hw.config import AcceleratorConfig, RangeCheck
 from fitact_hw.errors import FitActError
 from golden.bounds.schemes import CHECKS, DEFAULT, SCHEMES, find_protection, find_scheme
 from golden.networks.registry import NETWORKS, check_model
@@ -192,6 +192,10 @@ USUAL_WORD: int = AcceleratorConfig.model_fields["word_bits"].default
 WordOption = Annotated[int | None, typer.Option("--word", help=f"{WORD_HELP} [{USUAL_WORD}]")]
 SeedOption = Annotated[int, typer.Option("--seed", min=0, help="seed of every random draw; recorded in the results")]
 WorkersOption = Annotated[int, typer.Option(min=1, help="simulator processes; results do not depend on it")]
+ParameterCheckOption = Annotated[
+    RangeCheck | None,
+    typer.Option("--parameter-check", help="range check of weights, biases and bounds as they are loaded [none]"),
+]
 ConfigOption = Annotated[
     Path | None,
     typer.Option("--config", help="TOML file with fields of AcceleratorConfig (buffer depths, bus, ...)"),
@@ -219,12 +223,13 @@ def given_file_option(text: str, *names: str) -> Any:
 
 
 def with_machine(command: Callable[..., Any], word_bits: int = USUAL_WORD) -> Callable[..., Any]:
-    """The command with the options of a machine (rows, cols, word, config) in place of its parameter ``machine``;
-    ``word_bits``: where neither option nor file gives the width."""
+    """The command with the options of a machine (rows, cols, word, parameter check, config) in place of its parameter
+    ``machine``; ``word_bits``: where neither option nor file gives the width."""
     options = (
         ("rows", RowsOption),
         ("cols", ColsOption),
         ("word", Annotated[int | None, typer.Option("--word", help=f"{WORD_HELP} [the file's, else {word_bits}]")]),
+        ("parameter_check", ParameterCheckOption),
         ("config", ConfigOption),
     )
     parameters: list[inspect.Parameter] = []
@@ -237,10 +242,11 @@ def with_machine(command: Callable[..., Any], word_bits: int = USUAL_WORD) -> Ca
 
     @functools.wraps(command)
     def with_options(**given: Any) -> Any:
-        rows, cols, word, config = (given.pop(name) for name, _ in options)
+        rows, cols, word, check, config = (given.pop(name) for name, _ in options)
         if word is None and config is None:
             word = word_bits
-        return command(**given, machine=AcceleratorConfig.load(config, rows=rows, cols=cols, word_bits=word))
+        machine = AcceleratorConfig.load(config, rows=rows, cols=cols, word_bits=word, parameter_check=check)
+        return command(**given, machine=machine)
 
     with_options.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
     with_options.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}

@@ -8,9 +8,10 @@ import numpy as np
 
 from fitact_hw.compiler.bounds import BoundLayout, layout, stored
 from fitact_hw.compiler.tiling import Geometry, Tiling
-from fitact_hw.config import AcceleratorConfig, pow2_ceil
+from fitact_hw.config import AcceleratorConfig, BoundFormat, RangeCheck, pow2_ceil
 from fitact_hw.errors import CompileError
 from fitact_hw.program import LANE_DTYPES, ParameterBlock, Placement
+from golden.bounds.limits import limit_of
 from golden.qnetwork import pair
 
 ALIGNMENT = 512
@@ -77,7 +78,7 @@ class LayerAddresses:
     """Where a layer's parameters and output start (bytes); ``first_tile[c]`` is chunk c's first weight tile.
 
     ``tiles`` is the number of weight tiles of one output-channel tile; ``bounds`` says how bounds lie from ``bound``
-    on and ``bound_base`` is the base of their codes.
+    on and ``bound_base`` is the base of their codes. ``..._limit``: of the LOADs that bring them.
     """
 
     weight: int
@@ -88,6 +89,10 @@ class LayerAddresses:
     bounds: BoundLayout | None
     bound_base: int
     output: Placement
+    weight_limit: int
+    bias_limit: int
+    bound_limit: int
+    identity_limit: int
 
 
 def channel_index(channels: int, tiles: int, side: int, inner: tuple[int, ...]) -> np.ndarray:
@@ -153,14 +158,25 @@ def place_layer(memory: MemoryMap, geometry: Geometry, tiling: Tiling) -> LayerA
     channels = layer.out_shape[0]
     index = channel_index(channels, tiles, side, ()).reshape(tiles, side)
     memory.parameters.append(ParameterBlock(layer.name, "bias", bias, config.bias_word_bytes, index))
-    bound, bounds, base = 0, None, 0
+    bound, bounds, base, bounded = 0, None, 0, None
     if isinstance(layer.bound, np.ndarray):
         index = channel_index(channels, tiles, side, layer.out_shape[1:])
         rows, cols = ([slice(s.start, s.start + s.size) for s in part] for part in (tiling.rows, tiling.cols))
         bounds = layout(config, index, rows, cols)
         values, base = stored(config, layer.bound)
         bound = memory.add_words("bound", layer.name, values, bounds.index)
+        bounded = values if config.bound_format is BoundFormat.WORD else None
     output = Placement(layer.name, 0, layer.out_shape, geometry.images, config)
     output = Placement(layer.name, memory.reserve(output.size_bytes), layer.out_shape, geometry.images, config)
     first = tuple(sum(sizes[:i]) for i in range(len(sizes)))
-    return LayerAddresses(weight, first, sum(sizes), bias, bound, bounds, base, output)
+    limits = (_limit(config, words) for words in (layer.weight, layer.bias, bounded, np.ones(1, np.int64)))
+    return LayerAddresses(weight, first, sum(sizes), bias, bound, bounds, base, output, *limits)
+
+
+def _limit(config: AcceleratorConfig, words: np.ndarray | None) -> int:
+    """Limit of the LOADs of ``words`` (None: there are none, or they are codes) on a machine that checks them."""
+    if config.parameter_check is RangeCheck.NONE:
+        return 0
+    if words is None:
+        return config.no_limit
+    return min(limit_of(words, config.parameter_check is RangeCheck.WORD), config.no_limit)

@@ -220,14 +220,17 @@ class LayerLowering:
 
     def _identity(self) -> Region:
         side = self.geometry.side
-        load = WindowLoad((linear_load(self.context.identity_address, side),), (side,), 0, 0)
+        load = WindowLoad(
+            (linear_load(self.context.identity_address, side, self.addresses.identity_limit),), (side,), 0, 0
+        )
         return self.context.fill(self.context.identities, Buffer.WEIGHT, (self.number,), load)
 
     def _weights(self, out_tile: int, number: int, chunk: Chunk) -> Region:
         side, addresses = self.geometry.side, self.addresses
         words = chunk.tiles.size * chunk.rows.size * self.geometry.layer.columns.kernel * side
         first = (out_tile * addresses.tiles + addresses.first_tile[number]) * side
-        fields = linear_load(addresses.weight + first * self.context.config.word_bytes, words)
+        address = addresses.weight + first * self.context.config.word_bytes
+        fields = linear_load(address, words, addresses.weight_limit)
         load = WindowLoad((fields,), (words,), 0, 0)
         return self.context.fill(self.context.weights, Buffer.WEIGHT, (self.number, out_tile, number), load)
 
@@ -259,7 +262,8 @@ class LayerLowering:
         group = max(1, config.bias_words // 2)
         first = out_tile // group * group
         count = min(group, self.geometry.out_tiles - first)
-        load = WindowLoad((linear_load(addresses.bias + first * config.bias_word_bytes, count),), (count,), 0, 0)
+        fields = linear_load(addresses.bias + first * config.bias_word_bytes, count, addresses.bias_limit)
+        load = WindowLoad((fields,), (count,), 0, 0)
         bias = context.fill(context.biases, Buffer.BIAS, (self.number, first), load)
         piece.needs.extend(bias.transfers)
         output, piece.out_after = context.outputs.allocate((self.number, index, out_tile), tile.pixels)
@@ -294,6 +298,6 @@ class LayerLowering:
             words = tile_words(config, tile.rows.size, tile.cols.size)
             key = (self.number, index[1:], out_tile)
         address = self.addresses.bound + start * config.word_bytes
-        load = WindowLoad((linear_load(address, words),), (words,), 0, 0)
+        load = WindowLoad((linear_load(address, words, self.addresses.bound_limit),), (words,), 0, 0)
         region = context.fill(context.bounds, Buffer.BOUND, key, load)
         return region, region.start * pack + place

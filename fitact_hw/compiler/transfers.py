@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from fitact_hw.compiler.tiling import Span, Tile, Window
-from fitact_hw.isa import Opcode, largest
+from fitact_hw.isa import LIMIT, Opcode, largest
 from fitact_hw.program import Placement
 
 LONGEST = min(largest(opcode, name) for opcode in (Opcode.LOAD, Opcode.STORE) for name in ("cols", "rows", "planes"))
@@ -27,9 +27,9 @@ class WindowLoad:
         return sum(self.sizes)
 
 
-def linear_load(address: int, words: int) -> dict[str, int]:
-    """LOAD fields of consecutive words."""
-    return {"mem_addr": address, "cols": words, "rows": 1, "planes": 1}
+def linear_load(address: int, words: int, limit: int) -> dict[str, int]:
+    """LOAD fields of consecutive words of parameters within ``limit``."""
+    return {"mem_addr": address, "cols": words, "rows": 1, "planes": 1, LIMIT: limit}
 
 
 def _address(tensor: Placement, tile: int, image: int, row: int, col: int) -> int:

@@ -33,6 +33,14 @@ def product(left: np.ndarray, right: np.ndarray, word_bits: int) -> np.ndarray:
     return low + (middle << LIMB) + (high << 2 * LIMB)
 
 
+def beyond(words: np.ndarray, limit: int, exact: bool) -> np.ndarray:
+    """Which int64 words a range check of parameters makes zero, bool of the same shape: those larger than ``limit``, or
+    (not ``exact``) with more than ``limit`` magnitude bits."""
+    if exact:
+        return (words > limit) | (words < -limit)
+    return np.asarray((words ^ words >> 63) >> min(limit, 63) != 0)
+
+
 def epilogue(
     total: np.ndarray,
     bias: np.ndarray,

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from fitact_hw.config import SHIFT_BITS, AcceleratorConfig, BoundFormat
+from fitact_hw.config import SHIFT_BITS, AcceleratorConfig, BoundFormat, RangeCheck
 from fitact_hw.fsim.access import (
     BUFFERS,
     COMPUTE,
@@ -26,8 +26,8 @@ from fitact_hw.fsim.access import (
     memory_word_bytes,
     weight_words,
 )
-from fitact_hw.fsim.arithmetic import activated, clamp_hits, product, rounded, wrap
-from fitact_hw.isa import MOST_TOKENS, AccMode, ActMode, Buffer, Instruction, Opcode
+from fitact_hw.fsim.arithmetic import activated, beyond, clamp_hits, product, rounded, wrap
+from fitact_hw.isa import LIMIT, MOST_TOKENS, AccMode, ActMode, Buffer, Instruction, Opcode
 from fitact_hw.program import LANE_DTYPES, Program
 from golden.bounds.code import BASE_BITS, CODE_BITS, decode
 
@@ -87,7 +87,8 @@ class Machine:
     """Buffers, memory and the effect of each instruction.
 
     Buffers are int64 (depth, side); ``written`` marks the words that hold something. ``memory`` is uint8; ``clamps``:
-    None in a machine without an alarm of the clamps.
+    None in a machine without an alarm of the clamps; ``range_hits``: parameters that LOADs made zero, without the end
+    of the register's count.
     """
 
     def __init__(self, config: AcceleratorConfig, memory: np.ndarray) -> None:
@@ -98,6 +99,7 @@ class Machine:
         self.written = {name: np.zeros(depth(config, name), bool) for name in BUFFERS}
         self.clamps = Clamps() if config.clamp_alarm else None
         self.where = ""
+        self.range_hits = 0
 
     def execute(self, instruction: Instruction, where: str) -> None:
         """Do one instruction. Raises SimulationError for anything the machine could not do."""
@@ -147,9 +149,20 @@ class Machine:
         words = load_rows(instruction)[0]
         if buffer != "bias":
             lanes = data.view(LANE_DTYPES[config.word_bits])[:, : config.side]
-            self.buffers[buffer][words] = lanes
+            self.buffers[buffer][words] = self._checked(lanes, instruction) if buffer != "activation" else lanes
             return
-        self.buffers[buffer][words], self.shifts[words] = bias_lanes(data, config)
+        biases, self.shifts[words] = bias_lanes(data, config)
+        self.buffers[buffer][words] = self._checked(biases, instruction)
+
+    def _checked(self, lanes: np.ndarray, instruction: Instruction) -> np.ndarray:
+        """Parameters as the machine's range check lets them through, int64 (words, side)."""
+        config = self.config
+        if config.parameter_check is RangeCheck.NONE:
+            return lanes
+        limit = instruction[LIMIT] & config.no_limit
+        zeroed = beyond(lanes.astype(np.int64), limit, config.parameter_check is RangeCheck.WORD)
+        self.range_hits += int(np.count_nonzero(zeroed))
+        return np.where(zeroed, 0, lanes)
 
     def _store(self, instruction: Instruction) -> None:
         config = self.config

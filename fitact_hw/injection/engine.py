@@ -26,7 +26,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from fitact_hw.config import AcceleratorConfig
-from fitact_hw.csr import StatusWord
+from fitact_hw.csr import StatusWord, range_hits
 from fitact_hw.faults import HANG_FACTOR, FaultEvent, Outcome, Upset, classify, hang_limits
 from fitact_hw.injection.case import Case, EngineError
 from fitact_hw.injection.collapse import Start, collapse
@@ -127,7 +127,8 @@ class Engine:
         cycles = self.library.cycle
         registers = self.library.registers()
         word = None if registers is None else self._status(registers)
-        if word is None or word.error or word.detected or (registers or {}).get("CORRECTED", 0):
+        noticed = (registers or {}).get("CORRECTED", 0) or range_hits(registers)
+        if word is None or word.error or word.detected or noticed:
             raise EngineError(f"the fault-free run ended with registers {registers}: this is a defect of the machine")
         return cycles, registers or {}
 
@@ -387,6 +388,7 @@ class Engine:
                 registers.get("CORRECTED", 0),
                 registers.get("DETECTED", 0),
                 registers.get("CLAMP_HITS", 0),
+                range_hits(registers),
             )
         outcome = classify(status is Status.DONE, observed.code, logits, clean.logits, observed.detected)
         return replace(
@@ -414,7 +416,7 @@ def _compare(event: FaultEvent, functional: Verdict, rtl: Verdict) -> None:
     """Raises EngineError if RTL judges an upset otherwise."""
     names = (
         *("outcome", "status", "code", "cycles", "violation", "detected", "corrected_words", "detected_words"),
-        "clamp_hits",
+        *("clamp_hits", "range_hits"),
     )
     wrong = [name for name in names if getattr(functional, name) != getattr(rtl, name)]
     if not np.array_equal(functional.logits, rtl.logits):

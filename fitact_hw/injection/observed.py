@@ -21,7 +21,7 @@ FEW_HITS = 1 << 30
 @dataclass(frozen=True)
 class Observed:
     """Registers at the end of the run: ``cycles`` of the machine's counter, error ``code``, what buffer protection
-    noticed, and hits of the clamps that an alarm counted."""
+    noticed, hits of the clamps that an alarm counted, and of the range check of parameters."""
 
     cycles: int
     code: int = 0
@@ -29,6 +29,7 @@ class Observed:
     corrected_words: int = 0
     detected_words: int = 0
     clamp_hits: int = 0
+    range_hits: int = 0
 
 
 @dataclass(frozen=True, eq=False)
@@ -100,6 +101,7 @@ def observe(library: Library, reach: Reach, end: int, clamp_hits: int) -> Observ
         library.value("u_protection.g_corrects.corrected_count_q"),
         library.value("u_protection.detected_count_q"),
         hits,
+        library.value("u_range_count.count_q"),
     )
 
 

@@ -48,7 +48,8 @@ def judge(result: RunResult, fault_free: np.ndarray) -> tuple[Outcome, np.ndarra
 def difference(event: FaultEvent, verdict: Verdict, result: RunResult, fault_free: np.ndarray) -> Difference | None:
     """What status, code, cycles, logits, protocol or protection of the plain RTL run say against ``verdict``."""
     outcome, logits = judge(result, fault_free)
-    names = ("status", "code", "cycles", "violation", "detected", "corrected_words", "detected_words", "clamp_hits")
+    noticed = ("detected", "corrected_words", "detected_words", "clamp_hits", "range_hits")
+    names = ("status", "code", "cycles", "violation", *noticed)
     same = all(getattr(verdict, name) == getattr(result, name) for name in names)
     if same and verdict.outcome is outcome and np.array_equal(verdict.logits, logits):
         return None

@@ -39,7 +39,7 @@ class Verdict:
     ``mechanism``: how it was found; ``simulated_cycles``: RTL cycles from the upset until that was known (0 for
     collapsed ones); ``collapsed``: it is equivalent to another upset of the list, which was simulated. ``detected``,
     ``corrected_words``, ``detected_words``: what the buffers' protection noticed. ``clamp_hits``: of the whole run, as
-    the clamps' alarm counts them.
+    the clamps' alarm counts them; ``range_hits``: of the range check of parameters.
     """
 
     outcome: Outcome
@@ -55,6 +55,7 @@ class Verdict:
     corrected_words: int = 0
     detected_words: int = 0
     clamp_hits: int = 0
+    range_hits: int = 0
 
 
 @dataclass

@@ -7,7 +7,7 @@ comparison also proves that the software study corrupts what the hardware stores
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +24,9 @@ from fitact_hw.program import ParameterBlock, Program
 from fitact_hw.reporting.provenance import Run, fingerprint, of_machine, of_weights
 from fitact_hw.reporting.terminal import bar, noter, terminal, working
 from fitact_hw.resilience import tables
+from golden.bounds.schemes import CHECKS
 from golden.fault_maps import FaultMap, Flips, Memory, corrupt, draw
+from golden.parameter_check import checked
 from golden.qnetwork import QNetwork
 from golden.subjects.names import short_name
 from golden.support.files import write_json, write_text
@@ -41,18 +43,24 @@ FAULTY = Memory()
 
 @dataclass(frozen=True)
 class MapResult:
-    """One network under one fault map: logits int64 (images, classes) of the RTL and of the golden model."""
+    """One network under one fault map: logits int64 (images, classes) of the RTL and of the golden model.
+
+    ``zeroed``: parameters that the golden range check made zero; ``range_hits``: the machine's count of them, which
+    counts a parameter each time that it is loaded. Both 0 without a range check.
+    """
 
     scheme: str
     faults: FaultMap
     rtl: np.ndarray
     golden: np.ndarray
     fault_free: np.ndarray
+    zeroed: int = 0
+    range_hits: int = 0
 
     @property
     def agrees(self) -> bool:
-        """Every logit is the same."""
-        return bool(np.array_equal(self.rtl, self.golden))
+        """Every logit is the same, and the machine's range check has made words zero if the golden model's has."""
+        return bool(np.array_equal(self.rtl, self.golden)) and (self.zeroed > 0) == (self.range_hits > 0)
 
     @property
     def masked(self) -> bool:
@@ -124,6 +132,7 @@ def run_maps(
     """
     from golden import reference
 
+    check = CHECKS.get(simulator.config.parameter_check.value)
     jobs, expected = [], []
     for scheme, network in networks.items():
         words = images[scheme]
@@ -133,26 +142,38 @@ def run_maps(
         for index in range(maps):
             faults = draw(network, rate, seed, index, memory)
             jobs.append(Job(program=program, memory=apply_map(program, faults, image)))
-            expected.append((scheme, faults, reference.logits(corrupt(network, faults), words), clean))
+            seen, zeroed = (faults, 0) if check is None else checked(network, faults, check)
+            logits = reference.logits(corrupt(network, seen), words)
+            expected.append(MapResult(scheme, faults, logits, logits, clean, zeroed))
     with bar(console, "corrupted memory, full RTL runs") as progress:
         results = simulator.run(jobs, progress=progress)
     compared = []
-    for job, result, (scheme, faults, logits, clean) in zip(jobs, results, expected, strict=True):
-        rtl = result.tensor(job.program.logits).reshape(len(logits), -1)
-        compared.append(MapResult(scheme, faults, rtl, logits, clean))
+    for job, result, item in zip(jobs, results, expected, strict=True):
+        rtl = result.tensor(job.program.logits).reshape(len(item.golden), -1)
+        compared.append(replace(item, rtl=rtl, range_hits=result.range_hits))
     return compared
 
 
 def check(console: Console, results: Sequence[MapResult]) -> None:
     """Print agreement by scheme; raises FitActError if a run disagrees."""
     table = Table(title="Fault maps in the memory image: RTL and golden model")
-    for heading in ("scheme", "maps", "flipped bits", "logits changed", "same logits in RTL"):
+    ranged = any(result.zeroed for result in results)
+    headings = (
+        "scheme",
+        "maps",
+        "flipped bits",
+        *(("made zero",) if ranged else ()),
+        "logits changed",
+        "same logits in RTL",
+    )
+    for heading in headings:
         table.add_column(heading, justify="left" if heading == "scheme" else "right")
     for scheme in dict.fromkeys(result.scheme for result in results):
         part = [result for result in results if result.scheme == scheme]
         flips = ", ".join(str(result.faults.count()) for result in part)
         changed, same = sum(not result.masked for result in part), sum(result.agrees for result in part)
-        table.add_row(scheme, str(len(part)), flips, str(changed), str(same))
+        zeroed = (", ".join(str(result.zeroed) for result in part),) if ranged else ()
+        table.add_row(scheme, str(len(part)), flips, *zeroed, str(changed), str(same))
     console.print(table)
     wrong = [result for result in results if not result.agrees]
     if wrong:
@@ -163,7 +184,7 @@ def check(console: Console, results: Sequence[MapResult]) -> None:
 
 
 def csv_text(results: Sequence[MapResult], word_bits: int, seed: int) -> str:
-    """A line for each map: what was flipped, logits that it changed, logits in which the RTL differs."""
+    """A line for each map: what was flipped and made zero, logits that it changed, logits in which the RTL differs."""
     kinds = ("weight", "bias", "bound")
     columns = ("scheme", "word_bits", "rate", "seed", "map", *(f"{kind}_flips" for kind in kinds), "images", "classes")
     lines = []
@@ -172,8 +193,9 @@ def csv_text(results: Sequence[MapResult], word_bits: int, seed: int) -> str:
         flips = (faults.count("weight"), faults.count("bias", "shift"), faults.count("bound"))
         changed, wrong = (int((a != result.golden).sum()) for a in (result.fault_free, result.rtl))
         names = (result.scheme, word_bits, faults.rate, seed, faults.index)
-        lines.append((*names, *flips, *result.golden.shape, changed, wrong))
-    return tables.csv_text((*columns, "logits_changed", "logits_that_differ_in_rtl"), lines)
+        lines.append((*names, *flips, *result.golden.shape, changed, wrong, result.zeroed, result.range_hits))
+    ends = ("logits_changed", "logits_that_differ_in_rtl", "parameters_zeroed", "range_hits")
+    return tables.csv_text((*columns, *ends), lines)
 
 
 def run_validate_memory(

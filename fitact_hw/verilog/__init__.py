@@ -17,7 +17,7 @@ from fitact_hw.verilog.array import array
 from fitact_hw.verilog.ast import Node, parse_module
 from fitact_hw.verilog.buffers import buffers
 from fitact_hw.verilog.csr_block import csr
-from fitact_hw.verilog.dispatch import UNITS, decode, queue
+from fitact_hw.verilog.dispatch import decode, queue, units
 from fitact_hw.verilog.elaborate import Design
 from fitact_hw.verilog.errors import GeneratorError
 from fitact_hw.verilog.includes import expanded, includes
@@ -74,7 +74,7 @@ def leaf_cells() -> dict[str, str]:
 
 
 def _modules(config: AcceleratorConfig) -> list[Module]:
-    queues = [queue(unit, config) for unit in UNITS]
+    queues = [queue(unit, config) for unit in units(config)]
     return [array(config), buffers(config), lanes(config), csr(config), decode(config), *queues, top(config)]
 
 
@@ -83,6 +83,7 @@ def _name(config: AcceleratorConfig) -> str:
     size += ", 4-bit codes" if config.bound_format is BoundFormat.CODE else ""
     size += "".join(f", {kind.value} on the {name} buffer" for name, kind in config.protected.items())
     size += f", alarm of the clamps (margin {config.alarm_margin})" if config.clamp_alarm else ""
+    size += f", range check of parameters ({config.parameter_check.value})" if config.limit_bits else ""
     return f"{'the default configuration' if config == AcceleratorConfig() else 'a configuration'} ({size})"
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from fitact_hw.config import SHIFT_BITS, AcceleratorConfig, address_bits
 from fitact_hw.isa import FIELDS, Buffer, Opcode
+from fitact_hw.verilog import range_check
 from fitact_hw.verilog.module import Module
 from fitact_hw.verilog.protection import Memory, buffer_ports, memory
 
@@ -95,6 +96,7 @@ def buffers(config: AcceleratorConfig) -> Module:
     m.input("store_rd_addr", ADDRESS_BITS)
     m.output("store_rd_data", "COLS*DATA_W")
     buffer_ports(m, config)
+    range_check.buffer_ports(m, config)
 
     m.section("Bit of load_wr_en for each buffer.")
     for item in loaded:
@@ -103,8 +105,10 @@ def buffers(config: AcceleratorConfig) -> Module:
     with m.loop("c", "COLS", "g_bias"):
         m.assign("bias_wr_data[c*BIAS_LANE_W +: BIAS_LANE_W]", "load_wr_data[c*BIAS_SLOT +: BIAS_LANE_W]")
 
+    range_check.lanes(m, config)
     for item in loaded:
         source = "bias_wr_data" if item.target is Buffer.BIAS else f"load_wr_data[{item.word}-1:0]"
+        source = range_check.checked(config, item.target, source)
         memory(m, config, Memory(item.name, item.upper, item.word.split("*")[0], {
             "wr_en": f"load_wr_en[{item.name.upper()}]",
             "wr_addr": f"load_wr_addr[{item.upper}_ADDR_W-1:0]",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from fitact_hw.config import AcceleratorConfig
 from fitact_hw.isa import Buffer
-from fitact_hw.verilog import alarm
+from fitact_hw.verilog import alarm, range_check
 from fitact_hw.verilog.buffers import ADDRESS_BITS, loaded_buffers
 from fitact_hw.verilog.dispatch import UNITS
 from fitact_hw.verilog.lanes import has_bound_buffer
@@ -214,10 +214,13 @@ def buffer_banks(m: Module, config: AcceleratorConfig) -> None:
     sizes = ["ROWS", "COLS", "DATA_W", "ACC_W", "BIAS_LANE_W", "BIAS_SLOT", "LOAD_DATA_W"]
     for prefix in (*(item.upper for item in loaded), "ACC", "OUT"):
         sizes += [f"{prefix}_DEPTH", f"{prefix}_ADDR_W"]
+    sizes += ["LIMIT_W"] if config.limit_bits else []
     ports = ("load_wr", *(f"{item.prefix}_rd" for item in loaded), "acc_rd", "acc_wr", "out_wr", "store_rd")
     m.instance(
         "fitact_buffers",
         "u_buffers",
         same(*sizes),
-        same("clk", *(f"{port}_{part}" for port in ports for part in PORT)) | buffer_pins(config),
+        same("clk", *(f"{port}_{part}" for port in ports for part in PORT))
+        | buffer_pins(config)
+        | range_check.buffer_pins(config),
     )

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from fitact_hw.config import AcceleratorConfig
-from fitact_hw.isa import DOCS, FIELDS, INSTRUCTION_BYTES, ActMode, Buffer, Field, Opcode, offsets, used_bits
+from fitact_hw.isa import DOCS, FIELDS, INSTRUCTION_BYTES, LIMIT, ActMode, Buffer, Field, Opcode, offsets
 from fitact_hw.verilog.lanes import has_bound, has_bound_buffer
 from fitact_hw.verilog.module import Module
 
@@ -22,22 +22,27 @@ COUNTS = {
 
 @dataclass(frozen=True)
 class Unit:
-    """A queue and the unit behind it: ``opcode`` gives the fields, ``neighbours`` the sides with tokens."""
+    """A queue and the unit behind it: ``opcode`` gives the fields, ``neighbours`` the sides with tokens.
+
+    ``limit_bits``: of the last field of a LOAD, which not every machine has.
+    """
 
     name: str
     opcode: Opcode
     neighbours: tuple[str, ...]
+    limit_bits: int = 0
 
     @property
     def entry_bits(self) -> int:
         """Bits of a queue entry: the instruction without opcode, for compute with `is_sync` below (bits)."""
-        return used_bits(self.opcode) - OPCODE_BITS + (self.opcode is Opcode.GEMM)
+        return sum(field.bits for field in self.fields)
 
     @property
     def fields(self) -> tuple[Field, ...]:
         """Fields of the entry from bit 0 upwards."""
         sync = (Field("is_sync", 1, "SYNC instead of GEMM"),) if self.opcode is Opcode.GEMM else ()
-        return sync + FIELDS[self.opcode][1:]
+        fields = (replace(f, bits=self.limit_bits) if f.name == LIMIT else f for f in FIELDS[self.opcode][1:])
+        return sync + tuple(field for field in fields if field.bits)
 
     @property
     def outputs(self) -> tuple[Field, ...]:
@@ -54,6 +59,12 @@ UNITS = (
     Unit("compute", Opcode.GEMM, ("prev", "next")),
     Unit("store", Opcode.STORE, ("prev",)),
 )
+"""Of a machine without a range check of parameters, and what the units themselves need of every one."""
+
+
+def units(config: AcceleratorConfig) -> tuple[Unit, ...]:
+    """The queues of this machine."""
+    return tuple(replace(u, limit_bits=config.limit_bits) if u.opcode is Opcode.LOAD else u for u in UNITS)
 
 
 def decode(config: AcceleratorConfig) -> Module:
@@ -69,7 +80,7 @@ def decode(config: AcceleratorConfig) -> Module:
         """,
     )
     m.parameter("INSTR_BITS", 8 * INSTRUCTION_BYTES)
-    for unit in UNITS:
+    for unit in units(config):
         m.parameter(f"{unit.name.upper()}_BITS", unit.entry_bits, "queue entry: the instruction without its opcode")
     m.input("halt")
     m.port_section("Instructions from the fetch unit.")

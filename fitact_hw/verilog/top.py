@@ -5,12 +5,12 @@ from __future__ import annotations
 from fitact_hw.config import AXI_ADDR_BITS, RMW_CYCLES, SHIFT_BITS, AcceleratorConfig, BoundFormat
 from fitact_hw.csr import REGISTERS
 from fitact_hw.isa import INSTRUCTION_BYTES, TOKEN_COUNT_BITS, Buffer, Opcode
-from fitact_hw.verilog import alarm
+from fitact_hw.verilog import alarm, range_check
 from fitact_hw.verilog.buffers import depth_parameters, load_data_bits
 from fitact_hw.verilog.csr_block import ADDRESS_BITS as CSR_ADDRESS_BITS
 from fitact_hw.verilog.csr_block import BUS, bus_ports
 from fitact_hw.verilog.datapath import buffer_banks, compute_unit, load_unit, store_unit
-from fitact_hw.verilog.dispatch import OPCODE_BITS, UNITS
+from fitact_hw.verilog.dispatch import OPCODE_BITS, UNITS, units
 from fitact_hw.verilog.lanes import BOUND_WALKS, bound_pack_bits, has_bound, has_bound_buffer, token_bits
 from fitact_hw.verilog.module import Module, same
 from fitact_hw.verilog.program import CLOCK, fetch, token_counters, unit_queue
@@ -61,10 +61,11 @@ def top(config: AcceleratorConfig) -> Module:
     _control(m, config)
     fetch(m)
     token_counters(m)
-    for unit in UNITS:
+    for unit in units(config):
         unit_queue(m, unit)
     m.assign("queues_busy", "instr_valid || " + " || ".join(f"{unit.name}_waiting" for unit in UNITS))
     load_unit(m, config)
+    range_check.top_parts(m, config)
     compute_unit(m, config)
     store_unit(m)
     buffer_banks(m, config)
@@ -130,7 +131,7 @@ def _constants(m: Module, config: AcceleratorConfig) -> None:
     m.localparam("TOKEN_DELAY", "ROWS + COLS - 2", "cycles from a pixel at the array's edge to its accumulator read")
     m.localparam("TOKEN_COUNT_W", TOKEN_COUNT_BITS, "a counter of tokens between two units")
     m.localparam("RMW_CYCLES", RMW_CYCLES, "shortest stay of a weight tile")
-    for unit in UNITS:
+    for unit in units(config):
         m.localparam(f"{unit.name.upper()}_BITS", unit.entry_bits, f"entry of the {unit.name} queue")
     bounds = REGISTERS["CONFIGURATION"].field("bounds")
     m.section("Bound hardware: " + ", ".join(f"{item.value} {item.name}" for item in bounds.encoding) + ".")
@@ -173,6 +174,7 @@ def _control(m: Module, config: AcceleratorConfig) -> None:
     for name in (*_BUSY, *_ERRORS, "token_overflow", "queues_busy", "running"):
         m.wire(name)
     replaced = {**counters(m, config), **alarm.registers(m, config)}
+    ranged = range_check.register_pins(m, config)
 
     m.instance("fitact_csr", "u_csr", {"ADDR_W": "CSR_ADDR_W"}, {
         **CLOCK,
@@ -190,6 +192,7 @@ def _control(m: Module, config: AcceleratorConfig) -> None:
         "configuration_bounds": "BOUNDS",
         "configuration_bound_codes": "BOUND_CODES",
         **register_pins(config),
+        **ranged,
         **alarm.register_pins(config),
     })  # fmt: skip
     m.instance("fitact_control", "u_control", {}, {
@@ -221,4 +224,5 @@ def _traces(m: Module, config: AcceleratorConfig) -> None:
         "running",
         *(("status_detected",) if config.protected else ()),
         *(("status_clamped",) if config.clamp_alarm else ()),
+        *(("limit_ready", "limit_valid") if config.limit_bits else ()),
     )

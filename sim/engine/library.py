@@ -45,6 +45,7 @@ OBSERVERS = (
     "u_csr.alarm_threshold_hits_q",
     *(f"u_alarm.{name}_q" for name in ("number", "seen", "first_number", "first_lane", "reached")),
     CLAMP_COUNT,
+    "u_range_count.count_q",
 )
 """Registers that are no part of the state: once a program runs, nothing depends on them but what the host reads at the
 end, the watchdog (counter and limit) and the check of addresses (window). Who compares states must look at these."""

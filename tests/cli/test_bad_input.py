@@ -24,9 +24,9 @@ MODELS = "known are alexnet, vgg16, resnet50"
 SCHEMES = "known are unprotected, ranger, clipact, proact, fitact"
 
 STRUCTURES = (
-    "known are accumulator_buffer, activation_buffer, arbiter, bias_buffer, bound_buffer, buffer_output, control, "
-    "control_delay, csr, epilogue, fetch, lane, load, output_buffer, pe_activation, pe_control, pe_psum, pe_shadow, "
-    "pe_weight, protection, queue, sequencer, skew, store, token, weight_buffer"
+    "known are accumulator_buffer, activation_buffer, alarm, arbiter, bias_buffer, bound_buffer, buffer_output, "
+    "control, control_delay, csr, epilogue, fetch, lane, load, output_buffer, pe_activation, pe_control, pe_psum, "
+    "pe_shadow, pe_weight, protection, queue, range_check, sequencer, skew, store, token, weight_buffer"
 )
 LIBRARY = "LIBERTY=missing.lib: no such file; `fitact overhead --list-pdks` shows what is installed"
 NO_DATA = (
@@ -90,7 +90,7 @@ LINES: dict[str, str] = {
     "sim --config row.toml": (
         "row.toml: unknown field 'row' (did you mean rows?): there are rows, cols, word_bits, acc_bits, bus_bits, "
         "bounds, bound_format, activation_words, weight_words, bias_words, bound_words, accumulator_words, "
-        "output_words, queue_depth, protection"
+        "output_words, queue_depth, protection, clamp_alarm, alarm_margin, parameter_check"
     ),
     "resilience --weights missing": "--weights missing does not exist: name a folder",
     "replay --fault x --results missing": (

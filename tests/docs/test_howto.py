@@ -105,6 +105,11 @@ def protection(folder: Path, printed: str) -> None:
     assert "| SECDED | +" in report.read_text()
 
 
+def parameters(folder: Path, printed: str) -> None:
+    assert "fitact_range_check" in (folder / "checked" / "fitact_buffers.v").read_text()
+    assert "u_range_count.count_q  1 x 16 bits" in printed
+
+
 def technology(folder: Path, printed: str) -> None:
     assert "FitAct" in (folder / "lanes.md").read_text()
 
@@ -117,6 +122,7 @@ PROOFS: dict[str, Callable[[Path, str], None]] = {
     "fmeda": fmeda,
     "bit-error-study": bit_errors,
     "protect-buffers": protection,
+    "protect-parameters": parameters,
     "own-technology": technology,
 }
 

@@ -66,6 +66,12 @@ def _matrix() -> Iterator[AcceleratorConfig]:
     yield AcceleratorConfig.create(
         rows=3, cols=3, word_bits=32, bus_bits=32, bounds="layer", clamp_alarm=True, alarm_margin=2, protection="secded"
     )
+    yield AcceleratorConfig.create(parameter_check="bitcheck")
+    yield AcceleratorConfig.create(
+        rows=4, cols=4, word_bits=32, bus_bits=32, parameter_check="check", protection="secded"
+    )
+    yield AcceleratorConfig.create(rows=2, cols=2, word_bits=16, bounds="none", parameter_check="check")
+    yield AcceleratorConfig.create(rows=3, cols=3, bounds="patch", bound_format="code4", parameter_check="bitcheck")
 
 
 MATRIX = (AcceleratorConfig(), *_matrix())
@@ -76,6 +82,7 @@ def label(config: AcceleratorConfig) -> str:
     checks = "".join(f"-{name}-{kind.value}" for name, kind in config.protected.items())
     checks += f"-alarm{config.alarm_margin}" if config.clamp_alarm else ""
     bounds = f"{config.bounds.value}-{config.bound_format.value}"
+    checks += f"-{config.parameter_check.value}" if config.limit_bits else ""
     return f"{config.rows}x{config.cols}-w{config.word_bits}-bus{config.bus_bits}-{bounds}{checks}"
 
 

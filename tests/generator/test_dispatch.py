@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from fitact_hw.config import AcceleratorConfig
-from fitact_hw.isa import FIELDS, Opcode, offsets, used_bits
+from fitact_hw.config import AcceleratorConfig, RangeCheck
+from fitact_hw.isa import FIELDS, LIMIT, Opcode, offsets
 from fitact_hw.verilog import TOP, design, generate
 from fitact_hw.verilog.ast import children, node
 from tests.generator.machines import SMALL
@@ -26,10 +26,12 @@ def test_decoder_refuses_what_is_illegal(bounds: str, tmp_path: Path) -> None:
     assert run_cell("fitact_decode", bench, sources=[decoder], env={"BOUNDS": bounds}) == 1
 
 
+@pytest.mark.parametrize("check", RangeCheck)
 @pytest.mark.parametrize("unit", UNITS)
-def test_queue_names_every_field_at_its_place(unit: str) -> None:
-    """The field nets of a queue's entry have the offsets and widths of `isa.py`."""
-    machine, opcode = design(AcceleratorConfig()), UNITS[unit]
+def test_queue_names_every_field_at_its_place(unit: str, check: RangeCheck) -> None:
+    """The field nets of a queue's entry have the offsets and widths of `isa.py`; a limit is as wide as the check's."""
+    config = AcceleratorConfig.create(parameter_check=check)
+    machine, opcode = design(config), UNITS[unit]
     name = f"fitact_{unit}_queue"
     (instance,) = [item for item in machine.instances(TOP) if item.module == name]
     body = machine.body(name, instance.parameters)
@@ -41,6 +43,9 @@ def test_queue_names_every_field_at_its_place(unit: str) -> None:
         place += width
     # The entry leaves out the opcode; a compute entry says in its lowest bit whether it is a SYNC.
     opcode_bits, sync = FIELDS[opcode][0].bits, int(unit == "compute")
-    expected = {f.name: (offsets(opcode)[f.name] - opcode_bits + sync, f.bits) for f in FIELDS[opcode][1:]}
+    widths = {f.name: f.bits for f in FIELDS[opcode][1:] if f.name != LIMIT}
+    if opcode is Opcode.LOAD and check is not RangeCheck.NONE:
+        widths[LIMIT] = 6 if check is RangeCheck.BITS else config.acc_bits
+    expected = {name: (offsets(opcode)[name] - opcode_bits + sync, bits) for name, bits in widths.items()}
     assert found == expected | ({"is_sync": (0, 1)} if sync else {})
-    assert place == used_bits(opcode) - opcode_bits + sync == dict(instance.parameters)["ENTRY_BITS"]
+    assert place == sum(widths.values()) + sync == dict(instance.parameters)["ENTRY_BITS"]

@@ -56,7 +56,7 @@ def test_wrong_words_are_named(protection: Any, line: str) -> None:
 
 FIELDS = (
     "rows, cols, word_bits, acc_bits, bus_bits, bounds, bound_format, activation_words, weight_words, bias_words, "
-    "bound_words, accumulator_words, output_words, queue_depth, protection"
+    "bound_words, accumulator_words, output_words, queue_depth, protection, clamp_alarm, alarm_margin, parameter_check"
 )
 
 

@@ -6,17 +6,23 @@ from pathlib import Path
 
 import pytest
 
-from fitact_hw.config import AcceleratorConfig, Granularity, Protection
+from fitact_hw.config import AcceleratorConfig, Granularity, Protection, RangeCheck
 from fitact_hw.csr import REGISTERS, FieldKind, RegisterMapError, StatusWord, clamp_place, load, machine_registers
 from fitact_hw.registers import Control, ErrorCode
 from fitact_hw.verilog import generate
 from tests.rtl_cells.cell_runner import run_cell
 
 
-@pytest.mark.parametrize(("protection", "alarm"), [("none", False), ("parity", False), ("none", True)])
-def test_register_block_behaves_like_csr_rdl(tmp_path: Path, protection: str, alarm: bool) -> None:
+@pytest.mark.parametrize(
+    ("protection", "alarm", "check"),
+    [
+        ("none", False, "none"), ("parity", False, "none"), ("none", True, "none"), ("none", False, "bitcheck"),
+        ("none", True, "check"),
+    ],
+)  # fmt: skip
+def test_register_block_behaves_like_csr_rdl(tmp_path: Path, protection: str, alarm: bool, check: str) -> None:
     """AXI4-Lite with random stalls on all channels: byte writes, unmapped addresses, sticky bits, pulses."""
-    config = AcceleratorConfig.create(protection=protection, clamp_alarm=alarm)
+    config = AcceleratorConfig.create(protection=protection, clamp_alarm=alarm, parameter_check=check)
     block = tmp_path / "fitact_csr.v"
     block.write_text(generate(config)[block.name])
     env = {"FITACT_PARTS": ",".join(str(int(part)) for part in config.register_parts)}
@@ -43,6 +49,13 @@ def test_only_a_machine_with_an_alarm_has_its_registers() -> None:
             assert more == {"CONTROL": {"irq_on_alarm"}, "STATUS": {"clamped", "alarm"}}.get(name, set())
     lane, instruction = (REGISTERS["CLAMP_FIRST"].field(name) for name in ("lane", "instruction"))
     assert clamp_place(lane.insert(5) | instruction.insert(77)) == (77, 5)
+
+
+def test_only_a_machine_with_a_range_check_has_its_register() -> None:
+    for protection in (False, True):
+        without, checked = machine_registers(protection), machine_registers(protection, range_check=True)
+        assert list(checked) == [*without, "RANGE_HITS"]
+        assert all(checked[name] == register for name, register in without.items())
 
 
 def test_fields_do_not_overlap_and_fit() -> None:
@@ -85,6 +98,7 @@ def test_named_values_are_the_configuration_s() -> None:
     """Granularities and protections are called alike in the register map and in the configuration."""
     bounds = REGISTERS["CONFIGURATION"].field("bounds")
     fields = {bounds: [*Granularity], **{field: [*Protection] for field in REGISTERS["PROTECTION"].fields}}
+    fields[REGISTERS["RANGE_HITS"].field("kind")] = [*RangeCheck]
     for field, kind in fields.items():
         assert [item.name for item in field.encoding] == [item.value for item in kind], field.name
         assert [field.value_of(item.value) for item in kind] == list(range(len(kind)))

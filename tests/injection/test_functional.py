@@ -43,7 +43,8 @@ MACHINES = {
     ),
 }
 
-FIELDS = ("outcome", "status", "code", "cycles", "violation", "detected", "corrected_words", "detected_words")
+NOTICED = ("detected", "corrected_words", "detected_words", "range_hits")
+FIELDS = ("outcome", "status", "code", "cycles", "violation", *NOTICED)
 
 EVENTS = 360
 """Of one network and shape, a sixth in each buffer."""

@@ -37,12 +37,15 @@ class Loading:
     def written(self, cycle: int, mask: int) -> Flips | None:
         """What is wrong in a buffer from the next cycle on if ``mask`` of the register flips in ``cycle``.
 
-        None if it strikes beats of a word of several beats, of which some may have come.
+        None if it strikes beats of a word of several beats, of which some may have come; or a parameter that the range
+        check has still to pass: what that does depends on the word, and it counts.
         """
         place = int(np.searchsorted(self.cycle, cycle))
         if place == len(self.cycle):
             return []
         name = LOADED[self.buffer[place]]
+        if self.config.limit_bits and name != "activation":
+            return None
         if self.cycle[place] == cycle:
             stored = self._stored(name, mask)
             return [(self._sites[name], int(self.word[place]), stored)] if stored else []

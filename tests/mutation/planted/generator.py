@@ -37,6 +37,15 @@ MUTANTS = [
         ('m.assign("s_axil_wready", "!w_held_q")', 'm.assign("s_axil_wready", "!w_held_q || write")'),
     ),
     *_in(
+        "fitact_hw/verilog/range_check.py",
+        "tests/rtl_cells/test_range_check.py tests/sim/test_range_check.py",
+        ("LOADS = 6", "LOADS = 5"),
+        ('_PORTS = {Buffer.WEIGHT: "word", Buffer.BOUND: "word", ', '_PORTS = {Buffer.WEIGHT: "word", '),
+        ('("bias", "ACC_W", "BIAS_LANE_W", "bias_wr_data")', '("bias", "BIAS_LANE_W", "BIAS_LANE_W", "bias_wr_data")'),
+        ('"out_ready": "load_retire"', '"out_ready": "load_start"'),
+        ("config.parameter_check is RangeCheck.WORD", "config.parameter_check is RangeCheck.BITS"),
+    ),
+    *_in(
         "fitact_hw/verilog/protection.py",
         HELD,
         ('name == "output" or (name == "bound" and shared)', 'name == "output"'),
