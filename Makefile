@@ -20,6 +20,7 @@ validate_TAKES := MODEL $(OWN) $(MACHINE) INJECTIONS SCHEMES SEED WORKERS OUT
 resilience_TAKES := $(STUDY) SCHEMES
 granularity_TAKES := $(STUDY) LEARNED
 validate-memory_TAKES := MODEL $(OWN) $(MACHINE) SCHEMES MAPS RATE IMAGES SEED WORKERS
+validate-networks_TAKES := N SEED ONLY RTL OUT
 overhead_TAKES := $(MACHINE) LIBERTY OUT
 rtl_TAKES := $(MACHINE)
 mutate_TAKES := AREA NUMBER SEED CHANGED
@@ -92,6 +93,9 @@ granularity: $(READY)  ## accuracy against bytes of bounds: layer, channel, patc
 
 validate-memory: $(READY)  ## bit errors in the memory image through the whole RTL: logits as the golden model's
 	@$(FITACT) validate-memory $(NETWORK) $(call pass,validate-memory)
+
+validate-networks: $(READY)  ## N random PyTorch networks against an independent reference: exact, or refused by name (N=1000)
+	@$(FITACT) validate-networks $(call pass,validate-networks)
 
 campaign: $(READY)  ## thousands of RTL-exact upsets through the native engine; stop at any time, repeat to continue
 	@$(FITACT) campaign run $(NETWORK) $(call pass,campaign)

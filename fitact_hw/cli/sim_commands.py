@@ -1,4 +1,4 @@
-"""Commands that run networks through the RTL: sim, replay, validate and validate-memory."""
+"""Commands that run networks through the RTL: sim, replay, validate and its kin."""
 
 from __future__ import annotations
 
@@ -145,8 +145,23 @@ def validate_memory(
     return run_validate_memory(model, machine, chosen, maps, rate, images, seed, workers)
 
 
+def validate_networks(
+    n: Annotated[int, typer.Option("--n", min=1, help="networks to draw")] = 100,
+    seed: SeedOption = 1,
+    only: Annotated[
+        int | None, typer.Option(min=0, help="this network alone, by its number; its source is kept")
+    ] = None,
+    rtl: Annotated[int, typer.Option(min=0, help="networks that go through the RTL too")] = 0,
+    out: Annotated[Path, folder_option("result folder")] = Path("build/validate-networks"),
+) -> Any:
+    """Random whole networks against an independent reference: exact on every layer and close to float, or refused."""
+    from fitact_hw.validation.networks.study import run_validate_networks
+
+    return run_validate_networks(seed, n, only, rtl, out)
+
+
 def register(app: typer.Typer) -> None:
     """Add this module's commands to ``app``."""
     add(app, SIMULATE, sim, verbose=True)
-    for function in (replay, validate, validate_memory):
+    for function in (replay, validate, validate_memory, validate_networks):
         add(app, SIMULATE, function)

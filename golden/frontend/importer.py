@@ -184,6 +184,11 @@ class Importer:
 
     # -- operands
 
+    def kind_of(self, value: Any) -> str:
+        """Of the operation that makes ``value``, "" for the images and constants."""
+        op = self.ops.get(value.op) if isinstance(value, Value) else None
+        return op.kind if op is not None else ""
+
     def image(self, node: fx.Node, argument: Any) -> str:
         """The operation that makes an operand, arranged as images (channels, rows, columns) are in memory."""
         if not isinstance(argument, Value):

@@ -88,14 +88,41 @@ def _relu(importer: Importer, node: fx.Node) -> Value:
 def _clip(importer: Importer, node: fx.Node) -> Value:
     if "relu6" in str(node.target):
         return importer.op(node, "relu", (importer.image(node, importer.operands(node)[0]),), None, limit=6.0)
+    x = importer.operands(node)[0]
     low, high = importer.arguments(node, *_CLIPS[str(node.target._schema.name).rpartition("::")[2]])  # type: ignore[union-attr]
     low, high = _number(low), _number(high)
+    if low is None and importer.kind_of(x) == "relu":
+        low = 0.0
     if low != 0:
         raise Problem(f"from {low} to {high}: only from 0 on")
     limit = {} if high is None or high == float("inf") else {"limit": high}
     if limit and limit["limit"] < 0:
         raise Problem(f"from {low} to {high}")
-    return importer.op(node, "relu", (importer.image(node, importer.operands(node)[0]),), None, **limit)
+    return importer.op(node, "relu", (importer.image(node, x),), None, **limit)
+
+
+def _maximum(importer: Importer, node: fx.Node) -> Value:
+    """Of a tensor and zeros."""
+    a, b = importer.operands(node)[:2]
+    x, other = (a, b) if isinstance(a, Value) else (b, a)
+    if isinstance(other, Value) or bool(torch.as_tensor(other).any()):
+        raise Problem("of something else than a tensor and zeros")
+    return importer.op(node, "relu", (importer.image(node, x),))
+
+
+def _threshold(importer: Importer, node: fx.Node) -> Value:
+    x, threshold, value = importer.arguments(node, "self", "threshold", "value")
+    if threshold != 0 or value != 0:
+        raise Problem(f"at {threshold} to {value}: only at 0 to 0")
+    return importer.op(node, "relu", (importer.image(node, x),))
+
+
+def _filled(importer: Importer, node: fx.Node) -> Tensor:
+    """A constant of the shape of a tensor that depends on the image."""
+    kind = str(node.target._schema.name).rpartition("::")[2]  # type: ignore[union-attr]
+    value = importer.arguments(node, "fill_value")[0] if kind == "full_like" else float(kind == "ones_like")
+    held = node.meta["val"]
+    return torch.full(held.shape, value, dtype=held.dtype)
 
 
 def _bounded(importer: Importer, node: fx.Node) -> Value:
@@ -336,6 +363,7 @@ _CLIPS = {
     "clip": ("min", "max"),
     "hardtanh": ("min_val", "max_val"),
     "clamp_min": ("min", "none"),
+    "clamp_max": ("none", "max"),
 }
 
 OPERATORS: dict[str, Operator] = {
@@ -348,6 +376,9 @@ OPERATORS: dict[str, Operator] = {
     ),
     "relu": _relu,
     **dict.fromkeys((*_CLIPS, "relu6"), _clip),
+    "maximum": _maximum,
+    "threshold": _threshold,
+    **dict.fromkeys(("zeros_like", "ones_like", "full_like"), _filled),
     "bounded_relu": _bounded,
     **dict.fromkeys(("add", "sub", "rsub", "mul", "div", "neg"), _arithmetic),
     **dict.fromkeys(("max_pool1d", "max_pool2d", "max_pool2d_with_indices"), _maxpool),

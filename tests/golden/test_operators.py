@@ -25,6 +25,15 @@ RIGHT: dict[str, Case] = {
     "functional relu": (lambda: net(lambda m, x: m.b(F.relu(m.a(x))), a=conv(3, 4), b=conv(4, 5)), IMAGE),
     "relu method": (lambda: net(lambda m, x: m.b(m.a(x).relu()), a=conv(3, 4), b=conv(4, 5)), IMAGE),
     "relu in place": (lambda: net(lambda m, x: m.b(F.relu_(m.a(x))), a=conv(3, 4), b=conv(4, 5)), IMAGE),
+    "maximum with zeros": (
+        lambda: net(lambda m, x: m.b(torch.maximum(torch.zeros_like(y := m.a(x)), y)), a=conv(3, 4), b=conv(4, 5)),
+        IMAGE,
+    ),
+    "threshold at 0": (lambda: net(lambda m, x: m.b(F.threshold(m.a(x), 0, 0)), a=conv(3, 4), b=conv(4, 5)), IMAGE),
+    "clip in two steps": (
+        lambda: net(lambda m, x: m.b(m.a(x).relu().clamp(max=1.5)), a=conv(3, 4), b=conv(4, 5)),
+        IMAGE,
+    ),
     "images changed in place": (lambda: net(lambda m, x: m.a(F.relu_(x) + 1), a=conv(3, 4)), IMAGE),
     "clamp from 0": (lambda: net(lambda m, x: m.b(torch.clamp(m.a(x), min=0)), a=conv(3, 4), b=conv(4, 5)), IMAGE),
     "view(x.size(0), -1)": (
