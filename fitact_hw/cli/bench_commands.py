@@ -2,18 +2,31 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from fitact_hw.cli.checks import network
 from fitact_hw.cli.command import add
-from fitact_hw.cli.options import ModelArgument, SchemeOption, SeedOption, numbers, with_machine
+from fitact_hw.cli.options import (
+    ModelArgument,
+    SchemeOption,
+    SeedOption,
+    choices,
+    folder_option,
+    names,
+    numbers,
+    with_machine,
+)
 from fitact_hw.cli.panels import BENCHMARKS
 from fitact_hw.cli.resilience_commands import FILE_WIDTH, RatesOption, ThreadsOption, WordsOption, rates_of
 from fitact_hw.config import AcceleratorConfig
 from fitact_hw.reporting.terminal import terminal
 from golden.bounds.schemes import DEFAULT
+
+IMAGENET = ("squeezenet", "shufflenet_v2", "mobilenet_v2", "resnet18", "resnet50")
+"""Networks of `fitact_hw.bench.imagenet_networks`, which loads torch."""
 
 
 @with_machine
@@ -49,7 +62,22 @@ def resilience_bench(
     return run_bench(terminal(FILE_WIDTH), model, scheme, words, rates_of(rates), maps, images, repeats, seed, compiled)
 
 
+@with_machine
+def imagenet_bench(
+    machine: AcceleratorConfig,
+    networks: Annotated[
+        str, typer.Option(help="networks with commas between", callback=choices("--networks", IMAGENET))
+    ] = ",".join(IMAGENET),
+    seed: SeedOption = 1,
+    out: Annotated[Path, folder_option("folder of the page, with its figures in data/")] = Path("build/imagenet"),
+) -> Any:
+    """Networks at 224x224 and 1000 classes, random weights, one image through the RTL: exact; cycles, time, memory."""
+    from fitact_hw.bench.imagenet import run_imagenet_bench
+
+    return run_imagenet_bench(names(networks), machine, seed, out)
+
+
 def register(app: typer.Typer) -> None:
     """Add this module's commands to ``app``."""
-    for function in (bench, resilience_bench):
+    for function in (bench, resilience_bench, imagenet_bench):
         add(app, BENCHMARKS, function)

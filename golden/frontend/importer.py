@@ -14,8 +14,11 @@ from golden.errors import UnsupportedError
 from golden.frontend.export import BATCH, place_of
 from golden.frontend.graph import Graph, Kind, Op, image_shape
 from golden.frontend.network import GraphNetwork
-from golden.frontend.views import VIEWS, Value, arranged, chosen_channels
+from golden.frontend.views import VIEWS, Value, arranged, chosen_channels, strided_windows
 from golden.qnetwork import INPUT
+
+CONVOLUTION: dict[str, Any] = {"stride": (1, 1), "padding": (0, 0, 0, 0), "dilation": (1, 1), "groups": 1}
+"""Options of the simplest one."""
 
 _OWN_MODULES = "golden.frontend.activations"
 
@@ -206,13 +209,19 @@ class Importer:
             number += 1
             name = f"{value.op}.arranged#{number}"
         tensors: dict[str, str] = {}
+        options: dict[str, Any] = {"what": "rearrangement"}
         kind: Kind = "gather"
         if value.index is not None:
             channels = chosen_channels(value.index, shape, source)
-            kind = "gather" if channels is None else "channels"
-            index = value.index.ravel() if channels is None else channels
-            tensors["index"] = self.hold(torch.from_numpy(np.ascontiguousarray(index)), name, "index")
-        self.append(Op(name, kind, (value.op,), shape, tensors, {"what": "rearrangement"}, place))
+            windows = strided_windows(value.index, shape, source) if shape[1:] != (1, 1) else None
+            if channels is None and windows is not None:
+                kind, options = "conv", options | CONVOLUTION | {"stride": windows.stride}
+                tensors["weight"] = self.hold(torch.from_numpy(windows.kernel(shape, source)), name, "weight")
+            else:
+                kind = "gather" if channels is None else "channels"
+                index = value.index.ravel() if channels is None else channels
+                tensors["index"] = self.hold(torch.from_numpy(np.ascontiguousarray(index)), name, "index")
+        self.append(Op(name, kind, (value.op,), shape, tensors, options, place))
         return name
 
     def _view(self, node: fx.Node, value: Value) -> Any:

@@ -7,12 +7,15 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor, fx
+from torch.nn import functional as F
 
+from golden.frontend.arguments import number, pair
 from golden.frontend.export import BATCH, place_of
-from golden.frontend.graph import Kind, Op, image_shape
-from golden.frontend.importer import Importer, Operator, Problem, shape_of
+from golden.frontend.graph import Op, image_shape
+from golden.frontend.importer import CONVOLUTION, Importer, Operator, Problem, shape_of
+from golden.frontend.pools import adaptive, avgpool, maxpool, reduce
 from golden.frontend.views import Value
-from golden.frontend.windows import adaptive_window, same_padding, window_padding
+from golden.frontend.windows import same_padding
 
 
 def _conv(importer: Importer, node: fx.Node) -> Value:
@@ -24,12 +27,12 @@ def _conv(importer: Importer, node: fx.Node) -> Value:
     if axes not in (1, 2) or importer.arguments(node, "transposed")[0]:
         raise Problem("that is transposed or in three dimensions")
     source = importer.image(node, x)
-    kernel = _pair(list(weight.shape[2:]), axes, 1)
-    stride, dilation = _pair(stride, axes, 1), _pair(dilation, axes, 1)
+    kernel = pair(list(weight.shape[2:]), axes, 1)
+    stride, dilation = pair(stride, axes, 1), pair(dilation, axes, 1)
     if isinstance(padding, str):
         pads = same_padding(kernel, dilation) if padding == "same" else (0, 0, 0, 0)
     else:
-        rows, columns = _pair(padding, axes, 0)
+        rows, columns = pair(padding, axes, 0)
         pads = (rows, columns, rows, columns)
     return importer.op(
         node, "conv", (source,), {"weight": weight, "bias": bias}, stride=stride, padding=pads, dilation=dilation,
@@ -62,8 +65,7 @@ def _product(importer: Importer, node: fx.Node, x: Any, weight: Any, bias: Any) 
     if bias is not None and tuple(bias.shape) != (len(weight),):
         raise Problem(f"with a bias of shape {tuple(bias.shape)}")
     held = {"weight": weight, "bias": bias}
-    one = {"stride": (1, 1), "padding": (0, 0, 0, 0), "dilation": (1, 1), "groups": 1}
-    return importer.op(node, "conv", (importer.image(node, x),), held, **one)
+    return importer.op(node, "conv", (importer.image(node, x),), held, **CONVOLUTION)
 
 
 def _norm(importer: Importer, node: fx.Node) -> Any:
@@ -90,7 +92,7 @@ def _clip(importer: Importer, node: fx.Node) -> Value:
         return importer.op(node, "relu", (importer.image(node, importer.operands(node)[0]),), None, limit=6.0)
     x = importer.operands(node)[0]
     low, high = importer.arguments(node, *_CLIPS[str(node.target._schema.name).rpartition("::")[2]])  # type: ignore[union-attr]
-    low, high = _number(low), _number(high)
+    low, high = number(low), number(high)
     if low is None and importer.kind_of(x) == "relu":
         low = 0.0
     if low != 0:
@@ -199,101 +201,21 @@ def _scaled(importer: Importer, node: fx.Node, source: str, scale: np.ndarray, s
     return importer.op(node, "affine", (source,), held)
 
 
-def _maxpool(importer: Importer, node: fx.Node) -> Any:
-    x, kernel, stride, padding, dilation, ceil = importer.arguments(
-        node, "self", "kernel_size", "stride", "padding", "dilation", "ceil_mode"
-    )
-    if set(_flat(dilation)) != {1}:
-        raise Problem(f"with dilation {dilation}")
-    return _pool(importer, node, "maxpool", x, kernel, stride, padding, ceil)
-
-
-def _avgpool(importer: Importer, node: fx.Node) -> Value:
-    names = ("self", "kernel_size", "stride", "padding", "ceil_mode", "count_include_pad", "divisor_override")
-    x, kernel, stride, padding, ceil, counted, divisor = importer.arguments(node, *names)
-    if any(_flat(padding)) and not counted:
-        raise Problem("whose mean leaves out the padding")
-    result: Value = _pool(importer, node, "avgpool", x, kernel, stride, padding, ceil, divisor)
-    return result
-
-
-def _pool(
-    importer: Importer,
-    node: fx.Node,
-    kind: Kind,
-    x: Any,
-    kernel: Any,
-    stride: Any,
-    padding: Any,
-    ceil: Any,
-    divisor: Any = None,
-) -> Any:
-    source = importer.image(node, x)
-    axes = len(x.shape) - 1
-    if axes not in (1, 2):
-        raise Problem(f"on a tensor of shape {x.shape}")
-    kernel = _pair(kernel, axes, 1)
-    stride = _pair(stride, axes, 1) if _flat(stride) else kernel
-    around = _pair(padding, axes, 0)
-    shape = shape_of(node)
-    pads = window_padding(importer.shapes[source], image_shape(shape), kernel, stride, around)
-    extra = pads[2:] != around
-    if extra and not ceil:
-        raise Problem("of an unexpected size")
-    options: dict[str, Any] = {"kernel": kernel, "stride": stride, "padding": pads}
-    if kind == "avgpool":
-        if extra:
-            raise Problem("with ceil_mode, whose last mean is over fewer values")
-        options["divisor"] = int(divisor or kernel[0] * kernel[1])
-    result = importer.op(node, kind, (source,), None, **options)
-    return [result] if isinstance(node.meta["val"], tuple | list) else result
-
-
-def _adaptive(importer: Importer, node: fx.Node) -> Any:
-    kind: Kind = "avgpool" if "avg" in str(node.target) else "maxpool"
-    x = importer.operands(node)[0]
-    source = importer.image(node, x)
-    rows, columns = importer.shapes[source][1:]
-    shape = image_shape(shape_of(node))
-    windows = adaptive_window(rows, shape[1]), adaptive_window(columns, shape[2])
-    if None in windows:
-        raise Problem(f"from {rows}x{columns} to {shape[1]}x{shape[2]}, whose windows differ in size")
-    (kernel_rows, stride_rows), (kernel_columns, stride_columns) = windows  # type: ignore[misc]
-    options: dict[str, Any] = {"kernel": (kernel_rows, kernel_columns), "stride": (stride_rows, stride_columns)}
-    if kind == "avgpool":
-        options["divisor"] = kernel_rows * kernel_columns
-    result = importer.op(node, kind, (source,), None, padding=(0, 0, 0, 0), **options)
-    return [result] if isinstance(node.meta["val"], tuple | list) else result
-
-
-def _reduce(importer: Importer, node: fx.Node) -> Value:
-    """Mean, sum or maximum over all rows and columns."""
-    kind = str(node.target._schema.name).rpartition("::")[2]  # type: ignore[union-attr]
-    x, dim, keep = importer.arguments(node, "self", "dim", "keepdim")
-    axes = {axis % (len(x.shape) + 1) for axis in _flat(dim)}
-    if len(x.shape) not in (2, 3) or axes != set(range(2, len(x.shape) + 1)):
-        raise Problem(f"over dimensions {sorted(axes)}: only over all rows and columns")
-    source = importer.image(node, x)
-    rows, columns = importer.shapes[source][1:]
-    options: dict[str, Any] = {"kernel": (rows, columns), "stride": (rows, columns), "padding": (0, 0, 0, 0)}
-    if kind != "amax":
-        options["divisor"] = rows * columns if kind == "mean" else 1
-    name = importer.name_of(node, kind)
-    channels = importer.shapes[source][0]
-    pool: Kind = "maxpool" if kind == "amax" else "avgpool"
-    importer.append(Op(name, pool, (source,), (channels, 1, 1), {}, options, place_of(node)))
-    return Value(name, shape_of(node) if keep else (channels,))
-
-
 def _pad(importer: Importer, node: fx.Node) -> Value:
     x, pad = importer.operands(node)[:2]
     mode, value = importer.arguments(node, "mode", "value")
     if mode not in (None, "constant") or value not in (None, 0) or min(pad) < 0:
         raise Problem(f"of {pad} with {mode or 'constant'} {value}: only zeros around")
-    left, right, top, bottom = [*pad, 0, 0, 0, 0][:4]
-    if any(pad[4:]) or len(x.shape) not in (2, 3) or (len(x.shape) == 2 and any(pad[2:])):
+    if len(x.shape) not in (2, 3) or len(pad) > 2 * len(x.shape):
         raise Problem(f"of {pad} on a tensor of shape {x.shape}")
-    return importer.op(node, "pad", (importer.image(node, x),), None, padding=(top, left, bottom, right))
+    axes = len(x.shape) - 1
+    left, right, top, bottom = [*pad[: 2 * axes], 0, 0, 0, 0][:4]
+    source, padding = importer.image(node, x), (top, left, bottom, right)
+    if not any(pad[2 * axes :]):
+        return importer.op(node, "pad", (source,), None, padding=padding)
+    before, after = pad[2 * axes :]
+    weight = F.pad(torch.eye(x.shape[0]), (0, 0, before, after))[:, :, None, None]
+    return importer.op(node, "conv", (source,), {"weight": weight}, **CONVOLUTION | {"padding": padding})
 
 
 def _cat(importer: Importer, node: fx.Node) -> Value:
@@ -337,27 +259,6 @@ def _dropout(importer: Importer, node: fx.Node) -> Value:
     return _same(importer, node)
 
 
-def _flat(value: Any) -> list[int]:
-    return [int(part) for part in value] if isinstance(value, tuple | list) else [] if value is None else [int(value)]
-
-
-def _pair(value: Any, axes: int, other: int) -> tuple[int, int]:
-    """Rows and columns; a sequence has one row, along which ``other`` stands."""
-    parts = _flat(value)
-    parts = parts * axes if len(parts) == 1 else parts
-    return (parts[0], parts[1]) if axes == 2 else (other, parts[0])
-
-
-def _number(value: Any) -> float | None:
-    if isinstance(value, Tensor):
-        if value.numel() != 1:
-            raise Problem("with limits that differ from place to place")
-        return float(value)
-    if isinstance(value, Value):
-        raise Problem("with limits that depend on the image")
-    return None if value is None else float(value)
-
-
 _CLIPS = {
     "clamp": ("min", "max"),
     "clip": ("min", "max"),
@@ -381,8 +282,8 @@ OPERATORS: dict[str, Operator] = {
     **dict.fromkeys(("zeros_like", "ones_like", "full_like"), _filled),
     "bounded_relu": _bounded,
     **dict.fromkeys(("add", "sub", "rsub", "mul", "div", "neg"), _arithmetic),
-    **dict.fromkeys(("max_pool1d", "max_pool2d", "max_pool2d_with_indices"), _maxpool),
-    **dict.fromkeys(("avg_pool1d", "avg_pool2d"), _avgpool),
+    **dict.fromkeys(("max_pool1d", "max_pool2d", "max_pool2d_with_indices"), maxpool),
+    **dict.fromkeys(("avg_pool1d", "avg_pool2d"), avgpool),
     **dict.fromkeys(
         (
             "adaptive_avg_pool1d",
@@ -391,9 +292,9 @@ OPERATORS: dict[str, Operator] = {
             "adaptive_max_pool1d",
             "adaptive_max_pool2d",
         ),
-        _adaptive,
+        adaptive,
     ),
-    **dict.fromkeys(("mean", "sum", "amax"), _reduce),
+    **dict.fromkeys(("mean", "sum", "amax"), reduce),
     **dict.fromkeys(("pad", "constant_pad_nd"), _pad),
     **dict.fromkeys(("cat", "concat"), _cat),
     **dict.fromkeys(("softmax", "_softmax", "log_softmax", "_log_softmax", "sigmoid", "tanh"), _final),

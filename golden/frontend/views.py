@@ -66,3 +66,42 @@ def chosen_channels(index: np.ndarray, shape: Shape, source: Shape) -> np.ndarra
     channels = rows[:, 0] // area
     whole = channels[:, None] * area + np.arange(area)
     return channels if np.array_equal(rows, whole) else None
+
+
+@dataclass(frozen=True, eq=False)
+class Windows:
+    """Output channel k is channel ``channels[k]`` of the source: from ``rows[k]`` and ``columns[k]`` on, ``stride`` apart.
+    int64 (outputs,)."""
+
+    channels: np.ndarray
+    rows: np.ndarray
+    columns: np.ndarray
+    stride: tuple[int, int]
+
+    def kernel(self, shape: Shape, source: Shape) -> np.ndarray:
+        """The same as weights of a convolution with this stride, float32 (outputs, inputs, rows, columns)."""
+        sizes = [
+            max(int(first.max()) + 1, size - out * step + 1)
+            for first, size, out, step in zip(
+                (self.rows, self.columns), source[1:], shape[1:], self.stride, strict=True
+            )
+        ]
+        weight = np.zeros((shape[0], source[0], *sizes), np.float32)
+        weight[np.arange(shape[0]), self.channels, self.rows, self.columns] = 1
+        return weight
+
+
+def strided_windows(index: np.ndarray, shape: Shape, source: Shape) -> Windows | None:
+    """What ``index``, of image ``shape``, takes of ``source`` if it is whole rows and columns at equal distances
+    (crops, steps, space to depth), else None."""
+    channels, rows, columns = np.unravel_index(index.reshape(shape), source)
+    steps = [int(np.diff(along).flat[0]) if along.size > 1 else 1 for along in (rows[0, :, 0], columns[0, 0])]
+    if min(steps) < 1:
+        return None
+    first = tuple(part[:, :1, :1] for part in (channels, rows, columns))
+    down, across = (np.arange(size) * step for size, step in zip(shape[1:], steps, strict=True))
+    if not ((channels == first[0]).all() and (rows == first[1] + down[:, None]).all()):
+        return None
+    if not (columns == first[2] + across).all():
+        return None
+    return Windows(*(part.ravel() for part in first), (steps[0], steps[1]))

@@ -25,6 +25,24 @@ RIGHT: dict[str, Case] = {
     "functional relu": (lambda: net(lambda m, x: m.b(F.relu(m.a(x))), a=conv(3, 4), b=conv(4, 5)), IMAGE),
     "relu method": (lambda: net(lambda m, x: m.b(m.a(x).relu()), a=conv(3, 4), b=conv(4, 5)), IMAGE),
     "relu in place": (lambda: net(lambda m, x: m.b(F.relu_(m.a(x))), a=conv(3, 4), b=conv(4, 5)), IMAGE),
+    "every second row and column": (
+        lambda: net(lambda m, x: m.b(F.relu(m.a(x))[:, :, ::2, 1::3]), a=conv(3, 4), b=conv(4, 5)),
+        IMAGE,
+    ),
+    "crop": (lambda: net(lambda m, x: m.b(F.relu(m.a(x))[:, 1:, 2:-1, :-3]), a=conv(3, 4), b=conv(3, 5)), IMAGE),
+    "space to depth": (lambda: net(lambda m, x: m.b(F.pixel_unshuffle(x, 2)), b=conv(12, 5)), IMAGE),
+    "slices side by side": (
+        lambda: net(lambda m, x: m.b(torch.cat([x[..., ::2, ::2], x[..., 1::2, 1::2]], 1)), b=conv(6, 5)),
+        IMAGE,
+    ),
+    "channels of zeros": (
+        lambda: net(lambda m, x: m.b(F.relu(F.pad(m.a(x), (1, 0, 0, 2, 1, 2)))), a=conv(3, 4), b=conv(7, 5)),
+        IMAGE,
+    ),
+    "channels of zeros around a sequence": (
+        lambda: net(lambda m, x: m.b(F.pad(x, (1, 2, 0, 3))[:, :, 2:]), b=nn.Conv1d(5, 4, 3)),
+        (2, 9),
+    ),
     "maximum with zeros": (
         lambda: net(lambda m, x: m.b(torch.maximum(torch.zeros_like(y := m.a(x)), y)), a=conv(3, 4), b=conv(4, 5)),
         IMAGE,

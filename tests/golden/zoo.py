@@ -8,6 +8,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from tests.golden.zoo_more import MORE
+
 Shape = tuple[int, ...]
 Sides = int | tuple[int, int]
 
@@ -508,6 +510,7 @@ ZOO: dict[str, tuple[Callable[[], nn.Module], Shape]] = {
     "separable kernels": (separable_kernels, (3, 9, 9)),
     "autoencoder": (Autoencoder, (32,)),
     "many paths": (ManyPaths, (3, 6, 6)),
+    **MORE,
 }
 
 

@@ -27,18 +27,36 @@ def noise_ratio(expected: np.ndarray, qnet: QNetwork, trace: dict[str, np.ndarra
 
 
 def beyond_rounding(layers: Sequence[FloatLayer], qnet: QNetwork, trace: dict[str, np.ndarray]) -> str:
-    """The first layer whose words are farther from the float layer on the same inputs than the rounding of its weights,
-    bias and output allows; "" if there is none.
+    """The first layer with a weight that is not the nearest word, or whose words are farther from the float layer on
+    the same inputs than the rounding of its weights, bias and output allows; "" if there is none.
 
     The float layer saturates where words do. Bounds are not looked at: ``qnet`` is without.
     """
     fracs = {INPUT: qnet.input_frac, **{layer.name: layer.frac_out for layer in qnet.layers}}
     values = {name: torch.from_numpy(words * 2.0 ** -fracs[name]) for name, words in trace.items()}
     for layer, words in zip(layers, qnet.layers, strict=True):
+        if not _nearest(layer, words, fracs[layer.source], qnet.word_bits):
+            return f"layer {layer.name} ({layer.node}) has a weight or bias that is not the nearest word"
         excess = _excess(layer, words, fracs, values, qnet.word_bits)
         if excess > 0:
             return f"layer {layer.name} ({layer.node}) is {excess:.3g} steps farther from float than rounding explains"
     return ""
+
+
+def _nearest(layer: FloatLayer, words: QLayer, frac_in: int, word_bits: int) -> bool:
+    """Whether each parameter is within half a step of its word, or beyond the largest one."""
+    points = words.frac_out + words.shift.astype(np.float64)
+    if layer.weight is None or words.weight is None:
+        return not words.bias.any()
+    top = 2.0 ** (word_bits - 1)
+    exact = np.clip(layer.weight * np.exp2(points - frac_in)[:, None, None, None], -top, top - 1)
+    bias = layer.bias * np.exp2(points)
+    return bool((np.abs(exact - words.weight) <= 0.5).all() and (np.abs(bias - words.bias) <= _half(bias)).all())
+
+
+def _half(values: np.ndarray) -> np.ndarray:
+    """Half a step, and the rounding of float64 where numbers are large."""
+    return 0.5 + np.abs(values) * 2.0**-50
 
 
 def _excess(
