@@ -50,12 +50,7 @@ class Stages:
         yield
         self.seconds[name] = round(time.monotonic() - wall, 1)
         self.cpu_seconds[name] = round(time.process_time() - cpu, 1)
-        self.peak_mib[name] = peak_mib(resource.RUSAGE_SELF)
-
-
-def peak_mib(whose: int) -> int:
-    """Largest resident memory of this process, or of any of its children."""
-    return resource.getrusage(whose).ru_maxrss >> 10
+        self.peak_mib[name] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss >> 10
 
 
 def measure(name: str, config: AcceleratorConfig, seed: int) -> dict[str, Any]:
@@ -98,7 +93,6 @@ def measure(name: str, config: AcceleratorConfig, seed: int) -> dict[str, Any]:
         "seconds": stage.seconds,
         "cpu_seconds": stage.cpu_seconds,
         "peak_mib": stage.peak_mib["compile"],
-        "simulator_mib": peak_mib(resource.RUSAGE_CHILDREN),
         "exact": True,
     }
 
@@ -133,7 +127,7 @@ def _one_process() -> ProcessPoolExecutor:
 
 COLUMNS = (
     *("network", "machine", "parameters, M", "GMAC", "layers", "values compared, M", "cycles, M", "array use"),
-    *("to a program, s", "its memory, MiB", "RTL, s", "simulator, MiB"),
+    *("to a program, s", "peak, MiB", "program and data, MiB", "RTL, s"),
 )
 
 HEAD = """# Networks at ImageNet's size
@@ -146,9 +140,9 @@ figures, with seconds and memory of each step, in [imagenet.json](data/imagenet.
 NOTES = f"""
 * machine: side of the array and word. GMAC: useful multiply-accumulates, without a group's zeros. Array use: these by
   all that the array could do in the cycles of the whole program.
-* to a program: front end, calibration on {CALIBRATION_IMAGES} images, quantisation and compiler, one process; memory:
-  the most that it held. RTL: the simulator. All seconds are the processor's, since the runs shared their computer with
-  others; wall time is in the file.
+* to a program: front end, calibration on {CALIBRATION_IMAGES} images, quantisation and compiler, one process; peak: the
+  most memory that it held. Program and data: the machine's memory. RTL: the simulator. All seconds are the processor's,
+  since the runs shared their computer with others; wall time is in the file.
 
 ## Runs
 """
@@ -165,7 +159,7 @@ def page(result: Mapping[str, Any]) -> str:
             *(name, f"{side}x{side} {word_name(row['word_bits'])}", f"{row['parameters'] / 1e6:.1f}"),
             *(f"{row['useful_macs'] / 1e9:.2f}", str(row["layers"]), f"{row['elements'] / 1e6:.1f}"),
             *(f"{row['cycles'] / 1e6:.2f}", f"{100 * use:.0f} %", f"{program:.0f}", str(row["peak_mib"])),
-            *(f"{row['cpu_seconds']['rtl']:.0f}", str(row["simulator_mib"])),
+            *(f"{row['memory_mib']:.0f}", f"{row['cpu_seconds']['rtl']:.0f}"),
         )
         lines.append(f"| {' | '.join(cells)} |")
     head = [f"| {' | '.join(COLUMNS)} |", "|---|---|" + "---:|" * (len(COLUMNS) - 2)]

@@ -70,8 +70,8 @@ def chosen_channels(index: np.ndarray, shape: Shape, source: Shape) -> np.ndarra
 
 @dataclass(frozen=True, eq=False)
 class Windows:
-    """Output channel k is channel ``channels[k]`` of the source: from ``rows[k]`` and ``columns[k]`` on, ``stride`` apart.
-    int64 (outputs,)."""
+    """Output channel k is channel ``channels[k]`` of the source, from ``rows[k]`` and ``columns[k]`` on, ``stride``
+    apart. int64 (outputs,)."""
 
     channels: np.ndarray
     rows: np.ndarray
