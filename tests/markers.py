@@ -25,6 +25,7 @@ RTL = (
 SLOW = (
     *("tests/resilience/test_study.py", "tests/exact/test_evaluator.py", "tests/exact/test_fused.py"),
     "tests/exact/test_edges.py",
+    "tests/networks",
     *("tests/exact/test_limbs.py", "tests/overhead/test_design.py", "tests/overhead/test_formal.py"),
     *("tests/golden/test_published.py", "tests/golden/test_train.py", "tests/golden/test_artefacts.py"),
     *("tests/golden/test_fault_maps.py", "tests/resilience/test_results.py", "tests/compiler/test_networks.py"),

@@ -66,10 +66,10 @@ LINES: dict[str, str] = {
         "set both to the same number"
     ),
     # words of the command line
-    "simm": "unknown command 'simm' (did you mean sim?): fitact has sim, replay, validate, validate-memory, check, "
-    "subject, bounds, fmeda, campaign, "
+    "simm": "unknown command 'simm' (did you mean sim?): fitact has sim, replay, validate, validate-memory, "
+    "validate-networks, check, subject, bounds, fmeda, campaign, "
     "resilience, granularity, fault-map, overhead, overhead-compare, overhead-lanes, overhead-power, rtl, sites, lint, "
-    "docs, models, train, average, export, post-train, accuracy, bench, resilience-bench, redraw, doctor",
+    "docs, models, train, average, export, post-train, accuracy, bench, resilience-bench, imagenet-bench, redraw, doctor",
     "campaign reprot": "unknown command 'reprot' (did you mean report?): fitact campaign has run, resume, merge, "
     "restore, status, report, export, publish, list, replay, validate, bench",
     "campaign status --falts": "unknown option '--falts': fitact campaign status has --json, --quiet, --help",
@@ -127,6 +127,8 @@ LINES: dict[str, str] = {
     "post-train": NO_DATA,
     "train --no-download": NO_DATA,
     "train --cifar10 missing": "no CIFAR-10 pack at missing (from option or FITACT_CIFAR10)",
+    "imagenet-bench --networks resnet19": "--networks resnet19: must be squeezenet, shufflenet_v2, mobilenet_v2, "
+    "resnet18 or resnet50; did you mean resnet18?",
     "post-train --lr nan": "--lr nan: must be a finite number",
     "export": "build/alexnet/train does not exist: run `fitact train alexnet` first, or name --folder",
     "campaign run --scheduler here": "--scheduler here: write it as tcp://host:port",
