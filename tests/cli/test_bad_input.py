@@ -69,7 +69,8 @@ LINES: dict[str, str] = {
     "simm": "unknown command 'simm' (did you mean sim?): fitact has sim, replay, validate, validate-memory, "
     "validate-networks, check, subject, bounds, fmeda, campaign, "
     "resilience, granularity, fault-map, overhead, overhead-compare, overhead-lanes, overhead-power, rtl, sites, lint, "
-    "docs, models, train, average, export, post-train, accuracy, bench, resilience-bench, imagenet-bench, redraw, doctor",
+    "docs, models, train, average, export, post-train, accuracy, bench, resilience-bench, imagenet-bench, redraw, "
+    "doctor",
     "campaign reprot": "unknown command 'reprot' (did you mean report?): fitact campaign has run, resume, merge, "
     "restore, status, report, export, publish, list, replay, validate, bench",
     "campaign status --falts": "unknown option '--falts': fitact campaign status has --json, --quiet, --help",
