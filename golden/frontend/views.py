@@ -98,10 +98,7 @@ def strided_windows(index: np.ndarray, shape: Shape, source: Shape) -> Windows |
     steps = [int(np.diff(along).flat[0]) if along.size > 1 else 1 for along in (rows[0, :, 0], columns[0, 0])]
     if min(steps) < 1:
         return None
-    first = tuple(part[:, :1, :1] for part in (channels, rows, columns))
+    channel, row, column = (part[:, :1, :1] for part in (channels, rows, columns))
     down, across = (np.arange(size) * step for size, step in zip(shape[1:], steps, strict=True))
-    if not ((channels == first[0]).all() and (rows == first[1] + down[:, None]).all()):
-        return None
-    if not (columns == first[2] + across).all():
-        return None
-    return Windows(*(part.ravel() for part in first), (steps[0], steps[1]))
+    same = (channels == channel).all() and (rows == row + down[:, None]).all() and (columns == column + across).all()
+    return Windows(channel.ravel(), row.ravel(), column.ravel(), (steps[0], steps[1])) if same else None

@@ -145,7 +145,8 @@ def _difference(ready: Ready, done: Any) -> str:
 
 def run_study(seed: int, numbers: Sequence[int], rtl: int, console: Console) -> Study:
     """Judge networks ``numbers``; the first ``rtl`` exact ones whose machines are those of number 0 also in RTL."""
-    study, waiting = Study(seed), {}
+    study = Study(seed)
+    waiting: dict[int, list[Ready]] = {}
     with bar(console, "networks: front end, golden model, functional simulator") as progress:
         for index, number in enumerate(numbers):
             found = judge_all(network(seed, number), number)
