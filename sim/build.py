@@ -6,13 +6,17 @@ import contextlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from fitact_hw.config import AcceleratorConfig
 from sim import cache, verilate
 from sim.cache import Note
-from sim.engine.layout import HEADER, header
+from sim.engine.layout import HEADER, SIZES, header, sizes
 from sim.toolchain import find_toolchain
 from sim.verilate import Sources
+
+if TYPE_CHECKING:
+    from fitact_hw.sites import FaultSite
 
 SIM = Path(__file__).resolve().parent
 TB = SIM / "tb"
@@ -40,28 +44,50 @@ class Build:
     library: Path | None = None
 
 
-def machine_files(config: AcceleratorConfig) -> dict[str, str]:
-    """Texts of the generated machine, its leaf cells, and the control file that makes its fault sites public."""
-    from fitact_hw.sites import list_sites, verilator_control  # heavy (pyverilog): only when a build is checked
+ARRAY = "u_array."
+"""Beginning of the paths of everything in the array."""
+
+
+def sites_of(config: AcceleratorConfig, *, behavioural: bool = False) -> tuple[FaultSite, ...]:
+    """The fault sites that a build has: all of the machine's, or those outside an array that C++ computes."""
+    from fitact_hw.sites import list_sites  # heavy (pyverilog): only when a build is checked
+
+    return tuple(site for site in list_sites(config) if not (behavioural and site.path.startswith(ARRAY)))
+
+
+def machine_files(config: AcceleratorConfig, *, behavioural: bool = False) -> dict[str, str]:
+    """Texts of the generated machine, its leaf cells, and the control file that makes its fault sites public.
+
+    ``behavioural``: with the stand-in for the array; who writes to a site has to settle the model.
+    """
+    from fitact_hw.sites import verilator_control
     from fitact_hw.verilog import generate, leaf_cells
 
     files = leaf_cells() | generate(config)
-    return files | {"sites.vlt": verilator_control(list_sites(config))}
+    if behavioural:
+        del files["fitact_array.v"]
+        files["fitact_array.sv"] = (TB / "fitact_array.sv").read_text()
+    sites = sites_of(config, behavioural=behavioural)
+    return files | {"sites.vlt": verilator_control(sites, writable=not behavioural)}
 
 
-def model_sources(config: AcceleratorConfig) -> Sources:
-    """The machine in its test top, with memory and native engine: what decides every result of a simulation."""
+def model_sources(config: AcceleratorConfig, *, behavioural: bool = False) -> Sources:
+    """The machine in its test top, with memory and native engine: what decides every result of a simulation.
+
+    ``behavioural``: for the native engine alone, with an array that C++ computes.
+    """
     from fitact_hw.verilog.csr_block import ADDRESS_BITS
 
-    files = machine_files(config)
+    files = machine_files(config, behavioural=behavioural)
     ports = [
         f'public_flat_rd -module "{module}" -var "{name}"' for module, names in TRACED_PORTS.items() for name in names
     ]
     files["sites.vlt"] += "\n".join(ports) + "\n"
     files |= {name: (TB / name).read_text() for name in ("fitact_tb.sv", "memory.cpp")}
     files |= {path.name: path.read_text() for path in sorted(ENGINE.iterdir()) if path.suffix in (".cpp", ".h")}
-    files[HEADER] = header()
-    return Sources("fitact_tb", files, {"BUS_BITS": config.bus_bits, "CSR_ADDR_W": ADDRESS_BITS}, "engine.cpp")
+    files[HEADER], files[SIZES] = header(), sizes(config, behavioural=behavioural)
+    parameters = {"BUS_BITS": config.bus_bits, "CSR_ADDR_W": ADDRESS_BITS}
+    return Sources("fitact_tb", files, parameters, "engine.cpp", executable=not behavioural)
 
 
 def machine_sources(config: AcceleratorConfig) -> Sources:

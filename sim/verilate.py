@@ -34,7 +34,7 @@ class Sources:
     """Everything that determines a build but flags. ``files``: name -> text of Verilog, C++ and control files.
 
     All C++ files but ``library`` go into the executable. ``library``: the C++ file that makes, with the same model, a
-    shared library. ``headers``: names of files that others include.
+    shared library. ``headers``: names of files that others include. ``executable``: False makes the library alone.
     """
 
     top: str
@@ -42,11 +42,12 @@ class Sources:
     parameters: Mapping[str, int] = field(default_factory=dict)
     library: str | None = None
     headers: tuple[str, ...] = ()
+    executable: bool = True
 
     @property
     def products(self) -> tuple[str, ...]:
         """Names of what is built: the executable, then the library."""
-        return (self.top, *([library_name(self)] if self.library else []))
+        return (*([self.top] if self.executable else []), *([library_name(self)] if self.library else []))
 
 
 def library_name(sources: Sources) -> str:

@@ -39,7 +39,7 @@ from fitact_hw.injection.timeline import Timeline, moved
 from fitact_hw.injection.verdict import Times
 from fitact_hw.reporting.provenance import Run, versions
 from sim.cache import Note
-from sim.engine.build import build_library, source_fingerprint
+from sim.engine.build import build_libraries, source_fingerprint
 
 ATTEMPTS = 5
 """Workers that may die (killed, out of memory) without a single task coming back in between."""
@@ -113,7 +113,7 @@ class CampaignRun:
         with Store(self._path, create=True) as store:
             store.claim(bound)
             store.note(faults=self._planned(store), bits=bits_of(self._storages), versions=versions(), **self._facts())
-        build_library(options.config, note)
+        build_libraries(options.config, note)
         self._place.engine.times = Times()
         self._draw: Draw | None = None
         self._begin()

@@ -22,6 +22,11 @@ class Start:
     actions: tuple[Upset, ...] = ()
 
     @property
+    def sites(self) -> list[str]:
+        """What it strikes."""
+        return [site for site, _, _ in self.flips] + [upset.site for upset in self.actions]
+
+    @property
     def lot(self) -> float:
         """A number from 0 to 1 that belongs to it, as good as random."""
         digest = hashlib.sha256(repr((self.cycle, self.flips)).encode()).digest()

@@ -5,14 +5,16 @@
 2. Fault collapsing: upsets of one bit between the same two accesses are the same, simulated once, at the cycle of the
    read.
 3. What an unprotected buffer word that is read, or a register of data, changes in its layer's output is computed
-   without RTL (:mod:`fitact_hw.injection.functional`). A random share of these upsets goes through RTL all the same.
+   without RTL (:mod:`fitact_hw.injection.functional`).
 4. For all others the native engine runs the machine until its state is that of the fault-free run again; what then
-   differs is in memory, or in registers that only the host reads.
+   differs is in memory, or in registers that only the host reads. Unless the array itself is struck, C++ computes what
+   the array does (:mod:`fitact_hw.injection.simulation`).
 5. The golden model computes the rest of the network from the layer outputs that differ.
 6. A fault that is not over at once (stuck bits, several upsets) is simulated from its first cycle, and compared with
    the fault-free run only when its last one has passed: a permanent one to the end of its run.
 A run that does not come back (control flow, errors, hangs) is simulated to its end, as a plain RTL run would be; a
-machine in which nothing changes any more is taken to the watchdog's last cycle at once.
+machine in which nothing changes any more is taken to the watchdog's last cycle at once. A random share of what 3 and 4
+judge without the whole machine goes through it all the same.
 """
 
 from __future__ import annotations
@@ -20,53 +22,46 @@ from __future__ import annotations
 import hashlib
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from fitact_hw.config import AcceleratorConfig
-from fitact_hw.csr import StatusWord, range_hits
-from fitact_hw.faults import HANG_FACTOR, FaultEvent, Outcome, Upset, classify, hang_limits
-from fitact_hw.injection.case import Case, EngineError
+from fitact_hw.faults import FaultEvent, Outcome, classify
+from fitact_hw.injection.audit import AUDIT_SHARE, compare
+from fitact_hw.injection.case import Case
 from fitact_hw.injection.collapse import Start, collapse
-from fitact_hw.injection.facts import PLACE_DTYPE, Facts, Trace, read_trace, trace_path, write_trace
-from fitact_hw.injection.functional.judge import FunctionalImage
+from fitact_hw.injection.facts import Facts, read_trace, trace_path, write_trace
+from fitact_hw.injection.functional.judge import FunctionalImage, FunctionalProgram
 from fitact_hw.injection.functional.order import Unsuitable
-from fitact_hw.injection.memory_map import Handover
-from fitact_hw.injection.observed import Observed, code_of, observe
+from fitact_hw.injection.observed import code_of
+from fitact_hw.injection.simulation import Simulation
 from fitact_hw.injection.tail import Ending, FaultyRun, Tail
 from fitact_hw.injection.verdict import Mechanism, Times, Verdict
-from fitact_hw.program import Program
 from fitact_hw.registers import ErrorCode
-from golden.qnetwork import INPUT
+from fitact_hw.sites import list_sites
 from sim.cache import Note
-from sim.engine.access import AccessTrace
-from sim.engine.library import End, load_library
-from sim.job import NO_LIMIT_CYCLES, MemoryModel, Status
-
-CHECKPOINT_BYTES = 96 << 20
-"""Checkpoints that are kept at a time; more upsets cost another fault-free run."""
-
-AUDIT_SHARE = 0.01
-"""Of the upsets that are judged without RTL, so many (chosen by their hash) are judged in RTL as well."""
+from sim.engine.library import Library, check_upset
+from sim.job import MemoryModel, Status
 
 
-@dataclass(frozen=True)
-class _Recording:
-    """The fault-free run that the library holds. ``of``: :attr:`Library.runs` after it, program and hash of its memory;
-    ``kept``: cycles with a checkpoint, in order; ``clean``: verdict of a masked upset."""
+@dataclass
+class _Divided:
+    """Who judges an upset. ``audited``: also the whole machine, beside one of the first two."""
 
-    of: tuple[int, str, bytes]
-    kept: tuple[int, ...]
-    clean: Verdict
+    functional: list[Start] = field(default_factory=list)
+    behavioural: list[Start] = field(default_factory=list)
+    whole: list[Start] = field(default_factory=list)
+    audited: list[Start] = field(default_factory=list)
 
 
 class Engine:
     """The native engine of one configuration; one per process. Building raises SimulationError.
 
-    ``prune``: False simulates every upset in RTL from its own cycle; ``functional``: False judges all that is read in
-    RTL; ``audit``: share of the upsets judged without RTL that RTL judges too; a difference raises EngineError.
+    ``prune``: False simulates every upset in RTL from its own cycle, the whole machine; ``functional``: False judges
+    all that is read in a simulation, ``behavioural``: False in that of the whole machine; ``audit``: share of the
+    upsets judged without the whole machine that it judges too; a difference raises EngineError.
     """
 
     def __init__(
@@ -76,18 +71,30 @@ class Engine:
         model: MemoryModel | None = None,
         prune: bool = True,
         functional: bool = True,
+        behavioural: bool = True,
         audit: float = AUDIT_SHARE,
         note: Note = print,
     ) -> None:
         self.config, self._audit, self._note = config, audit, note
-        self.library = load_library(config, note)
         self.times = Times()
         self._model = model or MemoryModel()
         self._prune, self._use_functional = prune, prune and functional
+        self.whole = Simulation(config, self._model, note, behavioural=False)
+        self.behavioural = Simulation(config, self._model, note, behavioural=True) if prune and behavioural else None
+        self._sites = {site.path: site for site in list_sites(config)}
         self._facts: dict[str, Facts] = {}
-        self._recording: _Recording | None = None
         self._image: tuple[str, FunctionalImage] | None = None
         self._tail: Tail | None = None
+
+    @property
+    def library(self) -> Library:
+        """The whole machine."""
+        return self.whole.library
+
+    @property
+    def main(self) -> Simulation:
+        """What simulates unless there is a reason."""
+        return self.behavioural or self.whole
 
     def facts(self, case: Case) -> Facts:
         """The access trace of the program of ``case`` (one fault-free run, then kept in this process and on disk)."""
@@ -95,13 +102,13 @@ class Engine:
         key = program.fingerprint
         if key not in self._facts:
             self.forget()  # one at a time: those of a large network are large
-            began = time.perf_counter()
-            path = trace_path(self.library, program, self._model)
-            trace = read_trace(path, self.library)
+            began, library = time.perf_counter(), self.main.library
+            path = trace_path(library, program, self._model)
+            trace = read_trace(path, library)
             if trace is None:
-                trace = self._trace(case)
+                trace = self.main.trace(case)
                 write_trace(path, trace)
-            self._facts[key] = Facts.of(case.network, program, trace, self.library.tokens)
+            self._facts[key] = Facts.of(case.network, program, trace, library.tokens)
             self.times.trace += time.perf_counter() - began
         return self._facts[key]
 
@@ -109,28 +116,6 @@ class Engine:
         """Let go of what :meth:`facts` keeps in this process: network, program and trace."""
         self._facts.clear()
         self._image = self._tail = None
-
-    def _trace(self, case: Case) -> Trace:
-        library = self.library
-        library.begin(case.memory, case.program.program_address, 0, self._model)
-        library.record(accesses=True)
-        cycles = self._finish_fault_free(NO_LIMIT_CYCLES)[0]
-        accesses = AccessTrace.from_records(library.buffers, library.accesses(), cycles)
-        library.forget_accesses()
-        writes = library.writes()[list(PLACE_DTYPE.names or ())].astype(PLACE_DTYPE)
-        return Trace(accesses, library.token_changes(), library.requests(), writes)
-
-    def _finish_fault_free(self, limit: int) -> tuple[int, dict[str, int]]:
-        """Run to the end; returns its cycle and the registers then."""
-        if not self.library.run(limit):
-            raise EngineError("the fault-free run did not finish: this is a defect of the machine")
-        cycles = self.library.cycle
-        registers = self.library.registers()
-        word = None if registers is None else self._status(registers)
-        noticed = (registers or {}).get("CORRECTED", 0) or range_hits(registers)
-        if word is None or word.error or word.detected or noticed:
-            raise EngineError(f"the fault-free run ended with registers {registers}: this is a defect of the machine")
-        return cycles, registers or {}
 
     def run(
         self,
@@ -143,28 +128,36 @@ class Engine:
         """Outcome of every event in ``case``, in the order of ``events``.
 
         ``progress`` gets the number of events judged so far; ``audit``: False leaves the audit to other images, since
-        it needs a fault-free run of this one. Raises FaultError for upsets that do not exist,
+        it needs a fault-free run of the whole machine for this one. Raises FaultError for upsets that do not exist,
         EngineError if the fault-free run and the golden trace differ.
         """
         for event in events:
             for upset in event.upsets:
-                self.library.check(upset)
+                check_upset(self._sites, upset)
         facts = self.facts(case)
         starts, dead = collapse(facts, events, self._prune)
-        functional, rtl = self._divided(facts, starts, audit)
-        found = self._judge(facts, case, functional)
+        divided = self._divided(facts, starts, audit)
+        found = self._judge(facts, case, divided.functional)
         done = Counter({"events": len(dead)})
 
         def count(start: Start) -> None:
             done["events"] += len(starts[start])
             progress(done["events"])
 
-        simulated = self._in_rtl(facts, case, rtl, count)
-        for start in found.keys() & simulated.keys():
-            _compare(events[starts[start][0]], found[start], simulated[start])
+        if self.behavioural:
+            found |= self._simulate(self.behavioural, facts, case, divided.behavioural, count)
+        audited = {*divided.audited}
+
+        def count_whole(start: Start) -> None:
+            if start not in audited:
+                count(start)
+
+        again = self._simulate(self.whole, facts, case, [*divided.whole, *divided.audited], count_whole)
+        for start in divided.audited:
+            compare(events[starts[start][0]], found[start], again[start])
             self.times.audited += 1
-        found |= {start: verdict for start, verdict in simulated.items() if start not in found}
-        clean = self._masked(facts, case, case.logits)
+        found = again | found
+        clean = self._masked(facts, case)
         verdicts: dict[int, Verdict] = dict.fromkeys(dead, clean)
         self.times.mechanisms.update({Mechanism.DEAD.value: len(dead)})
         for start, verdict in found.items():
@@ -176,7 +169,7 @@ class Engine:
     @property
     def capacity(self) -> int:
         """Upsets for which one fault-free run can keep checkpoints, at least."""
-        return max(1, CHECKPOINT_BYTES // self.library.state_bytes)
+        return self.main.capacity
 
     def ready(self, case: Case) -> None:
         """Make what all images of the program of ``case`` need: processes that are forked then share it."""
@@ -184,74 +177,38 @@ class Engine:
         self._tail_of(case).ready()
 
     def prepare(self, case: Case, events: Sequence[FaultEvent], *, audit: bool = True) -> None:
-        """Make the fault-free run that :meth:`run` needs for ``events``, or for any of them, ahead of it.
+        """Make the fault-free runs that :meth:`run` needs for ``events``, or for any of them, ahead of it.
 
-        Processes that are forked then share it. None if RTL judges nothing, or more than one run can serve.
+        Processes that are forked then share them. None where nothing is simulated, or more than one run can serve.
         """
         facts = self.facts(case)
-        functional, rtl = self._divided(facts, collapse(facts, events, self._prune)[0], audit)
-        if functional:
+        divided = self._divided(facts, collapse(facts, events, self._prune)[0], audit)
+        if divided.functional:
             self._functional(facts, case)
         self.ready(case)
-        parts = self._parts(rtl) if rtl else ()
-        if len(parts) == 1:
-            self._recorded(facts, case, parts[0])
+        if self.behavioural and divided.behavioural:
+            self.behavioural.prepare(facts, case, self._masked(facts, case), divided.behavioural, self.times)
+        if whole := [*divided.whole, *divided.audited]:
+            self.whole.prepare(facts, case, self._masked(facts, case), whole, self.times)
 
-    def _parts(self, starts: Iterable[Start]) -> list[list[Start]]:
-        """``starts`` in the order of time, in parts for which one fault-free run can keep checkpoints."""
-        order = sorted(starts, key=lambda item: item.cycle)
-        return [order[begin : begin + self.capacity] for begin in range(0, len(order), self.capacity)]
-
-    def _recorded(self, facts: Facts, case: Case, part: Sequence[Start]) -> tuple[Verdict, Sequence[int]]:
-        """The verdict of a masked upset, and the cycles of the checkpoints: from the run at hand, if it has these."""
-        wanted = {start.cycle for start in part}
-        program, image = facts.program.fingerprint, hashlib.sha256(np.ascontiguousarray(case.memory).data).digest()
-        found = self._recording
-        if found is None or found.of != (self.library.runs, program, image) or not wanted.issubset(found.kept):
-            kept = tuple(sorted(wanted))
-            clean = self._record_states(facts, case, kept)
-            self._recording = found = _Recording((self.library.runs, program, image), kept, clean)
-        return found.clean, found.kept
-
-    def _record_states(self, facts: Facts, case: Case, keep: Sequence[int]) -> Verdict:
-        """Fault-free run of one image: state hashes, writes, checkpoints in ``keep``; the verdict of a masked upset."""
-        began = time.perf_counter()
-        library, program = self.library, facts.program
-        library.set_points(facts.points, facts.boundary, facts.live)
-        library.begin(case.memory, program.program_address, HANG_FACTOR * facts.cycles, self._model)
-        library.record(states=True, keep=keep)
-        registers = self._finish_fault_free(facts.cycles + 1)[1]
-        library.record(keep=keep)
-        logits = self._logits(program)
-        if not np.array_equal(logits, case.logits) or INPUT not in case.trace:
-            raise EngineError("fault-free RTL and golden logits differ: pass the trace of the same network and image")
-        self.times.states += time.perf_counter() - began
-        clean = self._masked(facts, case, logits)
-        if registers.get("CLAMP_HITS", 0) != clean.clamp_hits:
-            raise EngineError(
-                f"fault-free RTL counts {registers['CLAMP_HITS']} clamp hits, the golden model {clean.clamp_hits}: "
-                "this is a defect, report it"
-            )
-        return clean
-
-    def _divided(self, facts: Facts, starts: Iterable[Start], audit: bool) -> tuple[list[Start], list[Start]]:
-        """What is judged without RTL and what in RTL; some in both."""
-        if not self._use_functional:
-            return [], list(starts)
-        program = facts.functional
+    def _divided(self, facts: Facts, starts: Iterable[Start], audit: bool) -> _Divided:
+        """Who judges what."""
+        found = _Divided()
+        program = facts.functional if self._use_functional else None
         if isinstance(program, Unsuitable):
             self._note(f"upsets of data go through RTL: {program}")
-            return [], list(starts)
-        functional, rtl = [], []
+            program = None
         for start in starts:
-            treated = not start.actions and (
-                code_of(start.flips) is not None or program.treats(start.cycle, start.flips)
-            )
-            if treated:
-                functional.append(start)
-            if not treated or (audit and start.lot < self._audit):
-                rtl.append(start)
-        return functional, rtl
+            if program and not start.actions and _without_rtl(program, start):
+                found.functional.append(start)
+            elif self.behavioural and self.behavioural.takes(start):
+                found.behavioural.append(start)
+            else:
+                found.whole.append(start)
+                continue
+            if audit and start.lot < self._audit:
+                found.audited.append(start)
+        return found
 
     def _functional(self, facts: Facts, case: Case) -> FunctionalImage:
         """The image of ``case``, for upsets that are judged without RTL: checked, then kept."""
@@ -266,7 +223,7 @@ class Engine:
         if not starts:
             return {}
         began = time.perf_counter()
-        clean = replace(self._masked(facts, case, case.logits), mechanism=Mechanism.FUNCTIONAL)
+        clean = replace(self._masked(facts, case), mechanism=Mechanism.FUNCTIONAL)
         codes = {start: code for start in starts if (code := code_of(start.flips)) is not None}
         verdicts = {
             start: replace(clean, code=code, outcome=classify(True, code, clean.logits, clean.logits))
@@ -294,116 +251,31 @@ class Engine:
         self.times.golden += time.perf_counter() - began
         return ends
 
-    def _masked(self, facts: Facts, case: Case, logits: np.ndarray) -> Verdict:
+    def _masked(self, facts: Facts, case: Case) -> Verdict:
         """The verdict of an upset that nothing comes of."""
         hits = self._tail_of(case).clamp_hits(case.trace)
-        return Verdict(Outcome.MASKED, Status.DONE, 0, facts.cycles, logits, "", Mechanism.DEAD, 0, clamp_hits=hits)
+        return Verdict(
+            Outcome.MASKED, Status.DONE, 0, facts.cycles, case.logits, "", Mechanism.DEAD, 0, clamp_hits=hits
+        )
 
-    def _in_rtl(
-        self, facts: Facts, case: Case, starts: Sequence[Start], progress: Callable[[Start], None]
+    def _simulate(
+        self,
+        simulation: Simulation,
+        facts: Facts,
+        case: Case,
+        starts: Sequence[Start],
+        progress: Callable[[Start], None],
     ) -> dict[Start, Verdict]:
-        """Verdicts of upsets by RTL; ``progress`` gets each."""
-        found: dict[Start, Verdict] = {}
-        handovers: dict[Start, Handover] = {}
-        for part in self._parts(starts):
-            clean, kept = self._recorded(facts, case, part)
-            checkpoints = {cycle: number for number, cycle in enumerate(kept)}
-            for start in part:
-                began = time.perf_counter()
-                found[start], handover = self._simulate(facts, clean, start, checkpoints[start.cycle])
-                if handover is not None:
-                    handovers[start] = handover
-                self.times.faulty += time.perf_counter() - began
-                progress(start)
+        """Verdicts of upsets by simulation; ``progress`` gets each."""
+        if not starts:
+            return {}
+        found, handovers = simulation.run(facts, case, self._masked(facts, case), starts, self.times, progress)
         ends = self._finish(case, [handover.run for handover in handovers.values()])
         for start, end in zip(handovers, ends, strict=True):
             outcome = classify(True, found[start].code, end.logits, case.logits, found[start].detected)
             hits = found[start].clamp_hits + end.clamp_hits
             found[start] = replace(found[start], outcome=outcome, logits=end.logits, clamp_hits=hits)
         return found
-
-    def _simulate(self, facts: Facts, clean: Verdict, start: Start, checkpoint: int) -> tuple[Verdict, Handover | None]:
-        """One simulation from the checkpoint with this number, and what the golden model must finish."""
-        library = self.library
-        library.fork(checkpoint)
-        for site, word, mask in start.flips:
-            library.flip(Upset(site, word, mask, start.cycle))
-        for upset in start.actions:
-            library.act(upset)
-        found = self._run_faulty(facts, clean, start.cycle)
-        library.back()
-        return found
-
-    def _run_faulty(self, facts: Facts, clean: Verdict, start: int) -> tuple[Verdict, Handover | None]:
-        """Run the forked machine until its fate is known, but for what the golden model computes from a handover."""
-        library = self.library
-        limit = hang_limits(facts.cycles)[1]
-        while True:
-            end = library.run_faulty(limit)
-            spent = library.cycle - start - library.skipped
-            if end in (End.INTERRUPT, End.LIMIT):
-                return self._ended(facts, clean, end, spent), None
-            began = time.perf_counter()
-            found = self._reconverged(facts, clean, end)
-            self.times.judge += time.perf_counter() - began
-            if found is None:
-                continue
-            observed, handover = found
-            self.times.faulty_cycles += spent
-            verdict = replace(
-                clean, violation=library.violation, simulated_cycles=spent, **vars(observed),
-                mechanism=Mechanism.GOLDEN if handover.run.changes else Mechanism.RECONVERGED,
-                outcome=classify(True, observed.code, clean.logits, clean.logits, observed.detected),
-            )  # fmt: skip
-            return verdict, handover if handover.run.changes else None
-
-    def _reconverged(self, facts: Facts, clean: Verdict, end: End) -> tuple[Observed, Handover] | None:
-        """The faulty run has the state of the fault-free one: what is left of it, or None if it must go on."""
-        library = self.library
-        observed = observe(library, facts.reach, facts.cycles, clean.clamp_hits)
-        if observed is None:
-            return None
-        handover = facts.memory.handover(library.cycle, library.diff())
-        if handover is None or (handover.run.changes and not facts.countable):
-            return None
-        reconverged = end is End.RECONVERGED and not handover.held
-        return (observed, handover) if reconverged or library.buffers_are(handover.held) else None
-
-    def _ended(self, facts: Facts, clean: Verdict, end: End, spent: int) -> Verdict:
-        """The machine raised its interrupt or never will: read its registers as a host would."""
-        library = self.library
-        cycle = library.cycle
-        self.times.faulty_cycles += spent
-        registers = library.registers() if end is End.INTERRUPT else None
-        logits = self._logits(facts.program)
-        if registers is None:
-            status, observed = Status.TIMEOUT, Observed(cycle)
-        else:
-            word = self._status(registers)
-            status = Status.ERROR if word.error else Status.DONE
-            observed = Observed(
-                registers["CYCLES_HIGH"] << 32 | registers["CYCLES_LOW"],
-                word.code,
-                word.detected,
-                registers.get("CORRECTED", 0),
-                registers.get("DETECTED", 0),
-                registers.get("CLAMP_HITS", 0),
-                range_hits(registers),
-            )
-        outcome = classify(status is Status.DONE, observed.code, logits, clean.logits, observed.detected)
-        return replace(
-            clean, outcome=outcome, status=status, logits=logits, violation=library.violation,
-            mechanism=Mechanism.FULL, simulated_cycles=spent, **vars(observed),
-        )  # fmt: skip
-
-    def _status(self, registers: Mapping[str, int]) -> StatusWord:
-        return StatusWord.of(registers["STATUS"], *self.library.config.register_parts)
-
-    def _logits(self, program: Program) -> np.ndarray:
-        placement = program.tensors[program.logits]
-        memory = np.zeros(placement.address + placement.size_bytes, np.uint8)
-        memory[placement.address :] = self.library.memory(placement.address, placement.size_bytes)
-        return placement.read(memory).reshape(1, -1)
 
     def _assign(self, verdicts: dict[int, Verdict], indices: list[int], found: Verdict) -> None:
         """Give ``found`` to its event and to those that are equivalent to it."""
@@ -412,15 +284,6 @@ class Engine:
         self.times.mechanisms.update({found.mechanism.value: len(indices)})
 
 
-def _compare(event: FaultEvent, functional: Verdict, rtl: Verdict) -> None:
-    """Raises EngineError if RTL judges an upset otherwise."""
-    names = (
-        *("outcome", "status", "code", "cycles", "violation", "detected", "corrected_words", "detected_words"),
-        *("clamp_hits", "range_hits"),
-    )
-    wrong = [name for name in names if getattr(functional, name) != getattr(rtl, name)]
-    if not np.array_equal(functional.logits, rtl.logits):
-        wrong.append("logits")
-    if wrong:
-        found = ", ".join(wrong)
-        raise EngineError(f"{event.id}: functional simulation and RTL differ in {found}: this is a defect, report it")
+def _without_rtl(program: FunctionalProgram, start: Start) -> bool:
+    """Whether ``start`` is judged without any simulation of the machine."""
+    return code_of(start.flips) is not None or program.treats(start.cycle, start.flips)

@@ -62,7 +62,7 @@ class Verdict:
 class Times:
     """Where the time goes, in seconds of wall clock, and the most memory that one process held, in bytes.
 
-    ``audited``: upsets that were judged without RTL and in RTL, with the same verdict.
+    ``audited``: upsets that were judged without the whole machine and in it, with the same verdict.
     """
 
     trace: float = 0.0

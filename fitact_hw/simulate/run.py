@@ -40,7 +40,7 @@ from golden.subjects.find import open_subject
 from golden.subjects.names import is_shipped, short_name, stored_schemes
 from golden.subjects.subject import Samples, Subject
 from golden.support.files import locked, write_json, write_text
-from sim.engine.build import build_library
+from sim.engine.build import build_libraries
 from sim.job import Job, RunResult, Status
 from sim.simulator import Simulator
 from sim.trace import layer_times
@@ -114,7 +114,7 @@ def run_sim(options: SimOptions) -> dict[str, Any]:
         with working(console, "generating and building the simulators (kept for the next run)"):
             simulator.build()
             if options.faults:
-                build_library(config, note)
+                build_libraries(config, note)
         console.print(
             f"[bold]{options.title}[/] on a {config.rows}x{config.cols} array, {config.word_bits}-bit words, "
             f"{config.acc_bits}-bit accumulators; {len(found.data)} images: {found.source}"

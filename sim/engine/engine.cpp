@@ -89,7 +89,7 @@ int fe_create() {
     return 0;
 }
 
-uint64_t fe_state_bytes() { return g_model_bytes; }
+uint64_t fe_state_bytes() { return g_model_bytes + (BEHAVIOURAL ? sizeof(Array) : 0); }
 
 // A register or other memory of the machine, with its Role (PASSING + its group). Returns its number, or -1 if it
 // cannot be.
@@ -218,7 +218,14 @@ uint64_t fe_skipped() { return g_skipped; }
 void fe_back() {
     undo_journal();
     g_actions.clear();
+    g_strikes.clear();
     g_faulty = false;
+}
+
+// Upsets a swap (or load) of the array that acts on `row` in so many cycles from now (0: at the next clock edge), in
+// the columns from `column` on; of a behavioural array only.
+void fe_strike(uint32_t row, uint32_t column, int load, uint32_t cycles) {
+    g_strikes.push_back({g_array.now + cycles, row, column, load != 0});
 }
 
 // Flips bits; `mask` has as many bytes as a word.
@@ -227,7 +234,7 @@ void fe_flip(int is_buffer, int number, uint32_t word, const uint8_t* mask) {
         is_buffer ? g_buffers[static_cast<size_t>(number)].memory : g_registers[static_cast<size_t>(number)];
     uint8_t* const data = var.data + static_cast<uint64_t>(word) * var.bytes;
     for (uint32_t i = 0; i < var.bytes; ++i) data[i] ^= mask[i];
-    g_top->eval();
+    settle();
 }
 
 // Bits of `mask` flip in cycle `first` (kind 2) or are 0 or 1 (kind) in every cycle from `first` to `last`; till
@@ -236,7 +243,7 @@ void fe_act(int is_buffer, int number, uint32_t word, const uint8_t* mask, int k
     const Var& var =
         is_buffer ? g_buffers[static_cast<size_t>(number)].memory : g_registers[static_cast<size_t>(number)];
     g_actions.push_back({var, word, std::vector<uint8_t>(mask, mask + var.bytes), kind, first, last});
-    if (act(g_actions.back())) g_top->eval();
+    if (act(g_actions.back())) settle();
 }
 
 // Bit k: group k of the passing registers differs from the fault-free run, at the point of the last fe_run_faulty().

@@ -14,11 +14,13 @@ import numpy as np
 
 from fitact_hw.config import AcceleratorConfig
 from fitact_hw.faults import FaultError, Upset
-from fitact_hw.sites import FaultSite, list_sites
+from fitact_hw.sites import FaultSite
 from fitact_hw.verilog.program import TOKENS
+from sim.build import sites_of
 from sim.cache import Note
 from sim.engine.build import build_library
 from sim.engine.layout import BLOCK_BYTES, REQUEST_DTYPE, WRITE_DTYPE, End, Record, Role
+from sim.engine.strikes import Strike
 from sim.errors import SimulationError
 from sim.job import MemoryModel
 from sim.jobfile import READ_AT_END, START_LATENCY, register_offsets, start_writes
@@ -107,6 +109,7 @@ _SIGNATURES: dict[str, tuple[object, list[object]]] = {
     "fe_skipped": (_U64, []),
     "fe_act": (None, [_INT, _INT, ctypes.c_uint32, ctypes.c_char_p, _INT, _U64, _U64]),
     "fe_flip": (None, [_INT, _INT, ctypes.c_uint32, ctypes.c_char_p]),
+    "fe_strike": (None, [ctypes.c_uint32, ctypes.c_uint32, _INT, ctypes.c_uint32]),
     "fe_run_faulty": (_INT, [_U64]),
     "fe_passing": (_U64, []),
     "fe_diff": (_U64, []),
@@ -154,17 +157,28 @@ def _passing(sites: Mapping[str, FaultSite], config: AcceleratorConfig) -> dict[
     return found
 
 
+def check_upset(sites: Mapping[str, FaultSite], upset: Upset) -> None:
+    """Raises FaultError if the machine with these ``sites``, by path, does not have the bit of ``upset``."""
+    site = sites.get(upset.site)
+    if site is None:
+        raise FaultError(f"{upset.site}: no such fault site in this configuration; list them with `fitact sites`")
+    if upset.word >= site.depth or upset.mask >> site.width:
+        raise FaultError(f"{upset.id}: the site has {site.depth} words of {site.width} bits")
+
+
 class Library:
     """The machine of ``config``: a fault-free run, forks of it that carry upsets, and what they recorded.
 
-    ``buffers``: the traced memories in the order of the live sets; ``tokens``: paths of the token counters;
-    ``passing``: as PASSING, of this machine; ``runs``: programs that were started (what was recorded is of the last);
-    ``folder``: of its build. Builds the library if needed; raises SimulationError if it does not fit.
+    ``behavioural``: C++ computes what the array does (`array.h`), many times as fast; the array's registers are no
+    sites then. ``sites``: what can be struck, by path; ``buffers``: the traced memories in the order of the live sets;
+    ``tokens``: paths of the token counters; ``passing``: as PASSING, of this machine; ``runs``: programs that were
+    started (what was recorded is of the last); ``folder``: of its build. Builds the library if needed; raises
+    SimulationError if it does not fit.
     """
 
-    def __init__(self, config: AcceleratorConfig, note: Note = print) -> None:
-        self.config = config
-        path = build_library(config, note)
+    def __init__(self, config: AcceleratorConfig, note: Note = print, *, behavioural: bool = False) -> None:
+        self.config, self.behavioural = config, behavioural
+        path = build_library(config, note, behavioural=behavioural)
         self.folder = path.parent
         self._c = ctypes.CDLL(str(path))
         for name, (result, arguments) in _SIGNATURES.items():
@@ -174,7 +188,7 @@ class Library:
             raise SimulationError(f"{path} lacks signals of the test top: remove its folder and build again")
         self._numbers: dict[str, tuple[int, int]] = {}
         self._bytes: dict[str, int] = {}
-        self.sites = {site.path: site for site in list_sites(config)}
+        self.sites = {site.path: site for site in sites_of(config, behavioural=behavioural)}
         self.passing = _passing(self.sites, config)
         self._groups = sorted(set(self.passing.values()))
         self.buffers: list[FaultSite] = []
@@ -283,19 +297,14 @@ class Library:
         different = int(self._c.fe_passing())
         return any(different >> k & 1 and any(map(self.value, flags)) for k, flags in enumerate(self._groups))
 
-    def check(self, upset: Upset) -> FaultSite:
-        """The site of ``upset``. Raises FaultError if this machine does not have the bit."""
-        site = self.sites.get(upset.site)
-        if site is None:
-            raise FaultError(f"{upset.site}: no such fault site in this configuration; list them with `fitact sites`")
-        if upset.word >= site.depth or upset.mask >> site.width:
-            raise FaultError(f"{upset.id}: the site has {site.depth} words of {site.width} bits")
-        return site
-
     def flip(self, upset: Upset) -> None:
         """Flip the bits of ``upset`` now, whatever its cycle."""
         is_buffer, number = self._numbers[upset.site]
         self._c.fe_flip(is_buffer, number, upset.word, upset.mask.to_bytes(self._bytes[upset.site], "little"))
+
+    def strike(self, strike: Strike) -> None:
+        """Upset the control of a behavioural array; the present cycle is :attr:`Strike.ahead` before the upset."""
+        self._c.fe_strike(strike.row, strike.column, strike.load, strike.wait)
 
     def act(self, upset: Upset) -> None:
         """Have ``upset`` strike in its cycles, from now to :meth:`back`; it must not begin before the present cycle."""
@@ -378,11 +387,13 @@ class Library:
         return int(self._c.fe_state_bytes())
 
 
-_LOADED: dict[AcceleratorConfig, Library] = {}
+_LOADED: dict[tuple[AcceleratorConfig, bool], Library] = {}
 
 
-def load_library(config: AcceleratorConfig, note: Note = print) -> Library:
-    """The library of ``config``: one object in a process, because there is one machine. Raises SimulationError."""
-    if config not in _LOADED:
-        _LOADED[config] = Library(config, note)
-    return _LOADED[config]
+def load_library(config: AcceleratorConfig, note: Note = print, *, behavioural: bool = False) -> Library:
+    """The library of ``config``: one object of each kind in a process, because there is one machine of each. Raises
+    SimulationError."""
+    key = config, behavioural
+    if key not in _LOADED:
+        _LOADED[key] = Library(config, note, behavioural=behavioural)
+    return _LOADED[key]

@@ -3,11 +3,15 @@
 
 #include <utility>
 
+#include "array.h"
+//
 #include "Vtop.h"
 #include "Vtop___024root.h"
 #include "Vtop__Syms.h"
 #include "verilated.h"
 #include "verilated_sym_props.h"
+
+void Vtop___024root___eval_settle(Vtop___024root* root);  // Verilator's, of this model
 
 namespace {
 
@@ -39,6 +43,7 @@ struct Signals {
 struct Checkpoint {
     std::vector<uint8_t> model;
     Memory memory;
+    Array array;
     uint64_t cycle = 0, time = 0;
     size_t place = 0, events = 0;  // writes of the fault-free run before it; traced events
 };
@@ -106,6 +111,15 @@ bool create_machine() {
            find("TOP.fitact_tb.u_top.u_csr", "watchdog_cycles_q", s.watchdog);
 }
 
+// After registers were written: makes what follows from them. In behavioural builds they are public to be read only, so
+// that Verilator need not do this in every cycle.
+void settle() {
+    if (BEHAVIOURAL)
+        Vtop___024root___eval_settle(g_top->rootp);
+    else
+        g_top->eval();
+}
+
 // One clock period, from falling edge to falling edge.
 void toggle() {
     g_context->timeInc(HALF_PERIOD);
@@ -120,12 +134,14 @@ void toggle() {
 void save(Checkpoint& saved, size_t place) {
     saved.model.assign(g_model, g_model + g_model_bytes);
     saved.memory = g_memory;
+    if (BEHAVIOURAL) saved.array = g_array;
     saved.cycle = g_cycle, saved.time = g_context->time(), saved.place = place, saved.events = g_trace.size();
 }
 
 // All but the content of the memory.
 void restore(const Checkpoint& saved) {
     std::memcpy(g_model, saved.model.data(), g_model_bytes);
+    if (BEHAVIOURAL) g_array = saved.array;
     uint8_t* const data = g_memory.data;
     const uint64_t size = g_memory.size;
     g_memory = saved.memory;

@@ -68,11 +68,12 @@ bool act(const Action& a) {
 void act_all() {
     bool changed = false;
     for (const Action& a : g_actions) changed |= act(a);
-    if (changed) g_top->eval();
+    if (changed) settle();
 }
 
 // Whether some have still to act: until then the run cannot be equal to the fault-free one for good.
 bool acting() {
+    if (!g_strikes.empty()) return true;
     for (const Action& a : g_actions)
         if (g_cycle < a.last) return true;
     return false;

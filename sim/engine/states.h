@@ -66,6 +66,9 @@ uint64_t hash_control() {
     uint64_t hash = hash_memory();
     for (size_t i = 0; i < g_registers.size(); ++i)
         if (g_role[i] == STATE) hash = hash_bytes(hash, g_registers[i].data, g_registers[i].size());
+    if (BEHAVIOURAL)
+        g_array.each(
+            [&](const void* data, size_t bytes) { hash = hash_bytes(hash, static_cast<const uint8_t*>(data), bytes); });
     return hash;
 }
 
@@ -126,6 +129,11 @@ void copy_storage(std::vector<uint8_t>& copy) {
     for (const Var& var : g_registers)
         if (var.data != g_signals.cycles.data) copy.insert(copy.end(), var.data, var.data + var.size());
     for (const Buffer& b : g_buffers) copy.insert(copy.end(), b.memory.data, b.memory.data + b.memory.size());
+    if (BEHAVIOURAL)
+        g_array.each([&](const void* data, size_t bytes) {
+            const auto* const first = static_cast<const uint8_t*>(data);
+            copy.insert(copy.end(), first, first + bytes);
+        });
 }
 
 constexpr uint64_t LONGEST_PERIOD = 64;  // cycles; a ring of registers goes round with the control that it delays
@@ -163,7 +171,7 @@ void skip_frozen(uint64_t limit) {
     g_memory.now += ticks ? cycles : 0;
     g_context->timeInc(PERIOD * cycles);
     put(g_signals.cycles, value(g_signals.cycles) + (counts ? cycles : 0));
-    g_top->eval();
+    settle();
 }
 
 }  // namespace

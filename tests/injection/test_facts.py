@@ -17,7 +17,7 @@ from tests.sim.machines import TINY
 
 
 def trace_file(engine: Engine, case: Case) -> Path:
-    return trace_path(engine.library, case.program, MemoryModel())
+    return trace_path(engine.main.library, case.program, MemoryModel())
 
 
 def same(one: Facts, other: Facts) -> bool:
@@ -46,9 +46,9 @@ def test_a_trace_is_read_back_or_made_again(engine: Engine, damage: str) -> None
         path.write_bytes(b"")
     elif damage == "other":
         np.savez(path, keys0=np.zeros(3))
-    assert (read_trace(path, engine.library) is not None) == (damage == "none")
+    assert (read_trace(path, engine.main.library) is not None) == (damage == "none")
     assert same(Engine(TINY).facts(case), fresh)
-    assert read_trace(path, engine.library) is not None
+    assert read_trace(path, engine.main.library) is not None
 
 
 @pytest.mark.parametrize("bound", ["none", "neuron"])
@@ -63,7 +63,7 @@ def test_every_image_leaves_the_same_trace(engine: Engine, bound: str, number: i
     for of_image in (case, replace(case, image=image)):
         path.unlink(missing_ok=True)
         Engine(TINY).facts(of_image)
-        trace = read_trace(path, engine.library)
+        trace = read_trace(path, engine.main.library)
         assert trace is not None
         found.append(trace)
     one, other = found
@@ -75,7 +75,7 @@ def test_every_image_leaves_the_same_trace(engine: Engine, bound: str, number: i
 def test_the_name_covers_program_and_memory_model(engine: Engine) -> None:
     one, other = make_case("layer"), make_case("neuron")
     names = {trace_file(engine, one), trace_file(engine, other)}
-    names.add(trace_path(engine.library, one.program, MemoryModel(read_latency=3)))
+    names.add(trace_path(engine.main.library, one.program, MemoryModel(read_latency=3)))
     assert len(names) == 3
 
 
@@ -83,7 +83,7 @@ def test_old_traces_go(engine: Engine, tmp_path: Path, monkeypatch: pytest.Monke
     monkeypatch.setattr(facts_module, "MOST_TRACES", 2)
     path = trace_file(engine, make_case("layer"))
     engine.facts(make_case("layer"))
-    trace = read_trace(path, engine.library)
+    trace = read_trace(path, engine.main.library)
     assert trace is not None
     for number in range(4):
         write_trace(tmp_path / "traces" / f"{number}.npz", trace)

@@ -15,7 +15,7 @@ from tests.sim.machines import TINY
 
 def make_case(bound: str, residual: bool = False, config: AcceleratorConfig = TINY) -> Case:
     """Convolutions, pool and classifier, with bounds per neuron, per layer or none, and perhaps a shortcut."""
-    builder = NetworkBuilder((3, 6, 6), config.word_bits, seed=7)
+    builder = NetworkBuilder((3, 6, 6), config.word_bits, 7, config.acc_bits)
     activation = "relu" if bound == "none" else "clip"
     builder.conv(6, 3, 1, 1, activation, bound)
     builder.pool("maxpool", 2, 2)
