@@ -82,16 +82,14 @@ def select(sites: Iterable[FaultSite], structures: Iterable[str]) -> tuple[Fault
     return tuple(site for site in sites if site.structure in wanted)
 
 
-def verilator_control(sites: Iterable[FaultSite], top: str = TOP, *, writable: bool = True) -> str:
-    """Text of the Verilator control file that makes ``sites`` and the ports of ``top`` public.
+def verilator_control(sites: Iterable[FaultSite], top: str = TOP) -> str:
+    """Text of the Verilator control file that makes ``sites`` and the ports of ``top`` public and writable.
 
-    ``writable``: the simulator notices what is written to a site from outside; that costs time in every cycle. Verilator
-    matches by module and variable, so a signal becomes public in every instance of its module.
+    Verilator matches by module and variable, so a signal becomes public in every instance of its module.
     """
     signals = dict.fromkeys((site.module, site.name) for site in sites)
-    access = "public_flat_rw" if writable else "public_flat_rd"
-    lines = ["`verilator_config", f'{access} -module "{top}" -port "*"']
-    lines += [f'{access} -module "{module}" -var "{name}"' for module, name in signals]
+    lines = ["`verilator_config", f'public_flat_rw -module "{top}" -port "*"']
+    lines += [f'public_flat_rw -module "{module}" -var "{name}"' for module, name in signals]
     return "\n".join(lines) + "\n"
 
 

@@ -58,7 +58,7 @@ def sites_of(config: AcceleratorConfig, *, behavioural: bool = False) -> tuple[F
 def machine_files(config: AcceleratorConfig, *, behavioural: bool = False) -> dict[str, str]:
     """Texts of the generated machine, its leaf cells, and the control file that makes its fault sites public.
 
-    ``behavioural``: with the stand-in for the array; who writes to a site has to settle the model.
+    ``behavioural``: with the stand-in for the array.
     """
     from fitact_hw.sites import verilator_control
     from fitact_hw.verilog import generate, leaf_cells
@@ -67,8 +67,7 @@ def machine_files(config: AcceleratorConfig, *, behavioural: bool = False) -> di
     if behavioural:
         del files["fitact_array.v"]
         files["fitact_array.sv"] = (TB / "fitact_array.sv").read_text()
-    sites = sites_of(config, behavioural=behavioural)
-    return files | {"sites.vlt": verilator_control(sites, writable=not behavioural)}
+    return files | {"sites.vlt": verilator_control(sites_of(config, behavioural=behavioural))}
 
 
 def model_sources(config: AcceleratorConfig, *, behavioural: bool = False) -> Sources:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from fitact_hw.campaign.pace import Pace
 from fitact_hw.campaign.rounds import Found
 from fitact_hw.estimation.allocation import LEAST
 from fitact_hw.estimation.intervals import Interval
@@ -26,9 +27,6 @@ LAST_SHARE = 0.05
 
 SURE = 4 * PILOT
 """Upsets from which on it is believed what images differ by."""
-
-IN_TIME = 0.85
-"""Of the upsets that the time left should allow: rounds end before it does."""
 
 SDC = (Outcome.SDC.value,)
 
@@ -96,15 +94,15 @@ class Goal:
             return False
         return self.half_width(found) > self.margin and not np.isfinite(self.needed(found, self.margin))
 
-    def next_size(self, found: Found) -> int:
-        """Upsets of the next round; 0: it is enough."""
+    def next_size(self, found: Found, pace: Pace) -> int:
+        """Upsets of the next round; 0: it is enough. ``pace``: of this run, with a mark for the rounds so far."""
         total, least = found.rounds.total, len(found.rounds.population.strata)
         size = GROWTH * total
         if self.margin is not None:
             if self.half_width(found) <= self.margin or self.out_of_reach(found):
                 return 0
             size = int(min(size, ABOVE * self.needed(found, self.margin) - total))
-        left = self._left(total)
+        left = self._left(total, pace)
         if left is None:
             return max(size, least)
         if left < max(least, 1):
@@ -112,13 +110,13 @@ class Goal:
         size = max(min(size, left), least)
         return left if left - size < max(least, LAST_SHARE * (total + size)) else size
 
-    def _left(self, total: int) -> int | None:
+    def _left(self, total: int, pace: Pace) -> int | None:
         """Upsets that the budget still allows after ``total`` of them; None without one."""
         budgets = []
         if self.faults is not None:
             budgets.append(self.faults - total)
         if self.minutes is not None:
-            spent = time.monotonic() - self.began
-            left = 60 * self.minutes - spent
-            budgets.append(int(IN_TIME * total * left / max(spent, 1e-9)) if left > 0 else 0)
+            whole = 60 * self.minutes
+            left = whole - (time.monotonic() - self.began)
+            budgets.append(pace.allows(left, whole) if pace.rate or left <= 0 else PILOT)
         return min(budgets) if budgets else None

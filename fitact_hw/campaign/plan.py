@@ -13,6 +13,7 @@ from fitact_hw.config import AcceleratorConfig
 from fitact_hw.fault_models import SEU, draw, parse_model
 from fitact_hw.faults import FaultEvent, Sample, Shape, Storage
 from fitact_hw.injection import live_sample
+from fitact_hw.injection.audit import AUDIT_SHARE
 from fitact_hw.injection.timeline import Timeline
 from fitact_hw.networks import SCHEMES
 from fitact_hw.reporting.command import command_line
@@ -24,8 +25,8 @@ if TYPE_CHECKING:  # heavy, and a report needs none of it
     from fitact_hw.campaign.subjects import Subject
     from fitact_hw.injection.facts import Facts
 
-RTL_IMAGES = 4
-"""Images that RTL sees in a stratified campaign: each costs a fault-free run of every scheme."""
+SIMULATED_IMAGES = 4
+"""Images of strata of control in a stratified campaign: simulating one takes a fault-free run of every scheme."""
 
 CHUNK = 500
 """Injections of one task: enough that the fault-free run of a task does not weigh, few enough to lose."""
@@ -64,9 +65,14 @@ class CampaignOptions:
         whole = self.sample in (Sample.ALL, Sample.LIST)
         return self.schemes[0] if whole else live_sample.base_scheme(self.schemes)
 
-    def audits(self, image: int) -> bool:
-        """Whether RTL checks a share of the upsets of this image that are judged without it."""
-        return self.sample is not Sample.STRATIFIED or image < RTL_IMAGES
+    def audit_share(self, scheme: str, image: int) -> float:
+        """Of the upsets of ``image`` that are judged without the whole machine, so many go through it as well.
+
+        That takes a fault-free run of it, as long as hundreds of upsets. So each scheme has one image for it, in turn,
+        and there the share of all images.
+        """
+        chosen = self.schemes.index(scheme) % self.images
+        return min(1.0, AUDIT_SHARE * self.images) if image == chosen else 0.0
 
     def to_json(self) -> dict[str, Any]:
         """Plain values; without ``sample`` if all points count, as in campaigns from before there was a choice."""

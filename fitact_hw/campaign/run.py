@@ -220,14 +220,14 @@ class CampaignRun:
         order = sorted(events, key=lambda number: (events[number].cycle, number))
         size = max(1, min(self._chunk, self._place.engine.capacity))
         parts = [order[start : start + size] for start in range(0, len(order), size)]
-        share = self._pool.shared and len(parts) < 2 * self._pool.workers and self.options.audits(image)
+        share = self._pool.shared and len(parts) < 2 * self._pool.workers
         for part in parts:
             case = self._place.case(scheme, image)
             count = 1
             if self._pool.shared:
                 self._place.engine.ready(case)
             if share:
-                audit = self.options.audits(image)
+                audit = self.options.audit_share(scheme, image)
                 self._place.engine.prepare(case.ready(), [events[number] for number in part], audit=audit)
                 count = min(len(part), TASKS_PER_WORKER * self._pool.workers)
             for first in range(count):

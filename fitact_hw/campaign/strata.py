@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 
 from fitact_hw.campaign.plan import Storages
-from fitact_hw.faults import FaultEvent
+from fitact_hw.faults import FaultEvent, Storage
+from fitact_hw.injection.functional.registers import register_of
 from fitact_hw.injection.live_points import LivePoints, Window
 
 PARTS = 12
@@ -17,6 +18,9 @@ PARTS = 12
 
 BUFFER_SUFFIX = "_buffer"
 """Structures that are divided by layer: they hold nearly all bits, and what an upset does depends on the layer."""
+
+DATA = 0.9
+"""Share of a structure's bits that are judged without a simulation, if its upsets are spread over all images."""
 
 
 @dataclass(frozen=True)
@@ -87,15 +91,22 @@ def _spans(live: LivePoints, storages: Sequence[Any], divided: bool) -> Iterator
             first, kept = layer + 1, 0
 
 
+def _is_data(structure: str, storages: Sequence[Storage]) -> bool:
+    """Whether (nearly) all bits of a structure are in buffers or in registers of data."""
+    bits = sum(item.depth * item.width for item in storages)
+    data = sum(item.depth * item.width for item in storages if register_of(item.path))
+    return structure.endswith(BUFFER_SUFFIX) or data >= DATA * bits
+
+
 def make_strata(live: LivePoints, storages: Storages, images: int, few: int, bits: dict[str, int]) -> Population:
-    """All strata that have a live point. Upsets of buffers are spread over all ``images``; those of registers over
-    ``few``, since RTL judges many of them, which costs a fault-free run of each image and scheme."""
+    """All strata that have a live point. Upsets of data are spread over all ``images``; those of control over ``few``,
+    since they are simulated, which takes a fault-free run of each image and scheme."""
     found, layers = [], live.base.layers
     for structure, group in storages.items():
+        used = images if _is_data(structure, group) else min(images, few)
         for first, last, begin, window in _spans(live, group, structure.endswith(BUFFER_SUFFIX)):
             if window.points:
                 end = live.base.cycles if last == len(layers) - 1 else int(live.base.ends[last])
-                used = images if structure.endswith(BUFFER_SUFFIX) else min(images, few)
                 found.append(Stratum(structure, layers[first], layers[last], begin, end, window.points, used))
     return Population(tuple(found), sum(bits.values()) * live.base.cycles, bits)
 

@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 
 from fitact_hw.campaign.goal import SDC, Goal
-from fitact_hw.campaign.plan import CHUNK, RTL_IMAGES, CampaignOptions, bits_of, timing
+from fitact_hw.campaign.pace import Pace
+from fitact_hw.campaign.plan import CHUNK, SIMULATED_IMAGES, CampaignOptions, bits_of, timing
 from fitact_hw.campaign.pool import Pool
 from fitact_hw.campaign.rounds import Found, Rounds
 from fitact_hw.campaign.run import CampaignRun, Draw
@@ -48,7 +49,7 @@ class StratifiedRun(CampaignRun):
         chunk: int = CHUNK,
         load: Loader = load_subject,
     ) -> None:
-        self._goal, self._live, self._rounds = goal, None, None
+        self._goal, self._pace, self._live, self._rounds = goal, Pace(), None, None
         super().__init__(replace(options, faults=0), folder, pool, note=note, chunk=chunk, load=load)
 
     _live: LivePoints | None
@@ -66,13 +67,14 @@ class StratifiedRun(CampaignRun):
             self._live.add(line, facts.accesses)
         assert self._live
         bits = bits_of(self._storages)
-        population = make_strata(self._live, self._storages, options.images, RTL_IMAGES, bits)
+        population = make_strata(self._live, self._storages, options.images, SIMULATED_IMAGES, bits)
         with Store(self._path, create=True) as store:
             kept = store.facts().get(ROUNDS)
             rounds = Rounds.from_json(kept) if kept else Rounds(population)
             if rounds.population != population:
                 raise CampaignError(f"{self._path} has other strata: choose another folder with --out")
             self._plan(store, rounds if rounds.draws else self._pilot(population))
+            self._pace.mark(sum(store.counts("scheme").values()) // len(options.schemes))
         live = float(population.shares.sum())
         self._note(
             f"{len(population.strata)} strata; {percent(live)} of all (bit, cycle) points are live under some scheme, "
@@ -110,7 +112,8 @@ class StratifiedRun(CampaignRun):
     def _extend(self, store: Store) -> bool:
         assert self._rounds
         found = Found(self._rounds, store.rows(), self.options.schemes)
-        size = self._goal.next_size(found)
+        self._pace.mark(found.rounds.total)
+        size = self._goal.next_size(found, self._pace)
         self._note(progress_line(found, self._goal))
         if size <= 0:
             return False

@@ -127,7 +127,8 @@ def run_task(task: Task) -> Result:
             )
         before, place.engine.times = place.engine.times, Times()
         try:
-            verdicts = place.engine.run(case, task.events, audit=task.options.audits(task.image))
+            audit = task.options.audit_share(task.scheme, task.image)
+            verdicts = place.engine.run(case, task.events, audit=audit)
             times = place.engine.times
         finally:
             place.engine.times = before

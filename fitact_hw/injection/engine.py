@@ -123,13 +123,13 @@ class Engine:
         events: Sequence[FaultEvent],
         progress: Callable[[int], None] = lambda count: None,
         *,
-        audit: bool = True,
+        audit: float | None = None,
     ) -> list[Verdict]:
         """Outcome of every event in ``case``, in the order of ``events``.
 
-        ``progress`` gets the number of events judged so far; ``audit``: False leaves the audit to other images, since
-        it needs a fault-free run of the whole machine for this one. Raises FaultError for upsets that do not exist,
-        EngineError if the fault-free run and the golden trace differ.
+        ``progress`` gets the number of events judged so far; ``audit``: another share for this image, since it needs a
+        fault-free run of the whole machine. Raises FaultError for upsets that do not exist, EngineError if the
+        fault-free run and the golden trace differ.
         """
         for event in events:
             for upset in event.upsets:
@@ -176,7 +176,7 @@ class Engine:
         _ = self.facts(case).functional
         self._tail_of(case).ready()
 
-    def prepare(self, case: Case, events: Sequence[FaultEvent], *, audit: bool = True) -> None:
+    def prepare(self, case: Case, events: Sequence[FaultEvent], *, audit: float | None = None) -> None:
         """Make the fault-free runs that :meth:`run` needs for ``events``, or for any of them, ahead of it.
 
         Processes that are forked then share them. None where nothing is simulated, or more than one run can serve.
@@ -191,8 +191,9 @@ class Engine:
         if whole := [*divided.whole, *divided.audited]:
             self.whole.prepare(facts, case, self._masked(facts, case), whole, self.times)
 
-    def _divided(self, facts: Facts, starts: Iterable[Start], audit: bool) -> _Divided:
+    def _divided(self, facts: Facts, starts: Iterable[Start], audit: float | None) -> _Divided:
         """Who judges what."""
+        share = self._audit if audit is None else audit
         found = _Divided()
         program = facts.functional if self._use_functional else None
         if isinstance(program, Unsuitable):
@@ -206,7 +207,7 @@ class Engine:
             else:
                 found.whole.append(start)
                 continue
-            if audit and start.lot < self._audit:
+            if start.lot < share:
                 found.audited.append(start)
         return found
 

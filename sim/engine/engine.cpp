@@ -234,7 +234,7 @@ void fe_flip(int is_buffer, int number, uint32_t word, const uint8_t* mask) {
         is_buffer ? g_buffers[static_cast<size_t>(number)].memory : g_registers[static_cast<size_t>(number)];
     uint8_t* const data = var.data + static_cast<uint64_t>(word) * var.bytes;
     for (uint32_t i = 0; i < var.bytes; ++i) data[i] ^= mask[i];
-    settle();
+    g_top->eval();
 }
 
 // Bits of `mask` flip in cycle `first` (kind 2) or are 0 or 1 (kind) in every cycle from `first` to `last`; till
@@ -243,7 +243,7 @@ void fe_act(int is_buffer, int number, uint32_t word, const uint8_t* mask, int k
     const Var& var =
         is_buffer ? g_buffers[static_cast<size_t>(number)].memory : g_registers[static_cast<size_t>(number)];
     g_actions.push_back({var, word, std::vector<uint8_t>(mask, mask + var.bytes), kind, first, last});
-    if (act(g_actions.back())) settle();
+    if (act(g_actions.back())) g_top->eval();
 }
 
 // Bit k: group k of the passing registers differs from the fault-free run, at the point of the last fe_run_faulty().

@@ -68,7 +68,7 @@ bool act(const Action& a) {
 void act_all() {
     bool changed = false;
     for (const Action& a : g_actions) changed |= act(a);
-    if (changed) settle();
+    if (changed) g_top->eval();
 }
 
 // Whether some have still to act: until then the run cannot be equal to the fault-free one for good.

@@ -171,7 +171,7 @@ void skip_frozen(uint64_t limit) {
     g_memory.now += ticks ? cycles : 0;
     g_context->timeInc(PERIOD * cycles);
     put(g_signals.cycles, value(g_signals.cycles) + (counts ? cycles : 0));
-    settle();
+    g_top->eval();
 }
 
 }  // namespace

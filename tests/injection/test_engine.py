@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from fitact_hw.faults import FaultError, FaultEvent, Outcome, Shape, Upset
-from fitact_hw.injection.engine import Engine, EngineError
+from fitact_hw.injection.case import EngineError
+from fitact_hw.injection.engine import Engine
 from fitact_hw.injection.observed import ERROR_CODE
 from fitact_hw.injection.plain_run import compare
 from fitact_hw.injection.tail import Change, FaultyRun, Tail
@@ -112,7 +113,7 @@ def test_registers_that_only_the_host_reads(engine: Engine, simulator: Simulator
 def test_the_error_code_is_only_read_by_the_host(simulator: Simulator, functional: bool) -> None:
     """Looked up, from the first cycle to the last, or in RTL until nothing else differs: as in plain RTL runs."""
     case, engine = make_case("none"), Engine(TINY, functional=functional, audit=0)
-    cycles, runs = engine.facts(case).cycles, engine.library.runs
+    cycles, runs = engine.facts(case).cycles, engine.main.library.runs
     moments = (0, 1, 2, cycles // 2, cycles - 2, cycles - 1, cycles)
     events = [
         FaultEvent("control", Shape.SINGLE, (Upset(ERROR_CODE, 0, mask, cycle),))
@@ -125,7 +126,7 @@ def test_the_error_code_is_only_read_by_the_host(simulator: Simulator, functiona
     assert Outcome.MASKED not in {v.outcome for v in verdicts if v.code}
     found = Counter(verdict.mechanism for verdict in verdicts)
     assert found[Mechanism.DEAD] == 2
-    assert not functional or (found[Mechanism.FUNCTIONAL] == len(events) - 2 and engine.library.runs == runs)
+    assert not functional or (found[Mechanism.FUNCTIONAL] == len(events) - 2 and engine.main.library.runs == runs)
     assert functional or found[Mechanism.RECONVERGED] >= len(events) // 2
 
 
@@ -251,14 +252,14 @@ def test_prepared_run_serves_every_part_of_its_events_and_no_other_image(engine:
     events = draw(40, engine.facts(case).cycles, seed=9)
     expected = engine.run(case, events)
     engine.prepare(case, events)
-    runs = engine.library.runs
+    runs = engine.main.library.runs
     parts = [engine.run(case, events[first::2]) for first in (0, 1)]
-    assert engine.library.runs == runs  # no run of their own
+    assert engine.main.library.runs == runs  # no run of their own
     for verdict, other in zip(expected, [parts[k % 2][k // 2] for k in range(len(events))], strict=True):
         same = [(v.outcome, v.status, v.code, v.cycles, v.logits.tolist(), v.mechanism) for v in (verdict, other)]
         assert same[0] == same[1]
     engine.run(replace(case, image=-1 - case.image), events[:1])
-    assert engine.library.runs == runs + 1
+    assert engine.main.library.runs == runs + 1
 
 
 @pytest.mark.parametrize("piece", [access.ACCESSES_AT_A_TIME, 100])

@@ -12,8 +12,8 @@ import pytest
 from fitact_hw.compiler import compile_network
 from fitact_hw.config import AcceleratorConfig
 from fitact_hw.faults import FaultEvent, Shape, Upset, sample
-from fitact_hw.injection.case import Case
-from fitact_hw.injection.engine import Engine, EngineError
+from fitact_hw.injection.case import Case, EngineError
+from fitact_hw.injection.engine import Engine
 from fitact_hw.injection.functional.judge import FunctionalImage, FunctionalProgram
 from fitact_hw.injection.functional.loading import LOADED_WORD
 from fitact_hw.injection.functional.order import Unsuitable
@@ -202,11 +202,11 @@ def test_another_image_needs_no_rtl_for_upsets_of_data() -> None:
     """Neither trace nor fault-free run: control does not depend on data."""
     case, engine = make_case("neuron", residual=True), Engine(TINY, audit=0)
     events = sample(buffers(TINY), 60, engine.facts(case).cycles, 9)
-    runs = engine.library.runs
+    runs = engine.main.library.runs
     for image in (case.image, -1 - case.image):
         engine.prepare(replace(case, image=image), events)
         assert Mechanism.FUNCTIONAL in {verdict.mechanism for verdict in engine.run(replace(case, image=image), events)}
-    assert engine.library.runs == runs
+    assert engine.main.library.runs == runs
 
 
 def test_all_are_audited(monkeypatch: pytest.MonkeyPatch) -> None:
