@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 IN_TIME = 0.85
 """Of the upsets that the time left should allow: the last round ends before it does."""
 
-PART = 0.5
+PART = 0.4
 """Of the time left, what a round may take that is not the last: pace changes with other load and with what is drawn."""
 
 LAST_PART = 0.15
