@@ -94,8 +94,11 @@ class Goal:
             return False
         return self.half_width(found) > self.margin and not np.isfinite(self.needed(found, self.margin))
 
-    def next_size(self, found: Found, pace: Pace) -> int:
-        """Upsets of the next round; 0: it is enough. ``pace``: of this run, with a mark for the rounds so far."""
+    def next_size(self, found: Found, pace: Pace | None = None) -> int:
+        """Upsets of the next round; 0: it is enough.
+
+        ``pace``: of this run, with a mark for the rounds so far; none: all of them were drawn since :attr:`began`.
+        """
         total, least = found.rounds.total, len(found.rounds.population.strata)
         size = GROWTH * total
         if self.margin is not None:
@@ -110,13 +113,14 @@ class Goal:
         size = max(min(size, left), least)
         return left if left - size < max(least, LAST_SHARE * (total + size)) else size
 
-    def _left(self, total: int, pace: Pace) -> int | None:
+    def _left(self, total: int, pace: Pace | None) -> int | None:
         """Upsets that the budget still allows after ``total`` of them; None without one."""
         budgets = []
         if self.faults is not None:
             budgets.append(self.faults - total)
         if self.minutes is not None:
-            whole = 60 * self.minutes
-            left = whole - (time.monotonic() - self.began)
+            whole, now = 60 * self.minutes, time.monotonic()
+            pace = pace or Pace(marks=[(self.began, 0), (now, total)])
+            left = whole - (now - self.began)
             budgets.append(pace.allows(left, whole) if pace.rate or left <= 0 else PILOT)
         return min(budgets) if budgets else None

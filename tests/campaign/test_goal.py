@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from fitact_hw.campaign import goal as module
-from fitact_hw.campaign.goal import ABOVE, GROWTH, IN_TIME, LAST_SHARE, PILOT, SURE, Goal
+from fitact_hw.campaign.goal import ABOVE, GROWTH, LAST_SHARE, PILOT, SURE, Goal
+from fitact_hw.campaign.pace import IN_TIME, PART, Pace
 from fitact_hw.campaign.rounds import Found, Rounds
 from fitact_hw.campaign.strata import Population, Stratum
 from fitact_hw.estimation.intervals import Interval
@@ -129,12 +130,15 @@ def test_minutes(monkeypatch: pytest.MonkeyPatch) -> None:
         return Goal(minutes=10, began=100.0, faults=faults).next_size(found(1000))
 
     assert left(60) == GROWTH * 1000
-    assert left(400) == int(IN_TIME * 1000 * 200 / 400)
+    assert left(400) == int(PART * 1000 * 200 / 400)
+    assert left(560) == int(IN_TIME * 1000 * 40 / 560), "the last round"
     assert left(599) == 0
     assert left(600) == 0
     assert left(900) == 0
-    assert left(400, faults=1300) == 300
-    assert left(400, faults=9000) == int(IN_TIME * 1000 * 200 / 400)
+    assert left(400, faults=1150) == 150
+    assert left(400, faults=9000) == int(PART * 1000 * 200 / 400)
+    started = Pace(marks=[(390.0, 1000)])  # goes on with what an earlier run stored
+    assert Goal(minutes=10, began=100.0).next_size(found(1000), started) == PILOT
 
 
 def test_what_is_kept() -> None:
