@@ -18,7 +18,7 @@ async def test_equal_after_every_edge(dut: Any) -> None:
     """Loads and swaps at any time, also such as the sequencer never makes: rows in any order, several at once."""
     rng = random.Random(int(os.environ["PAIR_SEED"]))
     rows, act, weight = (len(dut.load), len(dut.act), len(dut.weight))
-    cocotb.start_soon(Clock(dut.clk, 2, unit="ns").start())
+    Clock(dut.clk, 2, unit="ns").start()
     for number in range(4 * rows + CYCLES):
         await FallingEdge(dut.clk)
         if number > 4 * rows:

@@ -12,7 +12,8 @@ import numpy as np
 from fitact_hw.faults import FaultEvent
 from fitact_hw.fsim import check_hazards
 from fitact_hw.fsim import run as functional_run
-from fitact_hw.injection.engine import Engine, EngineError
+from fitact_hw.injection.case import EngineError
+from fitact_hw.injection.engine import Engine
 from fitact_hw.injection.plain_run import difference, plain_job
 from golden.plain_reference import reference_network
 from sim.job import EVERYTHING, Job, Status
