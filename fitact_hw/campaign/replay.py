@@ -51,7 +51,7 @@ def _verdict(row: Row, result: RunResult) -> Verdict:
     status = result.status if row.status is None else Status(row.status)
     noticed = {
         name: getattr(result, name) if (value := getattr(row, name)) is None else value
-        for name in ("detected", "corrected_words", "detected_words")
+        for name in ("detected", "corrected_words", "detected_words", "clamp_hits")
     }
     logits = np.array(json.loads(row.logits), np.int64).reshape(1, -1)
     return Verdict(

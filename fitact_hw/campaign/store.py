@@ -11,7 +11,7 @@ from typing import Any
 from fitact_hw.errors import FitActError
 from fitact_hw.reporting.sqlite import Database, Format, differing
 
-SCHEMA = 3
+SCHEMA = 4
 """Version of the tables."""
 
 ROWS = 2
@@ -26,6 +26,7 @@ CREATE TABLE injection (
     cycle INTEGER NOT NULL, event TEXT NOT NULL, outcome TEXT NOT NULL, code INTEGER NOT NULL, cycles INTEGER NOT NULL,
     way TEXT NOT NULL, simulated_cycles INTEGER NOT NULL, top1 INTEGER NOT NULL, logits TEXT NOT NULL,
     violation TEXT NOT NULL, status TEXT, detected INTEGER, corrected_words INTEGER, detected_words INTEGER,
+    clamp_hits INTEGER,
     PRIMARY KEY (scheme, number)
 ) STRICT, WITHOUT ROWID;
 """
@@ -73,7 +74,8 @@ class Row:
     ``site``, ``word``, ``bit`` (lowest flipped) of its first upset; ``bits``: how many flip; ``way``: the
     :class:`~fitact_hw.injection.verdict.Mechanism` that found the outcome; ``logits``: JSON list; ``status``: how the
     run ended (:class:`sim.job.Status`); ``detected`` (1 or 0), ``corrected_words``, ``detected_words``: flag and counts
-    of the buffers' protection. The last four are None in stores of tables 2, which do not have them.
+    of the buffers' protection; these four are None in stores of tables 2, which do not have them. ``clamp_hits``: of the
+    whole run, as an alarm of the clamps counts them; None in a machine without one.
     """
 
     scheme: str
@@ -99,6 +101,7 @@ class Row:
     detected: int | None = None
     corrected_words: int | None = None
     detected_words: int | None = None
+    clamp_hits: int | None = None
 
     @property
     def id(self) -> str:
@@ -110,6 +113,9 @@ COLUMNS = tuple(item.name for item in fields(Row))
 
 _SINCE_3 = {"status": "TEXT", "detected": "INTEGER", "corrected_words": "INTEGER", "detected_words": "INTEGER"}
 """Columns that tables 2 do not have."""
+
+_SINCE_4 = {"clamp_hits": "INTEGER"}
+"""Columns that tables 2 and 3 do not have."""
 
 _CYCLES = COLUMNS.index("cycles")
 _TOP_BIT = 1 << 63
@@ -146,17 +152,18 @@ class Store(Database):
     )
 
     def upgrade(self, version: int) -> None:
-        """From tables 2."""
+        """From tables 2 or 3."""
+        columns = {**(_SINCE_3 if version < 3 else {}), **_SINCE_4}
         for statement in (
-            *(f"ALTER TABLE injection ADD COLUMN {name} {kind}" for name, kind in _SINCE_3.items()),
-            _RTL,
+            *(f"ALTER TABLE injection ADD COLUMN {name} {kind}" for name, kind in columns.items()),
+            *([_RTL] if version < 3 else []),
         ):
             self._db.execute(statement)
 
     @property
     def _columns(self) -> str:
-        older = self.version < SCHEMA
-        return ", ".join("NULL" if older and name in _SINCE_3 else name for name in COLUMNS)
+        missing = {**(_SINCE_3 if self.version < 3 else {}), **(_SINCE_4 if self.version < 4 else {})}
+        return ", ".join("NULL" if name in missing else name for name in COLUMNS)
 
     def claim(self, identity: dict[str, Any]) -> None:
         """Bind an empty store to ``identity``; a store with another one is refused with the names that differ."""
@@ -250,6 +257,6 @@ class Store(Database):
 
     def rtl(self) -> dict[tuple[str, int], str]:
         """What :meth:`add_rtl` kept."""
-        if self.version < SCHEMA:
+        if self.version < 3:
             return {}
         return {(scheme, number): text for scheme, number, text in self.select("SELECT * FROM rtl")}

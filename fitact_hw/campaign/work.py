@@ -134,11 +134,15 @@ def run_task(task: Task) -> Result:
             place.engine.times = before
         moments = timing(task.scheme, place.engine.facts(case))
     rows = zip(task.numbers, task.events, verdicts, strict=True)
-    return [make_row(moments, task.image, number, event, verdict) for number, event, verdict in rows], times
+    counted = task.options.config.clamp_alarm
+    return [make_row(moments, task.image, number, event, verdict, counted) for number, event, verdict in rows], times
 
 
-def make_row(moments: Timeline, image: int, number: int, event: FaultEvent, verdict: Verdict) -> Row:
-    """The record of an injection; ``moments``: when the layers of its scheme end."""
+def make_row(
+    moments: Timeline, image: int, number: int, event: FaultEvent, verdict: Verdict, counted: bool = False
+) -> Row:
+    """The record of an injection; ``moments``: when the layers of its scheme end; ``counted``: the machine has an alarm
+    of the clamps."""
     first = event.upsets[0]
     return Row(
         scheme=moments.scheme,
@@ -164,4 +168,5 @@ def make_row(moments: Timeline, image: int, number: int, event: FaultEvent, verd
         detected=int(verdict.detected),
         corrected_words=verdict.corrected_words,
         detected_words=verdict.detected_words,
+        clamp_hits=verdict.clamp_hits if counted else None,
     )

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
+import numpy as np
 import torch
 from torch import Tensor
 
 from golden.exact.epilogue import activated_wide, rounded_wide
+from golden.exact.evaluator import engine_of
+from golden.exact.kernels import word_type
 from golden.exact.layers import Convolution
 from golden.exact.words import Pool, Words
-from golden.qnetwork import QLayer
+from golden.qnetwork import INPUT, QLayer, QNetwork, last_uses
 
 
 def clamp_values(engine: Convolution | Pool, source: Words, residual: Words | None) -> tuple[Tensor, Tensor]:
@@ -37,3 +42,53 @@ def count_hits(engine: Convolution | Pool, values: Tensor, margins: tuple[int, .
         return torch.zeros(len(values), len(margins), dtype=torch.int64, device=values.device)
     limit = bound.to(torch.int64) if isinstance(bound, Tensor) else bound
     return torch.stack([((values >> margin) > limit).flatten(1).sum(dim=1) for margin in margins], dim=1)
+
+
+def bounded_layers(qnet: QNetwork) -> list[str]:
+    """Names of the layers whose activation has a bound, in execution order."""
+    return [layer.name for layer in qnet.layers if layer.bound is not None]
+
+
+@torch.inference_mode()
+def clean_hits(
+    qnet: QNetwork,
+    images: np.ndarray,
+    margins: tuple[int, ...],
+    chunk: int = 50,
+    done: Callable[[int], object] | None = None,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Hits of a fault-free network on each image, int64 (images, bounded layers, margins), and its logits int64 (images,
+    classes).
+
+    ``images``: quantised, int64 (images, channels, rows, columns), taken ``chunk`` at a time; ``done`` gets the number of
+    images of each chunk. Margins as in :func:`count_hits`.
+    """
+    engines = {layer.name: engine_of(layer, qnet, torch.device("cpu")) for layer in qnet.layers}
+    last_use = last_uses((x.source, x.residual.source if x.residual else None) for x in qnet.layers)
+    bounded = bounded_layers(qnet)
+    hits = np.zeros((len(images), len(bounded), len(margins)), np.int64)
+    logits = []
+    for start in range(0, len(images), chunk):
+        part = np.ascontiguousarray(images[start : start + chunk].transpose(0, 2, 3, 1))
+        data = torch.from_numpy(part).to(word_type(qnet.word_bits))
+        values = {INPUT: Words(data, float(1 << (qnet.word_bits - 1)))}
+        for number, layer in enumerate(qnet.layers):
+            engine, source = engines[layer.name], values[layer.source]
+            residual = values[layer.residual.source] if layer.residual else None
+            if layer.bound is not None:
+                output, wide = clamp_values(engine, source, residual)
+                parameters = engine.parameters if isinstance(engine, Pool) else engine.clean.parameters
+                found = count_hits(engine, wide, margins).numpy()
+                hits[start : start + len(part), bounded.index(layer.name)] = found
+                values[layer.name] = Words(output, parameters.output_peak)
+            elif isinstance(engine, Convolution):
+                values[layer.name] = engine.run_clean(source, residual, keep=False).output
+            else:
+                values[layer.name] = engine(source, residual)
+            for name in last_use.get(number, ()):
+                values.pop(name, None)
+        last = values[qnet.layers[-1].name].data
+        logits.append(last.permute(0, 3, 1, 2).reshape(len(part), -1).to(torch.int64).numpy())
+        if done:
+            done(len(part))
+    return hits, np.concatenate(logits)

@@ -19,6 +19,7 @@ from fitact_hw.injection.functional.loading import LOADED_WORD
 from fitact_hw.injection.functional.order import Unsuitable
 from fitact_hw.injection.functional.registers import PATTERNS, register_of
 from fitact_hw.injection.functional.schedule import SITES
+from fitact_hw.injection.tail import FaultyRun
 from fitact_hw.injection.verdict import Mechanism, Verdict
 from fitact_hw.sites import list_sites
 from sim.engine.access import SORTED, AccessTrace
@@ -218,7 +219,7 @@ def test_all_are_audited(monkeypatch: pytest.MonkeyPatch) -> None:
     judged = [v for v in verdicts if v.mechanism is Mechanism.FUNCTIONAL and not v.collapsed]
     assert engine.times.audited == len(judged)
     wrong = changing(events, verdicts, case)[0]
-    monkeypatch.setattr(FunctionalImage, "judge", lambda *_: [])
+    monkeypatch.setattr(FunctionalImage, "judge", lambda *_: FaultyRun([]))
     with pytest.raises(EngineError, match=r"functional simulation and RTL differ in .*logits") as error:
         engine.run(case, [wrong])
     assert wrong.id in str(error.value)
