@@ -47,7 +47,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("fitact_hw.campaign.report",),
     ("fitact_hw.resilience", "fitact_hw.overhead"),
     ("fitact_hw.overhead.power",),
-    ("fitact_hw.check", "fitact_hw.simulate", "fitact_hw.validation", "fitact_hw.bench"),
+    ("fitact_hw.alarms", "fitact_hw.check", "fitact_hw.simulate", "fitact_hw.validation", "fitact_hw.bench"),
     ("fitact_hw.overhead.fit", "fitact_hw.redraw", "fitact_hw.fmeda"),
     ("fitact_hw.api", "fitact_hw.cli"),
     ("fitact_hw.__main__",),

@@ -74,8 +74,8 @@ class Row:
     ``site``, ``word``, ``bit`` (lowest flipped) of its first upset; ``bits``: how many flip; ``way``: the
     :class:`~fitact_hw.injection.verdict.Mechanism` that found the outcome; ``logits``: JSON list; ``status``: how the
     run ended (:class:`sim.job.Status`); ``detected`` (1 or 0), ``corrected_words``, ``detected_words``: flag and counts
-    of the buffers' protection; these four are None in stores of tables 2, which do not have them. ``clamp_hits``: of the
-    whole run, as an alarm of the clamps counts them; None in a machine without one.
+    of the buffers' protection; these four are None in stores of tables 2, which do not have them. ``clamp_hits``: of
+    the whole run, as an alarm of the clamps counts them; None in a machine without one.
     """
 
     scheme: str

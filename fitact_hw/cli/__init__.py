@@ -44,6 +44,7 @@ def _print_version(wanted: bool) -> None:
 def application() -> typer.Typer:
     """Every command, in its group."""
     from fitact_hw.cli import (
+        alarm_commands,
         bench_commands,
         campaign_commands,
         doctor_commands,
@@ -85,6 +86,7 @@ def application() -> typer.Typer:
         subject_commands,
         campaign_commands,
         fmeda_commands,
+        alarm_commands,
         resilience_commands,
         overhead_commands,
         hardware_commands,

@@ -70,6 +70,18 @@ def rtl_images(model: str, count: int | None) -> None:
         check_count(count)
 
 
+def alarm_margins(text: str) -> str:
+    """Margins of the clamps' alarm, ascending. Raises FitActError for what is none, or twice there."""
+    from fitact_hw.config import MOST_MARGIN
+
+    found = names(text)
+    if not found or any(not part.isdecimal() or int(part) > MOST_MARGIN for part in found):
+        raise FitActError(f"--margins {text or repr('')}: whole numbers from 0 to {MOST_MARGIN}, such as 0,1,2")
+    if len({int(part) for part in found}) < len(found):
+        raise FitActError(f"--margins {text}: each margin once")
+    return ",".join(str(margin) for margin in sorted(int(part) for part in found))
+
+
 def study_images(count: int) -> int:
     """A number of test images of a study, which does with 20 where there is no data set. Raises FitActError."""
     from golden.data.cifar10 import TEST_IMAGES

@@ -121,3 +121,16 @@ def difference(first: Counts, second: Counts, confidence: float = CONFIDENCE) ->
     above = math.hypot(high - one.value, other.value - other_low)
     rest, most = first.unsampled, float(first.weights.sum())
     return Interval(value, max(-most, value - below - rest), min(most, value + above + rest), rest, effect)
+
+
+def ratio(first: Interval, other: Interval) -> Interval:
+    """``first / (first + other)`` of two sums, from both their intervals: with those at (1 + confidence) / 2 it holds
+    at least ``confidence`` whatever their correlation (Bonferroni). ``unsampled`` is 1 where it is only bounded."""
+
+    def share(one: float, two: float, nothing: float) -> float:
+        both = one + two
+        return one / both if both else nothing
+
+    value = share(first.value, other.value, 0.0)
+    low, high = share(first.low, other.high, 0.0), share(first.high, other.low, 1.0)
+    return Interval(value, low, high, 0.0 if first.value + other.value and not other.unsampled else 1.0)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from fitact_hw.estimation.counts import Counts
-from fitact_hw.estimation.intervals import Interval, interval
+from fitact_hw.estimation.intervals import Interval, interval, ratio
 from fitact_hw.fmeda.classes import Class
 from fitact_hw.fmeda.rates import Rate, raw_fit
 
@@ -108,7 +108,7 @@ def metrics(parts: Sequence[Part], rates: Mapping[str, Rate], confidence: float)
         "LFM": _latent_metric(total, both[Class.DU], both[Class.LATENT]),
         "PMHF": du,
     }
-    coverage = _coverage(both[Class.DD], both[Class.DU])
+    coverage = ratio(both[Class.DD], both[Class.DU])
     return [*(Metric(name, value, verdicts(name, value)) for name, value in found.items()), Metric("DC", coverage)]
 
 
@@ -120,16 +120,6 @@ def _latent_metric(total: float, du: Interval, latent: Interval) -> Interval:
     return Interval(
         share(du.value, latent.value), share(du.high, latent.high), share(du.low, latent.low), latent.unsampled / total
     )
-
-
-def _coverage(dd: Interval, du: Interval) -> Interval:
-    def share(detected: float, undetected: float, nothing: float) -> float:
-        both = detected + undetected
-        return detected / both if both else nothing
-
-    value = share(dd.value, du.value, 0.0)
-    low, high = share(dd.low, du.high, 0.0), share(dd.high, du.low, 1.0)
-    return Interval(value, low, high, 0.0 if dd.value + du.value and not du.unsampled else 1.0)
 
 
 def verdicts(name: str, value: Interval) -> tuple[str, ...]:

@@ -38,10 +38,17 @@ def count_hits(engine: Convolution | Pool, values: Tensor, margins: tuple[int, .
     A hit at margin k is a value above its bound after a right shift by k bits. None without a bound.
     """
     bound = (engine.parameters if isinstance(engine, Pool) else engine.clean.parameters).bound
+    found = torch.zeros(len(values), len(margins), dtype=torch.int64, device=values.device)
     if bound is None:
-        return torch.zeros(len(values), len(margins), dtype=torch.int64, device=values.device)
-    limit = bound.to(torch.int64) if isinstance(bound, Tensor) else bound
-    return torch.stack([((values >> margin) > limit).flatten(1).sum(dim=1) for margin in margins], dim=1)
+        return found
+    limit = bound.to(torch.int64) if isinstance(bound, Tensor) else torch.tensor(bound, device=values.device)
+    if bool((limit < 0).any()):  # a larger margin may have hits that a smaller one has not
+        return torch.stack([((values >> margin) > limit).flatten(1).sum(dim=1) for margin in margins], dim=1)
+    place = (values > limit).nonzero()
+    few, limits = values[tuple(place.T)], limit.expand(values.shape)[tuple(place.T)]
+    for number, margin in enumerate(margins):
+        found[:, number].index_add_(0, place[:, 0], ((few >> margin) > limits).to(torch.int64))
+    return found
 
 
 def bounded_layers(qnet: QNetwork) -> list[str]:
@@ -57,11 +64,11 @@ def clean_hits(
     chunk: int = 50,
     done: Callable[[int], object] | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Hits of a fault-free network on each image, int64 (images, bounded layers, margins), and its logits int64 (images,
+    """Hits of a fault-free network on each image, int64 (images, bounded layers, margins); its logits, int64 (images,
     classes).
 
-    ``images``: quantised, int64 (images, channels, rows, columns), taken ``chunk`` at a time; ``done`` gets the number of
-    images of each chunk. Margins as in :func:`count_hits`.
+    ``images``: quantised, int64 (images, channels, rows, columns), taken ``chunk`` at a time; ``done`` gets the number
+    of images of each chunk. Margins as in :func:`count_hits`.
     """
     engines = {layer.name: engine_of(layer, qnet, torch.device("cpu")) for layer in qnet.layers}
     last_use = last_uses((x.source, x.residual.source if x.residual else None) for x in qnet.layers)

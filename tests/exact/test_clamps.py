@@ -12,11 +12,11 @@ from hypothesis import strategies as st
 
 from golden import reference
 from golden.exact import limbs
-from golden.exact.clamps import clamp_values, count_hits
+from golden.exact.clamps import bounded_layers, clamp_values, clean_hits, count_hits
 from golden.exact.evaluator import engine_of
 from golden.exact.kernels import word_type
 from golden.exact.words import Words
-from golden.qnetwork import Activation
+from golden.qnetwork import INPUT, Activation
 from tests.exact.networks import inputs, network
 
 MARGINS = (0, 1, 3)
@@ -67,6 +67,17 @@ def test_hits_and_outputs_are_the_reference_s(
         expected = [reference.clamp_hits(layer, wide, margin).reshape(len(wide), -1).sum(axis=1) for margin in MARGINS]
         np.testing.assert_array_equal(count_hits(engine, values, MARGINS).numpy(), np.stack(expected, axis=1))
         assert (layer.bound is None) <= (not np.any(expected))
+    hits, logits = clean_hits(qnet, trace[INPUT], MARGINS, chunk=2)
+    np.testing.assert_array_equal(logits, trace[qnet.layers[-1].name].reshape(3, -1))
+    assert hits.shape == (3, len(bounded_layers(qnet)), len(MARGINS))
+    for name, found in zip(bounded_layers(qnet), hits.transpose(1, 0, 2), strict=True):
+        layer = qnet.layer(name)
+        acc = reference.accumulate(layer, trace[layer.source])
+        if layer.residual is not None:
+            acc = acc + (trace[layer.residual.source] << layer.residual.lshift)
+        wide = reference.rounded(layer, acc, qnet.acc_bits)
+        for number, margin in enumerate(MARGINS):
+            np.testing.assert_array_equal(found[:, number], reference.clamp_hits(layer, wide, margin).sum((1, 2, 3)))
 
 
 def test_a_hit_is_what_the_clamp_changes() -> None:
