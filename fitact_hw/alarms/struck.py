@@ -6,11 +6,12 @@ import csv
 import io
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 from fitact_hw.campaign.report.tally import Tally
 from fitact_hw.campaign.snapshot import Campaign
 from fitact_hw.campaign.store import Row
-from fitact_hw.campaign.subjects import load_subject
+from fitact_hw.campaign.subjects import Loader, load_subject
 from fitact_hw.errors import FitActError
 from fitact_hw.faults import FaultEvent, Outcome
 from fitact_hw.injection.case import Case
@@ -55,6 +56,7 @@ def strike(
     margins: Sequence[int],
     engine: Engine,
     progress: Callable[[int, int], None] = lambda done, total: None,
+    load: Loader = load_subject,
 ) -> list[Struck]:
     """The SDC of every one of ``schemes`` and of the unprotected network, judged again without RTL for each margin.
 
@@ -70,7 +72,7 @@ def strike(
     ]
     found, done = [], 0
     for scheme in schemes:
-        subject = load_subject(campaign.options, scheme)
+        subject = load(campaign.options, scheme)
         rows = [row for name, row in wanted if name == scheme]
         for image in sorted({row.image for row in rows}):
             some, case = [row for row in rows if row.image == image], subject.case(image)
@@ -170,3 +172,14 @@ def read_struck(text: str) -> list[Struck]:
         if line["margin"]:
             own[int(line["margin"])] = int(line["hits"])
     return [Struck(key[0], int(key[1]), key[2], int(key[3]), key[4], key[5], own) for key, own in hits.items()]
+
+
+def load_struck(path: Path) -> list[Struck]:
+    """The file that :func:`struck_csv` filled. Raises AlarmError for any other."""
+    try:
+        found = read_struck(path.read_text(encoding="utf-8"))
+    except (OSError, KeyError, ValueError) as error:
+        raise AlarmError(f"{path} is no table of upsets of `fitact alarms` ({error!r})") from None
+    if not found:
+        raise AlarmError(f"{path} has no upset: name a file *_upsets.csv that `fitact alarms` wrote")
+    return found

@@ -12,6 +12,8 @@ from fitact_hw.cli.checks import finite
 from fitact_hw.cli.command import add
 from fitact_hw.cli.options import SchemesOption, folder_option, fraction, given_file_option, names
 from fitact_hw.cli.panels import CAMPAIGNS
+from fitact_hw.config import MOST_MARGIN
+from fitact_hw.errors import FitActError
 
 
 def campaign_source(text: str | Path) -> Path:
@@ -46,14 +48,30 @@ def fmeda(
     classes: Annotated[
         Path | None, given_file_option("CSV table: structure, effect, class (safe, dd, du, latent) [the shipped one]")
     ] = None,
+    alarm_threshold: Annotated[
+        int,
+        typer.Option(
+            "--alarm-threshold", min=0, help="clamp hits from which an SDC counts as `alarm` [0: there is no alarm]"
+        ),
+    ] = 0,
+    alarms: Annotated[
+        Path | None, given_file_option("hits of upsets that `fitact alarms` judged: its file *_upsets.csv")
+    ] = None,
+    alarm_margin: Annotated[
+        int, typer.Option("--alarm-margin", min=0, max=MOST_MARGIN, help="margin (bits) of the hits in --alarms")
+    ] = 0,
     schemes: SchemesOption = "",
     confidence: ConfidenceOption = "95%",
     out: Annotated[Path, folder_option("folder of the page and tables")] = Path("build/fmeda"),
 ) -> Any:
     """FMEDA of campaigns: FIT by structure and class, SPFM, LFM and PMHF against the ASIL targets."""
+    if (alarms is not None or alarm_margin) and not alarm_threshold:
+        raise FitActError("--alarms and --alarm-margin say how hits count: give --alarm-threshold N as well")
+    from fitact_hw.alarms.struck import load_struck
     from fitact_hw.fmeda.classes import DEFAULT, Classes
     from fitact_hw.fmeda.rates import rates
     from fitact_hw.fmeda.run import run_fmeda
+    from fitact_hw.fmeda.subjects import Alarm
     from fitact_hw.reporting.terminal import terminal
 
     return run_fmeda(
@@ -65,6 +83,9 @@ def fmeda(
         schemes=names(schemes),
         confidence=fraction(confidence, "--confidence"),
         external_mbit=external_mbit,
+        alarm=Alarm(alarm_threshold, alarm_margin, load_struck(alarms) if alarms else None)
+        if alarm_threshold
+        else None,
     )
 
 

@@ -17,10 +17,10 @@ from golden.support.choices import must_be
 
 DEFAULT = Path(__file__).with_name("classes.csv")
 
-CORRECTED, SILENT = "corrected", "silent"
+CORRECTED, SILENT, ALARM = "corrected", "silent", "alarm"
 
-EFFECTS = (*(outcome.value for outcome in Outcome), CORRECTED, SILENT)
-"""Outcomes of a campaign, two of them divided: see :func:`effect`."""
+EFFECTS = (*(outcome.value for outcome in Outcome), CORRECTED, SILENT, ALARM)
+"""Outcomes of a campaign, three of them divided: see :func:`effect`."""
 
 ANY = "*"
 COLUMNS = ("structure", "effect", "class", "reason")
@@ -45,9 +45,12 @@ class ClassesError(FitActError):
     """A table of classes that cannot be used."""
 
 
-def effect(row: Row) -> str:
+def effect(row: Row, alarm: bool = False) -> str:
     """What the upset of ``row`` did: its outcome, but ``corrected`` if the outputs are right because buffer protection
-    corrected a word, and ``silent`` for a hang that no watchdog ended."""
+    corrected a word, ``silent`` for a hang that no watchdog ended, and ``alarm`` for an SDC that the clamps raised an
+    ``alarm`` of."""
+    if alarm and row.outcome == Outcome.SDC:
+        return ALARM
     if row.outcome == Outcome.HANG and not row.code:
         return SILENT
     if row.outcome == Outcome.MASKED and row.corrected_words:

@@ -43,7 +43,8 @@ class Result:
     @property
     def title(self) -> str:
         """Campaign and scheme."""
-        return f"{self.subject.campaign.title}: {titled(self.subject.scheme)}"
+        alarm = f", {self.subject.alarm}" if self.subject.alarm else ""
+        return f"{self.subject.campaign.title}: {titled(self.subject.scheme)}{alarm}"
 
 
 def number(value: Interval, factor: float = 1.0) -> str:
@@ -184,7 +185,7 @@ def fit_csv(results: Sequence[Result]) -> str:
     writer.writerow(FIT_HEADER)
     for result in results:
         for line in result.lines:
-            head = [result.subject.campaign.title, result.subject.scheme, line.name, line.kind, line.bits]
+            head = [result.subject.campaign.title, result.subject.name, line.name, line.kind, line.bits]
             cells = [cell for klass in Class for cell in _ends(line.fit[klass])]
             writer.writerow([*head, f"{line.raw:.6g}", line.upsets, *cells])
     return text.getvalue()
@@ -200,7 +201,7 @@ def metrics_csv(results: Sequence[Result]) -> str:
     writer.writerow(METRICS_HEADER)
     for result in results:
         for metric in result.metrics:
-            head = [result.subject.campaign.title, result.subject.scheme, metric.name, *_ends(metric.value)]
+            head = [result.subject.campaign.title, result.subject.name, metric.name, *_ends(metric.value)]
             writer.writerow([*head, *(metric.verdicts or [""] * len(LEVELS))])
     return text.getvalue()
 

@@ -14,7 +14,7 @@ from rich.table import Table
 from fitact_hw.fmeda import page
 from fitact_hw.fmeda.classes import Classes
 from fitact_hw.fmeda.rates import Rate
-from fitact_hw.fmeda.subjects import load, subjects
+from fitact_hw.fmeda.subjects import Alarm, load, subjects
 from fitact_hw.fmeda.table import LEVELS, lines, metrics
 from fitact_hw.overhead.html import html
 from fitact_hw.reporting.provenance import Run, fingerprint, section
@@ -34,13 +34,14 @@ def run_fmeda(
     schemes: Sequence[str] = (),
     confidence: float = 0.95,
     external_mbit: float = 0.0,
+    alarm: Alarm | None = None,
 ) -> dict[str, Any]:
     """Write page and tables on the campaigns in ``sources`` (folders or Parquet files) into ``out``.
 
     Raises CampaignError for a campaign that cannot be read or weighted, FitActError for a missing raw rate.
     """
     began, campaigns = Run(), [load(path) for path in sources]
-    found = subjects(campaigns, schemes, classes, external_mbit)
+    found = subjects(campaigns, schemes, classes, external_mbit, alarm)
     results = [
         page.Result(item, lines(item.parts, rates, confidence), metrics(item.parts, rates, confidence))
         for item in found

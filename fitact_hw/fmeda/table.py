@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -31,7 +31,9 @@ MET, MISSED, OPEN = "met", "missed", "open"
 class Part:
     """Upsets of one structure: ``draws`` int64 (I,) by image, and of each class those that came to it.
 
-    ``hits`` has the classes that the table of classes allows in this structure; of any other there are none.
+    ``hits`` has the classes that the table of classes allows in this structure; of any other there are none. Both may
+    be (H, I), of H strata with ``weights``, float64 (H,), their shares of the structure's (bit, cycle) points;
+    ``exact``: shares of a class that are known without a draw.
     """
 
     name: str
@@ -39,6 +41,8 @@ class Part:
     bits: int
     draws: np.ndarray
     hits: Mapping[Class, np.ndarray]
+    weights: np.ndarray = field(default_factory=lambda: np.ones(1))
+    exact: Mapping[Class, float] = field(default_factory=dict)
 
     def fit(self, rates: Mapping[str, Rate]) -> float:
         """Raw FIT of all its bits."""
@@ -86,11 +90,13 @@ def _fit(parts: Iterable[Part], klass: Class, rates: Mapping[str, Rate], confide
     if not some:
         return Interval(0.0, 0.0, 0.0)
     counts = Counts(
-        np.array([part.fit(rates) for part in some]),
-        np.stack([part.draws for part in some]),
-        np.stack([part.hits[klass] for part in some]),
+        np.concatenate([part.fit(rates) * part.weights for part in some]),
+        np.concatenate([np.atleast_2d(part.draws) for part in some]),
+        np.concatenate([np.atleast_2d(part.hits[klass]) for part in some]),
     )
-    return interval(counts, confidence)
+    known = sum(part.fit(rates) * part.exact.get(klass, 0.0) for part in some)
+    found = interval(counts, confidence)
+    return replace(found, value=found.value + known, low=found.low + known, high=found.high + known)
 
 
 def metrics(parts: Sequence[Part], rates: Mapping[str, Rate], confidence: float) -> list[Metric]:

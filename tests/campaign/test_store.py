@@ -41,21 +41,22 @@ def test_rows_come_back_and_count_once(tmp_path: Path) -> None:
     assert store.counts("scheme", "outcome") == {("fitact", "sdc"): 2, ("fitact", "masked"): 1}
 
 
-def test_tables_2_are_read_as_they_are_and_get_their_columns_when_written(tmp_path: Path) -> None:
+@pytest.mark.parametrize("version", [2, 3])
+def test_older_tables_are_read_as_they_are_and_get_their_columns_when_written(tmp_path: Path, version: int) -> None:
     path = tmp_path / "c.sqlite"
     with Store(path, create=True) as store:
         store.claim({"model": "alexnet"})
         store.add([ROW])
-    new = ("status", "detected", "corrected_words", "detected_words")
-    lost = [f"ALTER TABLE injection DROP COLUMN {name}" for name in new]
-    _sqlite(path, *lost, "DROP TABLE rtl", "PRAGMA user_version=2", "PRAGMA journal_mode=DELETE")
+    new = ("clamp_hits", *(("status", "detected", "corrected_words", "detected_words") if version == 2 else ()))
+    lost = [f"ALTER TABLE injection DROP COLUMN {name}" for name in new] + ["DROP TABLE rtl"] * (version == 2)
+    _sqlite(path, *lost, f"PRAGMA user_version={version}", "PRAGMA journal_mode=DELETE")
     before = path.read_bytes()
     with Store(path) as store:
         assert store.rows() == [ROW]
         assert store.row("fitact", 0) == ROW
         assert store.rtl() == {}
     assert path.read_bytes() == before
-    counted = replace(ROW, number=1, status="done", detected=0, corrected_words=2, detected_words=0)
+    counted = replace(ROW, number=1, status="done", detected=0, corrected_words=2, detected_words=0, clamp_hits=9)
     with Store(path, create=True) as store:
         store.claim({"model": "alexnet"})
         store.add([counted])

@@ -24,6 +24,8 @@ def test_a_hang_without_an_error_code_is_silent_and_a_corrected_word_is_told() -
     assert effect(replace(ROW, outcome="hang", code=0)) == "silent"
     assert effect(replace(ROW, corrected_words=1)) == "corrected"
     assert effect(replace(ROW, outcome="sdc", corrected_words=1)) == "sdc"
+    assert effect(replace(ROW, outcome="sdc"), alarm=True) == "alarm"
+    assert effect(ROW, alarm=True) == "masked", "an alarm of what is right is a false one, no effect"
 
 
 def test_the_shipped_table() -> None:
@@ -49,10 +51,10 @@ def test_a_table_of_ones_own(tmp_path: Path) -> None:
     ("text", "says"),
     [
         ("a,b\n", "column structure is missing: the first line must be structure,effect,class,reason"),
-        (COMPLETE + "weight_bufer,sdc,du,\n", "line 10: structure 'weight_bufer' must be"),
-        (COMPLETE + "*,sddc,du,\n", "line 10: effect 'sddc' must be .*did you mean sdc"),
-        (COMPLETE + "csr,sdc,dx,\n", "line 10: class 'dx' must be safe, dd, du or latent"),
-        (COMPLETE + "*,sdc,du,\n", r"line 10: \* sdc has a class already"),
+        (COMPLETE + "weight_bufer,sdc,du,\n", "line 11: structure 'weight_bufer' must be"),
+        (COMPLETE + "*,sddc,du,\n", "line 11: effect 'sddc' must be .*did you mean sdc"),
+        (COMPLETE + "csr,sdc,dx,\n", "line 11: class 'dx' must be safe, dd, du or latent"),
+        (COMPLETE + "*,sdc,du,\n", r"line 11: \* sdc has a class already"),
         (COMPLETE.replace("*,hang,safe,\n", ""), r"no line for \*,hang: every effect needs a class"),
     ],
 )

@@ -64,5 +64,7 @@ def test_another_policy_changes_the_metrics(fitact: Fitact, tmp_path: Path) -> N
 def test_a_sample_of_live_bits_is_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     live = subjects.Campaign(tmp_path, CampaignOptions(sample=Sample.LIVE), {}, {}, ())
     monkeypatch.setattr(subjects, "load_campaign", lambda path: live)
-    with pytest.raises(CampaignError, match=r"upsets of --sample live.*take a campaign with --sample all"):
+    with pytest.raises(
+        CampaignError, match=r"upsets of --sample live.*take a campaign with --sample all or stratified"
+    ):
         subjects.load(tmp_path)

@@ -219,8 +219,8 @@ def test_what_rows_come_to() -> None:
     (subject,) = subjects([changed], [scheme], Classes.load())
     (found,) = subject.parts
     images = campaign.options.images
-    assert found.draws.tolist() == [1, 2, 2, *[0] * (images - 3)]
-    assert {klass: hits[:3].tolist() for klass, hits in found.hits.items()} == {
+    assert found.draws.tolist() == [[1, 2, 2, *[0] * (images - 3)]]
+    assert {klass: hits[0, :3].tolist() for klass, hits in found.hits.items()} == {
         Class.DU: [1, 0, 0], Class.DD: [0, 1, 1], Class.LATENT: [0, 1, 0], Class.SAFE: [0, 0, 1],
     }  # fmt: skip
     assert (found.kind, found.bits) == (FLIP_FLOP, 70)
