@@ -67,7 +67,7 @@ LINES: dict[str, str] = {
     ),
     # words of the command line
     "simm": "unknown command 'simm' (did you mean sim?): fitact has sim, replay, validate, validate-memory, "
-    "validate-networks, check, subject, bounds, fmeda, campaign, "
+    "validate-networks, check, subject, bounds, fmeda, alarms, campaign, "
     "resilience, granularity, fault-map, overhead, overhead-compare, overhead-lanes, overhead-power, rtl, sites, lint, "
     "docs, models, train, average, export, post-train, accuracy, bench, resilience-bench, imagenet-bench, redraw, "
     "doctor",
@@ -153,6 +153,12 @@ LINES: dict[str, str] = {
     "fmeda missing": "missing/campaign.sqlite does not exist: start a campaign with `fitact campaign run`",
     "fmeda campaign --sram-fit inf": "--sram-fit inf: must be a finite number",
     "fmeda campaign --classes missing.csv": "--classes missing.csv does not exist: name a file",
+    "fmeda campaign --alarm-margin 1": "--alarms and --alarm-margin say how hits count: give --alarm-threshold N as "
+    "well",
+    "alarms missing": "missing/campaign.sqlite does not exist: start a campaign with `fitact campaign run`",
+    "alarms campaign --margins 0,x": "--margins 0,x: whole numbers from 0 to 16, such as 0,1,2",
+    "alarms campaign --margins 1,01": "--margins 1,01: each margin once",
+    "alarms campaign --images 10001": "--images 10001: CIFAR-10 has 10000 test images",
     "redraw a_folder": "a_folder has no folder 'data' of published tables: name a folder such as docs/results",
 }
 
@@ -239,7 +245,7 @@ def bad_values(group: Any, path: str = "") -> Iterator[str]:
 
 
 GOOD = {
-    "folder": "campaign", "folders": "campaign", "campaigns": "campaign",
+    "folder": "campaign", "folders": "campaign", "campaigns": "campaign", "campaign": "campaign",
     "file": "a_file", "files": "a_file", "fault": "fitact-1",
     "--fault": "--fault fitact-1", "--out": "--out new", "--folder": "--folder new",
     "--checkpoint": "--checkpoint a_file", "net": "alexnet",

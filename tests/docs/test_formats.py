@@ -12,6 +12,7 @@ from dataclasses import fields
 import pytest
 from pyarrow import parquet
 
+from fitact_hw.alarms import clean, curve, struck
 from fitact_hw.campaign.fault_list import tables
 from fitact_hw.campaign.fault_list.text import text_faults
 from fitact_hw.campaign.store import Row
@@ -65,6 +66,11 @@ def test_the_example_of_a_text_is_a_fault_list() -> None:
 
 def test_every_column_of_an_fmeda_is_explained() -> None:
     assert documented("FMEDA: CSV") >= {*FIT_HEADER, *METRICS_HEADER}
+
+
+def test_every_column_of_a_study_of_alarms_is_explained() -> None:
+    section = PAGE.read_text().split("## Alarms of the clamps: CSV")[1].split("\n## ")[0]
+    assert set(re.findall(r"`(\w+)`", section)) >= {*curve.HEADER, *clean.HEADER, *struck.HEADER}
 
 
 @pytest.mark.parametrize("block", [b for b in blocks(PAGE) if b.kind == "python"], ids=lambda block: block.title)

@@ -130,6 +130,7 @@ ELSEWHERE = {
     "run-a-campaign": "tests/campaign/test_nothing_lost.py",
     "own-network": "tests/docs/test_examples.py",
     "add-a-fault-model": "tests/injection/test_fault_models.py",
+    "alarms": "tests/alarms/test_alarms.py",
 }
 """Pages whose commands would run for long, and the tests that run them on a tiny machine."""
 
