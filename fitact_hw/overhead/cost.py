@@ -29,9 +29,13 @@ LANE_MODULES = frozenset(
 CODECS = ("fitact_parity_checker", "fitact_secded_decoder")
 """Modules between the read port of a protected buffer and its user."""
 
-PROTECTION_MODULES = frozenset(
-    {*CODECS, "fitact_parity_encoder", "fitact_secded_encoder", "fitact_word_check", "fitact_protection"}
-)
+RANGE_CHECK = "fitact_range_check"
+"""Between the load unit's word and the write ports of the buffers of parameters."""
+
+PROTECTION_MODULES = frozenset({
+    *CODECS, "fitact_parity_encoder", "fitact_secded_encoder", "fitact_word_check", "fitact_protection",
+    RANGE_CHECK, "fitact_range_count",
+})  # fmt: skip
 UNITS = ("array", "lanes", "control", "small buffers", "protection")
 
 
@@ -119,6 +123,11 @@ class Cost:
         blocks = [self.mapped[use.block.key] for use in self.machine.uses]
         decoder = max((block.delay for block in blocks if block.name in CODECS), default=0.0)
         return access + decoder + max(block.sram_path for block in blocks)
+
+    def check_path(self) -> float:
+        """Longest path from the word that is loaded, or its limit, into a buffer (ns); 0 without a range check."""
+        delays = [self.mapped[use.block.key].delay for use in self.machine.uses if use.block.name == RANGE_CHECK]
+        return max(delays, default=0.0)
 
     def logic_error(self, base: Cost, unit: str | None = None) -> float:
         """Standard error (um2) of the difference in logic to ``base``; shared blocks cancel out."""

@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from fitact_hw.config import AcceleratorConfig, Granularity
+from fitact_hw.config import AcceleratorConfig, Granularity, RangeCheck
 from fitact_hw.overhead.cost import BufferCost, Machine
 from fitact_hw.overhead.schemes import Scheme
 from fitact_hw.overhead.sram import NODES, SramModel
@@ -28,17 +28,18 @@ _NODE_NM, _SUPPLY_V = 45, 0.9
 
 @dataclass(frozen=True)
 class Energy:
-    """Microjoules of one inference: multiply-accumulates, lanes, each buffer, external memory."""
+    """Microjoules of one inference: multiply-accumulates, lanes, each buffer, external memory, range check."""
 
     macs: float
     lanes: float
     buffers: dict[str, float]
     dram: float
+    checks: float = 0.0
 
     @property
     def chip(self) -> float:
         """Everything but the external memory."""
-        return self.macs + self.lanes + sum(self.buffers.values())
+        return self.macs + self.lanes + self.checks + sum(self.buffers.values())
 
     @property
     def total(self) -> float:
@@ -74,7 +75,17 @@ def estimate(config: AcceleratorConfig, machine: Machine, traffic: Traffic, mode
         lanes=(outputs + sums) / 1e6,
         buffers={name: value / 1e6 for name, value in buffers.items()},
         dram=traffic.dma_total * DRAM_PJ_PER_BYTE / 1e6,
+        checks=check_pj(config, machine.scheme, traffic, model) / 1e6,
     )
+
+
+def check_pj(config: AcceleratorConfig, scheme: Scheme, traffic: Traffic, model: SramModel) -> float:
+    """Range check of parameters: an operation as wide as the word for each that is loaded, taken as an addition."""
+    if scheme.parameter_check is RangeCheck.NONE:
+        return 0.0
+    words, biases = traffic.writes["weight"] + traffic.writes["bound"], traffic.writes["bias"]
+    bits = config.side * (words * config.word_bits + biases * config.acc_bits)
+    return bits * ADD_PJ_PER_BIT * _scale(model)
 
 
 def _buffer_pj(buffer: BufferCost, traffic: Traffic) -> float:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from rich.console import Console
 
-from fitact_hw.config import AcceleratorConfig, Granularity, Protection
+from fitact_hw.config import AcceleratorConfig, Granularity, Protection, RangeCheck
 from fitact_hw.errors import ConfigError
 from fitact_hw.overhead import charts, ecp5, energy, pareto, tables, technology
 from fitact_hw.overhead.cost import Cost, evaluate
@@ -69,12 +69,17 @@ def run_overhead(options: Options, networks: Networks, console: Console) -> Resu
     """Measure, print and write `overhead.json`, `.md`, `.html` and `.png`; returns the figures.
 
     Raises FitActError subclasses: TechnologyError, SynthesisError, GeneratorError, CompileError, SramError;
-    ConfigError for a machine with buffer protection, which would be in the baseline as well.
+    ConfigError for a machine with buffer protection or range check, which would be in the baseline as well.
     """
     if protected := ", ".join(options.config.protected):
         raise ConfigError(
             f"protection of the {protected} buffer: the costs of parity and SECDED are rows of their own here, over a "
             "machine without; leave protection out of the configuration"
+        )
+    if options.config.limit_bits:
+        raise ConfigError(
+            f"parameter_check={options.config.parameter_check.value}: the cost of a range check is a row of its own "
+            "here, over a machine without; leave it out of the configuration"
         )
     began = Run(command=options.command)
     if options.accuracies:  # what is missing should fail before minutes of synthesis
@@ -213,7 +218,8 @@ def _traffic(
         known: dict[tuple[object, object], Traffic] = {}
         for index, scheme in enumerate(options.schemes):
             show(f"compiling {name}", index, len(options.schemes))
-            plain = replace(scheme, protection=Protection.NONE)  # protection costs no cycle and no traffic
+            # buffer protection and range check cost no cycle and no traffic: limits fit into LOADs
+            plain = replace(scheme, protection=Protection.NONE, parameter_check=RangeCheck.NONE)
             key = (machine(options.config, plain), scheme.bounds is not Granularity.NONE and scheme.mode)
             if key not in known:
                 known[key] = measure(name, layers, scheme, options.config)

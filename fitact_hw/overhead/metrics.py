@@ -140,6 +140,7 @@ def _timing(results: Results) -> list[Metric]:
     base = costs[BASELINE.key].slowest()
     paths = {key: cost.slowest() for key, cost in costs.items()}
     noise = {key: _pair_noise(path, base, "delay") for key, path in paths.items()}
+    checks = {key: cost.check_path() for key, cost in costs.items()}
     period = {key: path.delay for key, path in paths.items()}
     rates = {key: 1000 / value for key, value in period.items()}
     return [
@@ -153,6 +154,7 @@ def _timing(results: Results) -> list[Metric]:
             noise,
             2,
         ),
+        Metric("timing", "range check, loaded word to buffer", "ns", checks, {}, 2),
     ]
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from fitact_hw.config import SHIFT_BITS, AcceleratorConfig, BoundFormat, Granularity, Protection
+from fitact_hw.config import SHIFT_BITS, AcceleratorConfig, BoundFormat, Granularity, Protection, RangeCheck
 from fitact_hw.errors import FitActError
 from fitact_hw.isa import ActMode
 from golden.bounds import schemes
@@ -26,6 +26,7 @@ class Scheme:
     simulated. ``protection`` of every buffer word; ``copies`` of each lane (3: with a voter). ``bound_format`` of the
     bound buffer; it holds the bounds of as many pixels as the configured one, or ``DEEP`` times as many. ``accuracy``:
     network of the accuracy studies that it runs; empty if its protection does nothing for faults in memory.
+    ``parameter_check``: range check of parameters as they are loaded.
     """
 
     key: str
@@ -38,6 +39,7 @@ class Scheme:
     bound_format: BoundFormat = BoundFormat.WORD
     deep: bool = False
     accuracy: str = ""
+    parameter_check: RangeCheck = RangeCheck.NONE
 
     @property
     def activation(self) -> str:
@@ -85,6 +87,25 @@ CHEAP = (
     _cheap("patch_code4", "4-bit bound for each 2x2 patch", "4-bit patches", Granularity.PATCH, BoundFormat.CODE),
     _cheap("channel", "a bound for each channel", "channels", Granularity.CHANNEL, BoundFormat.WORD),
 )
+
+
+def _checked(scheme: Scheme, check: RangeCheck) -> Scheme:
+    """``scheme`` with a range check of parameters."""
+    what = schemes.CHECKS[check.value]
+    alone = scheme is BASELINE
+    label = check.value if alone else f"{scheme.key}+{check.value}"
+    short = what.title if alone else f"{scheme.short} + {what.title}"
+    title = f"{scheme.title}, {what.title} of parameters"
+    return replace(scheme, key=label, title=title, short=short, accuracy=label, parameter_check=check)
+
+
+CHECKED = (
+    _checked(BASELINE, RangeCheck.BITS),
+    _checked(BASELINE, RangeCheck.WORD),
+    _checked(NEURON, RangeCheck.BITS),
+)
+"""Protection against faults in external memory, before the buffers."""
+
 ON_CHIP = (
     Scheme("parity", "ReLU, parity on the buffers", "parity", Granularity.NONE, ActMode.RELU, Protection.PARITY),
     Scheme("secded", "ReLU, SECDED on the buffers", "SECDED", Granularity.NONE, ActMode.RELU, Protection.SECDED),
@@ -92,7 +113,7 @@ ON_CHIP = (
 )
 """Protection against upsets on the chip: of no use against faults in external memory."""
 
-SCHEMES = (*ACTIVATIONS, ALL_MODES, DEEP_BUFFER, *CHEAP, *ON_CHIP)
+SCHEMES = (*ACTIVATIONS, ALL_MODES, DEEP_BUFFER, *CHEAP, *CHECKED, *ON_CHIP)
 
 
 def clamp_of(scheme: Scheme) -> Scheme:
@@ -111,10 +132,12 @@ def choose(names: str) -> tuple[Scheme, ...]:
 
 
 def machine(config: AcceleratorConfig, scheme: Scheme) -> AcceleratorConfig:
-    """The same machine with the scheme's bound hardware and buffer protection."""
+    """The same machine with the scheme's bound hardware, buffer protection and range check."""
     changes: dict[str, object] = {"bounds": scheme.bounds, "bound_format": scheme.bound_format}
     if scheme.protection is not Protection.NONE:
         changes["protection"] = scheme.protection
+    if scheme.parameter_check is not RangeCheck.NONE:
+        changes["parameter_check"] = scheme.parameter_check
     if scheme.bounds.buffered:
         plain = AcceleratorConfig.create(**{**config.model_dump(), **changes})
         changes["bound_words"] = _bound_words(plain, scheme)

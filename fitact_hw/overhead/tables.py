@@ -16,6 +16,7 @@ from fitact_hw.overhead.schemes import (
     ALL_MODES,
     BASELINE,
     CHEAP,
+    CHECKED,
     DEEP_BUFFER,
     NEURON,
     ON_CHIP,
@@ -28,6 +29,7 @@ TABLES: tuple[tuple[str, tuple[str, ...]], ...] = tuple(
     for title, compared in (
         ("Bounded activations", (*ACTIVATIONS, ALL_MODES)),
         ("Cheaper bounds", (BASELINE, DEEP_BUFFER, NEURON, *CHEAP)),
+        ("Range check of parameters on their way from memory", (BASELINE, NEURON, *CHECKED)),
         ("For comparison: protected buffers, triplicated lanes", (BASELINE, *ON_CHIP)),
     )
 )

@@ -64,6 +64,14 @@ def test_a_protected_machine_is_no_baseline(app: typer.Typer, tmp_path: Path) ->
     assert "protection of the weight, bias buffer" in str(run.exception)
 
 
+def test_a_machine_with_a_range_check_is_no_baseline(app: typer.Typer, tmp_path: Path) -> None:
+    file = tmp_path / "machine.toml"
+    file.write_text('parameter_check = "bitcheck"\n')
+    run = CliRunner().invoke(app, ["overhead", "--config", str(file), "--out", str(tmp_path / "out")])
+    assert isinstance(run.exception, FitActError)
+    assert str(run.exception).startswith("parameter_check=bitcheck: ")
+
+
 def test_compare_and_lanes_refuse_bad_input(app: typer.Typer, tmp_path: Path) -> None:
     file = tmp_path / "other.json"
     file.write_text("{}")

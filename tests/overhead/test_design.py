@@ -134,7 +134,8 @@ def test_same_hardware_has_the_same_key(machines: dict[str, Machine]) -> None:
         name: next(u.block.key for u in m.uses if u.block.name.startswith("fitact_clamp"))
         for name, m in machines.items()
     }
-    assert lanes["unprotected"] == lanes["parity"] == lanes["secded"] == lanes["tmr"]
+    assert len({lanes[key] for key in ("unprotected", "check", "bitcheck", "parity", "secded", "tmr")}) == 1
+    assert lanes["fitact"] == lanes["fitact+bitcheck"]
     assert len({lanes[key] for key in ("unprotected", "ranger", "clipact", "fitact_all")}) == 4
     assert lanes["clipact"] == lanes["fitact"], "the same lane; neuron bounds cost outside of it"
 
@@ -152,6 +153,17 @@ def test_protection_adds_check_bits_and_codecs(machines: dict[str, Machine]) -> 
     assert uses(parity)["fitact_parity_checker"] == len(parity.buffers)
     units = {use.block.name: use.unit for use in secded.uses}
     assert units["fitact_secded_decoder"] == units["fitact_word_check"] == "protection"
+
+
+def test_a_range_check_adds_two_cells_and_nothing_to_the_memories(machines: dict[str, Machine]) -> None:
+    """One for words, one for biases, with their counter; limits make queues wider, the unit that loads is the same."""
+    for checked, plain in (("bitcheck", "unprotected"), ("check", "unprotected"), ("fitact+bitcheck", "fitact")):
+        found, without = uses(machines[checked]), uses(machines[plain])
+        more = {name: count - without.get(name, 0) for name, count in found.items() if count != without.get(name, 0)}
+        assert more == {"fitact_range_check": 2, "fitact_range_count": 1, "fitact_fifo": 1}
+        assert machines[checked].buffers == machines[plain].buffers
+        units = {use.block.name: use.unit for use in machines[checked].uses}
+        assert units["fitact_range_check"] == units["fitact_range_count"] == "protection"
 
 
 def test_cheap_bounds_take_less_memory(machines: dict[str, Machine]) -> None:

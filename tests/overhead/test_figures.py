@@ -30,7 +30,8 @@ def costs(cache: Path) -> dict[str, Cost]:
     """Machines whose blocks have made-up areas: 1000 um2, lanes with bounds 1100, codecs 50."""
 
     def area(scheme_key: str, unit: str, name: str) -> float:
-        bounded = ("lane" in name or "clamp" in name) and scheme_key not in ("unprotected", "parity", "secded", "tmr")
+        plain = ("unprotected", "check", "bitcheck", "parity", "secded", "tmr")
+        bounded = ("lane" in name or "clamp" in name) and scheme_key not in plain
         return 50.0 if unit == "protection" else 1100.0 if bounded else 1000.0
 
     result = {}

@@ -91,3 +91,11 @@ def test_energy_follows_traffic(traffic: dict[str, Traffic], cache: Path) -> Non
     assert found["ranger"].lanes > found["unprotected"].lanes
     assert found["fitact"].dram == pytest.approx(traffic["fitact"].dma_total * 162.5 / 1e6)
     assert found["fitact"].total == pytest.approx(found["fitact"].chip + found["fitact"].dram)
+
+
+def test_a_range_check_costs_an_operation_for_each_parameter_that_is_loaded(traffic: dict[str, Traffic]) -> None:
+    model, moved = SramModel(), traffic["fitact"]
+    plain, checked = BY_KEY["fitact"], BY_KEY["fitact+bitcheck"]
+    assert energy.check_pj(CONFIG, plain, moved, model) == 0.0
+    bits = (moved.writes["weight"] + moved.writes["bound"]) * 4 * 8 + moved.writes["bias"] * 4 * 32
+    assert energy.check_pj(CONFIG, checked, moved, model) == pytest.approx(bits * 0.1 / 32 * energy._scale(model))
