@@ -22,8 +22,9 @@ from fitact_hw.check import MOST_IMAGES, Checked, run_check
 from fitact_hw.config import AcceleratorConfig
 from fitact_hw.reporting.terminal import terminal
 from golden.subjects.find import open_subject
-from golden.subjects.names import default_scheme, is_shipped, resolved, short_name, stored_schemes
+from golden.subjects.names import compared_schemes, default_scheme, is_shipped, resolved, short_name
 from golden.subjects.reading import Reading
+from golden.subjects.scheme_files import named
 from golden.subjects.stored import StoredSubject
 from golden.subjects.subject import Subject
 
@@ -64,7 +65,8 @@ def subject(
 class Study:
     """Everything that can be done with a subject. ``uri``: a shipped name or a subject's folder.
 
-    Methods print what their commands print, and return their results. Every draw is from ``seed``.
+    Methods print what their commands print, and return their results. Every draw is from ``seed``. Schemes are names,
+    or ``file.py:NAME`` of one of your own.
     """
 
     uri: str
@@ -85,18 +87,19 @@ class Study:
         """`fitact bounds`: learn the bounds of these schemes, by default of all. Raises GoldenError for a shipped
         network, whose bounds `fitact post-train` learns."""
         from golden.errors import GoldenError
-        from golden.search.find import profiles_folder
         from golden.search.own import find_own_bounds
+        from golden.search.profiled import profiles_folder
 
         if is_shipped(self.uri):
             raise GoldenError(f"bounds of {self.uri} come with the program: fitact post-train {self.uri} learns others")
-        return find_own_bounds(StoredSubject(Path(self.uri)), schemes, seed, profiles_folder())
+        chosen = [named(scheme) for scheme in schemes]
+        return find_own_bounds(StoredSubject(Path(self.uri)), chosen, seed, profiles_folder())
 
     def sim(self, config: AcceleratorConfig | None = None, scheme: str | None = None, **options: Any) -> dict[str, Any]:
         """`fitact sim`; ``options``: fields of :class:`fitact_hw.simulate.run.SimOptions`."""
         from fitact_hw.simulate.run import SimOptions, run_sim
 
-        chosen = scheme or default_scheme(self.uri)
+        chosen = named(scheme) if scheme else default_scheme(self.uri)
         if options.get("out") is not None:
             options["out"] = Path(options["out"])
         return run_sim(SimOptions(self.uri, config or AcceleratorConfig(), scheme=chosen, **options))
@@ -117,17 +120,19 @@ class Study:
         from fitact_hw.campaign.plan import CampaignOptions
         from fitact_hw.campaign.terminal import run_live
 
-        chosen = tuple(schemes) or stored_schemes(self.uri)
+        chosen = tuple(map(named, schemes)) or compared_schemes(self.uri)
         plan = CampaignOptions(self.uri, config or AcceleratorConfig(), chosen, **options)
         folder = Path(out or Path("build") / "campaigns" / short_name(self.uri))
         return run_live(plan, folder, workers, scheduler, None)
 
-    def resilience(self, out: str | Path | None = None, workers: int = 1, **options: Any) -> list[Any]:
+    def resilience(
+        self, out: str | Path | None = None, workers: int = 1, schemes: Sequence[str] = (), **options: Any
+    ) -> list[Any]:
         """`fitact resilience`; ``options``: fields of :class:`fitact_hw.resilience.subjects.Settings`."""
         from fitact_hw.resilience.experiments import run_resilience
         from fitact_hw.resilience.pool import Processes
         from fitact_hw.resilience.subjects import Settings
 
         folder = Path(out or Path("build") / short_name(self.uri) / "resilience")
-        settings = Settings(self.uri, **options)
+        settings = Settings(self.uri, tuple(map(named, schemes)), **options)
         return list(run_resilience(settings, folder, terminal(160), Processes(workers, 1)))

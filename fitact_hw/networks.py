@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from fitact_hw.config import AcceleratorConfig
 from fitact_hw.errors import FitActError
-from golden.bounds.schemes import SCHEMES as REGISTERED
+from golden.bounds.schemes import COMPARED
 from golden.qnetwork import QNetwork
 from golden.subjects.names import is_source, resolved, short_name, stem_of
 
@@ -15,11 +15,8 @@ if TYPE_CHECKING:
     from golden.subjects.reading import Reading
     from golden.subjects.subject import Samples
 
-SCHEMES = tuple(REGISTERED)
-"""Protection schemes that are compared, in the order of every table."""
 
-
-def load_networks(model: str, config: AcceleratorConfig, schemes: tuple[str, ...] = SCHEMES) -> dict[str, QNetwork]:
+def load_networks(model: str, config: AcceleratorConfig, schemes: tuple[str, ...] = COMPARED) -> dict[str, QNetwork]:
     """The quantised network of each scheme; ``model``: a shipped name or a subject's folder.
 
     Bounds per neuron become what the machine's bound buffer can hold: the maxima of each channel or patch, codes.

@@ -15,10 +15,12 @@ from fitact_hw.faults import FaultEvent, Sample, Shape, Storage
 from fitact_hw.injection import live_sample
 from fitact_hw.injection.audit import AUDIT_SHARE
 from fitact_hw.injection.timeline import Timeline
-from fitact_hw.networks import SCHEMES
 from fitact_hw.reporting.command import command_line
 from fitact_hw.reporting.statistics import sample_size
 from fitact_hw.sites import list_sites, select
+from golden.bounds.own import from_json, own_of, remember, to_json
+from golden.bounds.schemes import COMPARED, Scheme, spec_of
+from golden.errors import GoldenError
 from golden.subjects.names import short_name
 
 if TYPE_CHECKING:  # heavy, and a report needs none of it
@@ -44,11 +46,12 @@ class CampaignOptions:
     ``sample``: points that they are drawn from; of live ones the structures are those of
     :data:`fitact_hw.injection.live_sample.STRUCTURES`. ``fault_list``: SHA-256 of the list, if it is one.
     ``fault_model``: as of :mod:`fitact_hw.fault_models`; ``interleave``: words that share a physical row of cells.
+    ``own``: those of ``schemes`` that are the user's, filled in.
     """
 
     model: str = "alexnet"
     config: AcceleratorConfig = field(default_factory=AcceleratorConfig.create)
-    schemes: tuple[str, ...] = SCHEMES
+    schemes: tuple[str, ...] = COMPARED
     structures: tuple[str, ...] = ()
     faults: int = 1000
     images: int = 4
@@ -58,6 +61,16 @@ class CampaignOptions:
     fault_list: str = ""
     fault_model: str = SEU.name
     interleave: int = 1
+    own: tuple[Scheme, ...] = ()
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "own", own_of(self.schemes))
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """In a worker, which may not know the user's schemes yet."""
+        self.__dict__.update(state)
+        for scheme in self.own:
+            remember(scheme)
 
     @property
     def base(self) -> str:
@@ -81,11 +94,15 @@ class CampaignOptions:
         values |= {} if self.sample is Sample.ALL else {"sample": self.sample.value}
         for name, usual in _SINCE.items():
             values |= {} if getattr(self, name) == usual else {name: getattr(self, name)}
+        values |= {"own": [to_json(scheme, with_folder=False) for scheme in self.own]} if self.own else {}
         return {**values, **lists, "shape": self.shape.value, "config": self.config.model_dump(mode="json")}
 
     @staticmethod
     def from_json(value: dict[str, Any]) -> CampaignOptions:
-        """Inverse of :meth:`to_json`."""
+        """Inverse of :meth:`to_json`. Raises GoldenError if a scheme of the user's is declared otherwise now."""
+        for scheme in map(from_json, value.get("own", ())):
+            if not remember(scheme):
+                raise GoldenError(f"{scheme.spec} has changed since the campaign was begun: begin another one")
         return CampaignOptions(
             **{name: value[name] for name in ("model", "faults", "images", "seed")},
             schemes=tuple(value["schemes"]),
@@ -155,6 +172,7 @@ def command_of(options: CampaignOptions) -> str:
     usual |= {"rows": default.config.rows, "cols": default.config.cols, "word": default.config.word_bits}
     names = ("faults", "images", "seed", "sample", "shape", "schemes", "structures")
     given = {name: getattr(options, name) for name in names}
+    given["schemes"] = tuple(map(spec_of, options.schemes))
     given |= {"fault-model": options.fault_model, "interleave": options.interleave}
     given |= {"rows": machine.rows, "cols": machine.cols, "word": machine.word_bits}
     given["parameter-check"] = machine.parameter_check.value if machine.limit_bits else None

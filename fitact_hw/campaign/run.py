@@ -38,6 +38,7 @@ from fitact_hw.injection.facts import Facts
 from fitact_hw.injection.timeline import Timeline, moved
 from fitact_hw.injection.verdict import Times
 from fitact_hw.reporting.provenance import Run, versions
+from golden.bounds.own import check_unchanged
 from sim.cache import Note
 from sim.engine.build import build_libraries, source_fingerprint
 
@@ -110,6 +111,7 @@ class CampaignRun:
         self._check_faults()
         bound = identity(self.options, self._place.subjects, source_fingerprint(options.config))
         self._identities = {s: (bound["programs"][s], bound["pictures"][s]) for s in options.schemes}
+        check_unchanged(options.schemes)
         with Store(self._path, create=True) as store:
             store.claim(bound)
             store.note(faults=self._planned(store), bits=bits_of(self._storages), versions=versions(), **self._facts())

@@ -164,7 +164,7 @@ def run(
         folder = out or ROOT / short_name(model)
         return _run_list(_plain_options(machine, model, names(schemes), seed), fault_list, folder, workers, scheduler)
     from fitact_hw.campaign.plan import CampaignOptions
-    from golden.subjects.names import stored_schemes
+    from golden.subjects.names import compared_schemes
 
     stratified = sample is Sample.STRATIFIED
     if not stratified and (minutes is not None or per_structure):
@@ -172,7 +172,7 @@ def run(
     options = CampaignOptions(
         model=model,
         config=machine,
-        schemes=names(schemes) or stored_schemes(model),
+        schemes=names(schemes) or compared_schemes(model),
         structures=chosen,
         faults=faults or (0 if stratified else FAULTS),
         images=images or (_images_at_hand(model) if stratified else 4),
@@ -238,9 +238,9 @@ def resume(
 
 def _plain_options(machine: AcceleratorConfig, model: str, schemes: tuple[str, ...], seed: int) -> CampaignOptions:
     from fitact_hw.campaign.plan import CampaignOptions
-    from golden.subjects.names import stored_schemes
+    from golden.subjects.names import compared_schemes
 
-    return CampaignOptions(model, machine, schemes or stored_schemes(model), seed=seed)
+    return CampaignOptions(model, machine, schemes or compared_schemes(model), seed=seed)
 
 
 def _run_list(
@@ -412,9 +412,9 @@ def validate(
     network(model, names(schemes))
     from fitact_hw.campaign.plan import CampaignOptions
     from fitact_hw.validation.engine import default_injections, run_validation
-    from golden.subjects.names import stored_schemes
+    from golden.subjects.names import compared_schemes
 
-    chosen, count = names(schemes) or stored_schemes(model), injections or default_injections(model)
+    chosen, count = names(schemes) or compared_schemes(model), injections or default_injections(model)
     options = CampaignOptions(model, machine, chosen, (), count, 1, seed)
     return run_validation(options, workers, out or VALIDATIONS / short_name(model))
 

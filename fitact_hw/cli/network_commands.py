@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
@@ -129,7 +128,7 @@ def _subject(checkpoint: Path, seed: int, dataset: str, root: Path | None, targe
 
     training, test = (load_images(train, root) for train in (True, False))
     made, top1 = subject_of_run(checkpoint, training, test, ARCHIVE.title, training.classes, target)
-    missing = [scheme for scheme in bounded_schemes(()) if scheme not in made.schemes]
+    missing = [scheme.name for scheme in bounded_schemes(()) if scheme.name not in made.schemes]
     found = bounds(str(target), ",".join(missing), seed) if missing else {}
     terminal().print(
         f"{target}: {top1:.2%} of {len(test):,} test images right in float; `fitact check {target}` says what "
@@ -228,13 +227,12 @@ def post_train(
     from fitact_hw.reporting.provenance import Run, of_weights
     from golden.bounds.granularity import find_granularity
     from golden.data.cifar10 import load_images
-    from golden.search.find import find_bounds, options_for, profiles_folder
+    from golden.search.find import find_bounds, options_for
+    from golden.search.profiled import profiles_folder
 
     schemes = [] if scheme == ALL else list(names(scheme))
     changes = {"k": k, "zeta": zeta, "delta": delta, "lr": lr, "epochs": epochs, "images": images}
-    options = replace(
-        options_for(model, seed, factor, strike == "layer", **changes), granularity=find_granularity(granularity)
-    )
+    options = options_for(model, seed, factor, strike == "layer", find_granularity(granularity), **changes)
     target = out or Path("build") / model / ("weights" if granularity == "neuron" else f"weights-{granularity}")
     began, training = Run(seed), load_images(True, cifar10, root, download)
     origin = partial(began.record, weights=of_weights(model, weights), images=training.digest)

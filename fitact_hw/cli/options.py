@@ -17,6 +17,7 @@ from fitact_hw.errors import FitActError
 from golden.bounds.schemes import CHECKS, DEFAULT, SCHEMES, find_protection, find_scheme
 from golden.networks.registry import NETWORKS, check_model
 from golden.qnetwork import ACC_BITS
+from golden.subjects.scheme_files import named
 from golden.support.choices import listed, must_be
 
 
@@ -54,22 +55,21 @@ def known_model(name: str) -> str:
 
 
 def known_scheme(name: str) -> str:
-    """A protection scheme by name. Raises GoldenError for an unknown one."""
-    return find_scheme(name).name
+    """The name of a protection scheme, by it or by a file. Raises GoldenError for an unknown one."""
+    return find_scheme(named(name)).name
 
 
 def known_schemes(text: str | None) -> str | None:
-    """Protection schemes with commas between. Raises GoldenError for an unknown one."""
-    for name in names(text):
-        find_scheme(name)
-    return text
+    """Protection schemes with commas between, by name. Raises GoldenError for an unknown one."""
+    return text and ",".join(map(known_scheme, names(text)))
 
 
 def known_protections(text: str | None) -> str | None:
-    """Schemes, checks and schemes with a check, with commas between. Raises GoldenError for an unknown one."""
-    for name in names(text):
-        find_protection(name)
-    return text
+    """Schemes, checks and schemes with a check, with commas between, by name. Raises GoldenError for an unknown one."""
+    labels = [named(label) for label in names(text)]
+    for label in labels:
+        find_protection(label)
+    return text and ",".join(labels)
 
 
 def known_word(width: int) -> int:
@@ -141,18 +141,20 @@ def _starting(known: tuple[str, ...]) -> Callable[[str], list[str]]:
 complete_models, complete_schemes = _starting(NETWORKS), _starting(tuple(SCHEMES))
 """Names for the completion of a shell, in lists with commas too."""
 
+SCHEME = "a name, or file.py:NAME that declares one"
+
 ModelArgument = Annotated[
     str,
     typer.Argument(help="network: see `fitact models`", callback=known_model, autocompletion=complete_models),
 ]
 SchemeOption = Annotated[
-    str, typer.Option(help="protection scheme", callback=known_scheme, autocompletion=complete_schemes)
+    str, typer.Option(help=f"protection scheme: {SCHEME}", callback=known_scheme, autocompletion=complete_schemes)
 ]
 StoredSchemeOption = Annotated[
     str | None,
     typer.Option(
         "--scheme",
-        help=f"protection scheme [{DEFAULT.name}, or the finest with stored bounds]",
+        help=f"protection scheme, by name or file.py:NAME [{DEFAULT.name}, or the finest with stored bounds]",
         callback=lambda name: None if name is None else known_scheme(name),
         autocompletion=complete_schemes,
     ),
@@ -160,7 +162,7 @@ StoredSchemeOption = Annotated[
 SchemesOption = Annotated[
     str,
     typer.Option(
-        help="schemes, e.g. ranger,fitact [all with stored bounds]",
+        help="schemes, e.g. ranger,fitact or file.py:NAME [the usual ones with stored bounds]",
         callback=known_schemes,
         autocompletion=complete_schemes,
     ),
@@ -171,7 +173,7 @@ ALL = "all"
 FoundSchemesOption = Annotated[
     str,
     typer.Option(
-        help="schemes, e.g. proact,fitact, or all",
+        help="schemes, e.g. proact,fitact or file.py:NAME, or all",
         callback=lambda text: text if text == ALL else known_schemes(text),
     ),
 ]
@@ -180,7 +182,7 @@ ProtectionsOption = Annotated[
     typer.Option(
         "--schemes",
         help=f"schemes, each alone or with a parameter check, e.g. fitact,{next(iter(CHECKS))},fitact+"
-        f"{next(iter(CHECKS))} [all with stored bounds]",
+        f"{next(iter(CHECKS))} [the usual ones with stored bounds]",
         callback=known_protections,
         autocompletion=_starting((*SCHEMES, *CHECKS)),
     ),

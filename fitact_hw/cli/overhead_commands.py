@@ -32,6 +32,7 @@ from fitact_hw.reporting.command import command_line
 from fitact_hw.reporting.terminal import terminal, working
 from golden.bounds.schemes import UNPROTECTED
 from golden.subjects.names import short_name
+from golden.subjects.scheme_files import named
 from golden.support.files import beside, write_json, write_text
 
 LibrariesOption = Annotated[
@@ -42,8 +43,9 @@ PageOption = Annotated[Path | None, file_option("Markdown file to write, figures
 
 
 def _known(text: str) -> str:
-    choose(text)
-    return text
+    chosen = ",".join(map(named, names(text)))
+    choose(chosen)
+    return chosen
 
 
 def overhead(
@@ -88,7 +90,8 @@ def overhead(
     ] = 0,
     workers: Annotated[int, typer.Option(min=1, help="processes; results do not depend on it")] = 2,
     schemes: Annotated[
-        str, typer.Option("--schemes", help="compare only these, commas between [all]", callback=_known)
+        str,
+        typer.Option("--schemes", help="compare only these, e.g. ranger,fitact or file.py:NAME [all]", callback=_known),
     ] = "",
     pareto: Annotated[
         list[Path] | None,

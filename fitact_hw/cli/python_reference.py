@@ -31,6 +31,11 @@ API: dict[str, tuple[str, ...]] = {
     "A network of your own": (
         "fitact_hw.api.subject",
         "fitact_hw.api.Study",
+        "golden.bounds.schemes.Scheme",
+        "golden.bounds.recipes.Maxima",
+        "golden.bounds.recipes.PostTraining",
+        "golden.bounds.recipes.ThresholdSearch",
+        "golden.search.profiled.Profiled",
     ),
     "The golden model": (
         "golden.reference.run",

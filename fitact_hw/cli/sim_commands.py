@@ -23,7 +23,7 @@ from fitact_hw.cli.own_networks import NetArgument, with_network
 from fitact_hw.cli.panels import SIMULATE
 from fitact_hw.config import AcceleratorConfig
 from fitact_hw.faults import Shape
-from golden.subjects.names import default_scheme, stored_schemes
+from golden.subjects.names import compared_schemes, default_scheme
 
 SHOWN_WORD = 32
 """Word width of `fitact sim`: Q15.16, where upsets of high bits do damage and schemes differ. At 8 bits the format
@@ -141,7 +141,7 @@ def validate_memory(
     rtl_images(model, images)
     from fitact_hw.validation.memory import run_validate_memory
 
-    chosen = names(schemes) or stored_schemes(model)
+    chosen = names(schemes) or compared_schemes(model)
     return run_validate_memory(model, machine, chosen, maps, rate, images, seed, workers)
 
 

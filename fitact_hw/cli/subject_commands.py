@@ -105,8 +105,8 @@ def bounds(
     """Learn the bounds of schemes for a subject on its own images, for every activation call; kept in its folder."""
     from fitact_hw.reporting.network_tables import print_bounds
     from fitact_hw.reporting.provenance import Run, of_weights
-    from golden.search.find import profiles_folder
     from golden.search.own import find_own_bounds
+    from golden.search.profiled import profiles_folder
     from golden.subjects.stored import StoredSubject
 
     began, made = Run(seed), StoredSubject(Path(folder))

@@ -12,7 +12,8 @@ from fitact_hw.faults import FaultEvent, Shape, Storage, faults
 from fitact_hw.injection.timeline import Timeline, moved
 from fitact_hw.sites import list_sites
 from golden.bounds.granularity import Granularity
-from golden.bounds.schemes import SCHEMES, UNPROTECTED
+from golden.bounds.schemes import UNPROTECTED
+from golden.bounds.schemes import known as schemes_by_name
 from sim.engine.access import AccessTrace
 
 STRUCTURES = {
@@ -39,10 +40,10 @@ def structure_sites(config: AcceleratorConfig) -> dict[str, Sequence[Storage]]:
 
 def base_scheme(schemes: Sequence[str]) -> str:
     """The scheme whose run decides what is live: the first of those that use the bound buffer most."""
-    known = list(Granularity)
+    known, declared = list(Granularity), schemes_by_name()
 
     def use(name: str) -> tuple[int, int]:
-        scheme = SCHEMES.get(name, UNPROTECTED)
+        scheme = declared.get(name, UNPROTECTED)
         return known.index(scheme.granularity), known.index(scheme.hardware)
 
     return max(schemes, key=use)

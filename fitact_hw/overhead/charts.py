@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from fitact_hw.overhead.cost import UNITS
-from fitact_hw.overhead.schemes import BASELINE
-from fitact_hw.overhead.tables import SHORT, TABLES
+from fitact_hw.overhead.schemes import BASELINE, short_of
+from fitact_hw.overhead.tables import TABLES, others
 from fitact_hw.reporting.figures import NORMAL, SMALL, new_figure
 from fitact_hw.reporting.palette import GRID, SERIES
 
@@ -38,7 +38,7 @@ def _metrics(record: Record, group: str) -> dict[str, Record]:
 
 
 def _added(axis: Any, added: Mapping[str, Mapping[str, float]]) -> None:
-    names = [SHORT[key] for key in added]
+    names = [short_of(key) for key in added]
     logic, memory = ([100 * line[part] for line in added.values()] for part in ("logic", "memory"))
     axis.barh(names, memory, color=MEMORY, label="memory")
     noise = [100 * line["noise"] for line in added.values()]
@@ -60,12 +60,12 @@ def _parts(axis: Any, area: Mapping[str, Record]) -> None:
 
 
 def _lanes(axis: Any, area: Record) -> None:
-    bounded = TABLES[0][1]
+    bounded = (*TABLES[0][1], *others(area["values"]))
     keys = [key for key in bounded if key in area["values"] and key != BASELINE.key]
     base = area["values"][BASELINE.key]
     added = [100 * (area["values"][key] / base - 1) for key in keys]
     noise = [100 * area["noise"][key] / base for key in keys]
-    axis.barh([SHORT[key] for key in keys], added, xerr=noise, color=BLUE, capsize=4, height=0.6)
+    axis.barh([short_of(key) for key in keys], added, xerr=noise, color=BLUE, capsize=4, height=0.6)
     _bars(axis, "area of one lane (black: noise of the tools)", "% over a lane with plain ReLU")
 
 
@@ -94,7 +94,7 @@ def _stacked(axis: Any, parts: Mapping[str, Mapping[str, float]], colours: Seque
     left = [0.0] * len(keys)
     for (part, values), colour in zip(parts.items(), colours, strict=True):
         widths = [values[key] for key in keys]
-        axis.barh([SHORT[key] for key in keys], widths, left=left, color=colour, label=part)
+        axis.barh([short_of(key) for key in keys], widths, left=left, color=colour, label=part)
         left = [a + b for a, b in zip(left, widths, strict=True)]
 
 

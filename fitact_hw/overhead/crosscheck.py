@@ -9,8 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from fitact_hw.errors import FitActError
-from fitact_hw.overhead.schemes import BASELINE
-from fitact_hw.overhead.tables import SHORT
+from fitact_hw.overhead.schemes import BASELINE, short_of
 
 SMALL_BLOCK = 0.01
 """Blocks below this share of the logic are compared as a sum: a few cells more or less say nothing."""
@@ -77,15 +76,15 @@ def compare(runs: Sequence[Run]) -> str:
     lines += table_head(["scheme", *names])
     for key in first.added:
         cells = [f"{run.gates(key):+.2f} ({run.logic(key) / run.logic(BASELINE.key) - 1:+.2%})" for run in runs]
-        lines.append(table_row([SHORT[key], *cells]))
+        lines.append(table_row([short_of(key), *cells]))
     lines += ["", "Ranking, cheapest first:", ""]
-    lines += [f"* {run.library}: " + " < ".join(SHORT[key] for key in run.ranking()) for run in runs]
+    lines += [f"* {run.library}: " + " < ".join(short_of(key) for key in run.ranking()) for run in runs]
     lines += ["", "## Stages of one lane (ns)", "", *table_head(["path", "scheme", *names])]
     for name in ("longest path", "clamp stage"):
         for key in (BASELINE.key, *first.added):
             if key in first.lanes[name]:
                 cells = [f"{run.lanes[name][key]:.3f}" for run in runs]
-                lines.append(table_row([name, SHORT[key], *cells]))
+                lines.append(table_row([name, short_of(key), *cells]))
     return "\n".join([*lines, "", *_blocks(runs), ""])
 
 
@@ -105,7 +104,7 @@ def _blocks(runs: Sequence[Run]) -> list[str]:
     floor = SMALL_BLOCK * first.logic(BASELINE.key) / first.nand2_um2 / 1000
     large = {name: values for name, values in shown.items() if values[0] >= floor}
     rest = [sum(values[i] for name, values in shown.items() if name not in large) for i in range(len(runs))]
-    lines = ["## Blocks", "", f"Thousand gate equivalents of {SHORT[BASELINE.key]} and {SHORT[key]}.", ""]
+    lines = ["## Blocks", "", f"Thousand gate equivalents of {short_of(BASELINE.key)} and {short_of(key)}.", ""]
     lines += table_head(
         ["block", *(run.library for run in runs), *(f"{r.library} / {first.library}" for r in runs[1:])]
     )

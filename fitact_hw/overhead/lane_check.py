@@ -18,8 +18,7 @@ from fitact_hw.overhead.crosscheck import table_head, table_row
 from fitact_hw.overhead.design import Block, elaborate
 from fitact_hw.overhead.mapping import PERTURBATIONS, Mapped, map_block
 from fitact_hw.overhead.metrics import SIGMAS
-from fitact_hw.overhead.schemes import BASELINE, SCHEMES, clamp_of, clamp_parameters
-from fitact_hw.overhead.tables import SHORT
+from fitact_hw.overhead.schemes import BASELINE, SCHEMES, clamp_of, clamp_parameters, short_of
 from fitact_hw.overhead.technology import Technology
 
 BODY = "body"
@@ -111,7 +110,7 @@ def markdown(config: AcceleratorConfig, libraries: Sequence[Library], command: s
             cells.append(
                 f"{library.gates(area):.0f} ± {library.gates(noise):.0f} ({area / lane:+.1%})",
             )
-        lines.append(table_row([SHORT[key], *cells]))
+        lines.append(table_row([short_of(key), *cells]))
     lines += ["", "Order, cheapest first (`=`: the difference is within noise):", ""]
     lines += [f"* {library.technology.name}: {ranking(library)}" for library in libraries]
     lines += ["", "## Longest paths (ns)", "", *table_head(["stage", *names])]
@@ -128,11 +127,11 @@ def markdown(config: AcceleratorConfig, libraries: Sequence[Library], command: s
 def ranking(library: Library) -> str:
     """Clamps by the area that they add; neighbours within noise are joined by ``=``."""
     order = sorted(CLAMPS[1:], key=lambda key: library.added(key)[0])
-    text = SHORT[order[0]]
+    text = short_of(order[0])
     for before, key in pairwise(order):
         one, other = library.blocks[before], library.blocks[key]
         noise = SIGMAS * math.hypot(*(block.mean_error(block.area_sd) for block in (one, other)))
-        text += f" {'=' if other.area - one.area <= noise else '<'} {SHORT[key]}"
+        text += f" {'=' if other.area - one.area <= noise else '<'} {short_of(key)}"
     return text
 
 
@@ -148,11 +147,11 @@ def _ratios(libraries: Sequence[Library]) -> list[str]:
     for key in CLAMPS[1:]:
         base = first.gates(first.added(key)[0])
         cells = [f"{base / peer.gates(peer.added(key)[0]):.3f}" for peer in peers]
-        lines.append(table_row([f"{SHORT[key]}, added to unprotected", *cells]))
+        lines.append(table_row([f"{short_of(key)}, added to unprotected", *cells]))
     lines.append("")
     lines.append("Areas are divided by the library's own NAND2, so libraries of different cell heights compare.")
     return lines if peers else []
 
 
 def _title(key: str) -> str:
-    return key if key in (BODY, DECODER) else f"clamp: {SHORT[key]}"
+    return key if key in (BODY, DECODER) else f"clamp: {short_of(key)}"

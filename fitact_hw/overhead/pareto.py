@@ -16,15 +16,22 @@ from typing import Any
 from fitact_hw.config import BoundFormat, Granularity
 from fitact_hw.errors import FitActError
 from fitact_hw.overhead.cost import Cost
-from fitact_hw.overhead.schemes import BASELINE, CHEAP, ON_CHIP, SCHEMES
-from fitact_hw.overhead.tables import SHORT, split_lines
+from fitact_hw.overhead.schemes import BASELINE, CHEAP, ON_CHIP, SCHEMES, short_of
+from fitact_hw.overhead.tables import split_lines
 from fitact_hw.reporting.figures import NORMAL, SMALL, dots, new_figure, place_labels
 from fitact_hw.reporting.formats import listed, scientific
 from fitact_hw.reporting.palette import GRID, NEUTRAL, SERIES, Style
+from golden.bounds.schemes import known
 from golden.bounds.stored import LEARNED, variant_name
 
 ACCURACY_OF = {scheme.key: scheme.accuracy for scheme in SCHEMES if scheme.accuracy}
 """Scheme of the accuracy files whose networks each machine runs."""
+
+
+def accuracy_of(key: str) -> str:
+    """Scheme of the accuracy files that the machine called ``key`` runs; empty if it protects no memory."""
+    return ACCURACY_OF.get(key, key if key in known() else "")
+
 
 MISSING = "missing: "
 """Before a scheme without an accuracy, in the CSV file."""
@@ -130,16 +137,16 @@ def evaluate(costs: Mapping[str, Cost], paths: Sequence[Path], machine: str, wor
     rows = read_accuracy(paths, word_bits, rate)
     added = {key: (total, noise) for key, _, _, total, noise in split_lines(dict(costs))} | {BASELINE.key: (0.0, 0.0)}
     points, missing = [], []
-    for key in (key for key in costs if key in ACCURACY_OF):
-        scheme = LEARNED_OF[key] if LEARNED_OF.get(key) in rows else ACCURACY_OF[key]
+    for key in (key for key in costs if accuracy_of(key)):
+        scheme = LEARNED_OF[key] if LEARNED_OF.get(key) in rows else accuracy_of(key)
         row = rows.get(scheme)
         if row is None:
-            missing.append(f"{SHORT[key]} (needs {scheme})")
+            missing.append(f"{short_of(key)} (needs {scheme})")
             continue
         accuracy, low, high = (float(row[name]) for name in ("mean", "low", "high"))
         area, noise = added[key]
         counts = int(row["maps"]), int(row["images"]), row["source"]
-        points.append(Point(key, SHORT[key], 100 * area, 100 * noise, accuracy, low, high, scheme, *counts))
+        points.append(Point(key, short_of(key), 100 * area, 100 * noise, accuracy, low, high, scheme, *counts))
     front = [p for p in points if not any(_beats(other, p) for other in points)]
     marked = tuple(Point(**{**asdict(p), "front": p in front}) for p in points)
     return Pareto(machine, rate, word_bits, marked, tuple(missing))

@@ -68,8 +68,11 @@ def _cheap(key: str, title: str, short: str, bounds: Granularity, form: BoundFor
     return Scheme(key, title, short, bounds, ActMode.CLIP, bound_format=form, accuracy=accuracy)
 
 
-ACTIVATIONS = tuple(_machine_of(scheme) for scheme in schemes.SCHEMES.values() if scheme.last is None)
-"""Those of the registry; one whose last activation differs runs on the machine of another."""
+ACTIVATIONS = tuple(
+    _machine_of(scheme) for scheme in schemes.SCHEMES.values() if scheme.compared and scheme.last is None
+)
+"""Those that are compared; one whose last activation differs runs on the machine of another. Any other one has a row
+where it is named."""
 
 BASELINE = next(scheme for scheme in ACTIVATIONS if scheme.key == schemes.UNPROTECTED.name)
 NEURON = next(scheme for scheme in ACTIVATIONS if scheme.key == schemes.FITACT.name)
@@ -122,13 +125,21 @@ def clamp_of(scheme: Scheme) -> Scheme:
     return next(other for other in SCHEMES if (other.bounds is Granularity.NONE, other.mode) == looks)
 
 
+def short_of(key: str) -> str:
+    """What tables call the scheme of a key; an unknown one as it is."""
+    short = next((scheme.short for scheme in SCHEMES if scheme.key == key), None)
+    return short or schemes.title_of(key)
+
+
 def choose(names: str) -> tuple[Scheme, ...]:
     """Schemes by their keys, commas between; unprotected is always there. Raises FitActError for an unknown one."""
     wanted = {name.strip() for name in names.split(",") if name.strip()}
     known = tuple(scheme.key for scheme in SCHEMES)
-    if others := sorted(wanted.difference(known)):
-        raise FitActError(unknown("scheme", others[0], known, "there are"))
-    return tuple(scheme for scheme in SCHEMES if scheme is BASELINE or not wanted or scheme.key in wanted)
+    declared = tuple(name for name in schemes.known() if name not in known)
+    if others := sorted(wanted.difference(known, declared)):
+        raise FitActError(unknown("scheme", others[0], (*known, *declared), "there are"))
+    usual = tuple(scheme for scheme in SCHEMES if scheme is BASELINE or not wanted or scheme.key in wanted)
+    return (*usual, *(_machine_of(schemes.find_scheme(name)) for name in declared if name in wanted))
 
 
 def machine(config: AcceleratorConfig, scheme: Scheme) -> AcceleratorConfig:

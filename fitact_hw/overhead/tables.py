@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -20,8 +20,8 @@ from fitact_hw.overhead.schemes import (
     DEEP_BUFFER,
     NEURON,
     ON_CHIP,
-    SCHEMES,
     Scheme,
+    short_of,
 )
 
 TABLES: tuple[tuple[str, tuple[str, ...]], ...] = tuple(
@@ -33,8 +33,6 @@ TABLES: tuple[tuple[str, tuple[str, ...]], ...] = tuple(
         ("For comparison: protected buffers, triplicated lanes", (BASELINE, *ON_CHIP)),
     )
 )
-
-SHORT = {scheme.key: scheme.short for scheme in SCHEMES}
 
 
 @dataclass(frozen=True)
@@ -60,9 +58,17 @@ def cell(metric: Metric, key: str) -> str:
     return f"{text} ({change:+.1%})" if value != metric.values[BASELINE.key] else f"{text} (=)"
 
 
+def others(keys: Iterable[str]) -> tuple[str, ...]:
+    """Those of no table: schemes that were named."""
+    listed = {key for _, of_table in TABLES for key in of_table}
+    return tuple(key for key in keys if key not in listed)
+
+
 def _tables(results: Results) -> list[tuple[str, tuple[str, ...]]]:
-    """The tables that have something to compare, with the schemes that were measured."""
+    """The tables that have something to compare, with the schemes that were measured; those of no table are with the
+    bounded activations."""
     chosen = [(title, tuple(key for key in keys if key in results.costs)) for title, keys in TABLES]
+    chosen[0] = (chosen[0][0], (*chosen[0][1], *others(results.costs)))
     return [(title, keys) for title, keys in chosen if len(keys) > 1]
 
 
@@ -96,7 +102,7 @@ def print_report(console: Console, header: Header, metrics: Sequence[Metric], re
         table.add_column("")
         table.add_column("unit")
         for key in keys:
-            table.add_column(SHORT[key], justify="right")
+            table.add_column(short_of(key), justify="right")
         group = ""
         for metric in _used(metrics, keys):
             if metric.group != group:
@@ -109,7 +115,7 @@ def print_report(console: Console, header: Header, metrics: Sequence[Metric], re
     for name in ("scheme", "logic", "memory", "total"):
         table.add_column(name, justify="left" if name == "scheme" else "right")
     for key, logic, memory, total, noise in split_lines(dict(results.costs)):
-        table.add_row(SHORT[key], _split_text(logic, noise), f"{memory:+.2%}", f"{total:+.2%}")
+        table.add_row(short_of(key), _split_text(logic, noise), f"{memory:+.2%}", f"{total:+.2%}")
     console.print(table)
 
 
@@ -125,9 +131,9 @@ def markdown(header: Header, metrics: Sequence[Metric], results: Results, comman
         "|---|---|---|---|",
     ]
     for key, logic, memory, total, noise in split_lines(dict(results.costs)):
-        lines.append(f"| {SHORT[key]} | {_split_text(logic, noise)} | {memory:+.2%} | {total:+.2%} |")
+        lines.append(f"| {short_of(key)} | {_split_text(logic, noise)} | {memory:+.2%} | {total:+.2%} |")
     for title, keys in _tables(results):
-        lines += ["", f"## {title}", "", "| | unit | " + " | ".join(SHORT[k] for k in keys) + " |"]
+        lines += ["", f"## {title}", "", "| | unit | " + " | ".join(short_of(k) for k in keys) + " |"]
         lines.append("|---|---|" + "---:|" * len(keys))
         group = ""
         for metric in _used(metrics, keys):
@@ -141,7 +147,7 @@ def markdown(header: Header, metrics: Sequence[Metric], results: Results, comman
 
 
 def _scheme_line(scheme: Scheme) -> str:
-    return f"* {SHORT[scheme.key]}: {scheme.title}; lane: {scheme.activation}"
+    return f"* {short_of(scheme.key)}: {scheme.title}; lane: {scheme.activation}"
 
 
 NOTES = (
@@ -171,7 +177,7 @@ def _memory_lines(results: Results) -> list[str]:
     seen: dict[tuple[str, int, int], list[str]] = {}
     for key, cost in results.costs.items():
         for buffer in cost.machine.buffers:
-            seen.setdefault((buffer.name, buffer.width + buffer.check, buffer.depth), []).append(SHORT[key])
+            seen.setdefault((buffer.name, buffer.width + buffer.check, buffer.depth), []).append(short_of(key))
     for (name, width, depth), schemes in seen.items():
         lines.append(f"| {name} | {depth} x {width} | {', '.join(schemes)} |")
     lines += ["", "| inferred, kept in flip-flops on purpose | bits |", "|---|---|"]

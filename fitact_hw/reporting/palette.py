@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from fitact_hw.faults import Outcome
-from golden.bounds.schemes import CHECKS, SCHEMES
+from golden.bounds.schemes import look_of
 
 NEUTRAL, GRID, STRIPE, EMPTY = "#8a94a0", "#e4e7ea", "#f5f6f8", "#d9dde1"
 """What belongs to no scheme, grid lines, every other line of a chart, and places without data."""
@@ -25,30 +25,9 @@ class Style:
     marker: str
 
 
-_STYLES = tuple(
-    Style(*pair)
-    for pair in (
-        ("#3a3a3a", "X"),
-        ("#e69f00", "s"),
-        ("#56b4e9", "^"),
-        ("#cc79a7", "D"),
-        ("#0072b2", "o"),
-        ("#009e73", "v"),
-        ("#8c6d31", "P"),
-        ("#756bb1", "<"),
-        ("#17a2b8", ">"),
-        ("#7f7f7f", "*"),
-    )
-)
-
-
 def scheme_style(scheme: str) -> Style:
-    """Of a scheme of :data:`golden.bounds.schemes.SCHEMES`, by its place there; then the parameter checks, alone and
-    with a scheme (alike for all); the last one for any other name."""
-    known = [*SCHEMES, *CHECKS, *(f"+{check}" for check in CHECKS)]
-    name = scheme[scheme.find("+") :] if "+" in scheme else scheme
-    place = known.index(name) if name in known else len(_STYLES) - 1
-    return _STYLES[place % len(_STYLES)]
+    """Of a protection by its name, as it is declared; all unknown names look alike."""
+    return Style(*look_of(scheme))
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from fitact_hw.reporting.published import DATA
 from fitact_hw.resilience.subjects import Settings
 from fitact_hw.resilience.summary import BETTER, NOT_SHOWN, WORSE, BoundsCost, Summary
 from fitact_hw.resilience.tables import accuracy_cell, signed_interval
-from golden.bounds.schemes import titled
+from golden.bounds.schemes import spec_of, titled
 from golden.quantisation.quantise import word_name
 from golden.subjects.find import open_subject
 from golden.subjects.names import short_name
@@ -41,6 +41,7 @@ def command(settings: Settings, experiment: str, extra: Mapping[str, Any] | None
     usual = {_OPTIONS[field.name]: field.default for field in fields(Settings) if field.name in _OPTIONS}
     del usual["seed"]
     given = {option: getattr(settings, name) for name, option in _OPTIONS.items()}
+    given["schemes"] = tuple(map(spec_of, settings.schemes))
     return command_line(experiment, short_name(settings.model), options={**given, **(extra or {})}, usual=usual)
 
 

@@ -9,9 +9,10 @@ from pathlib import Path
 
 import numpy as np
 
-from golden.bounds.granularity import SHARED, Granularity
+from golden.bounds.granularity import GROUPED, SHARED, Granularity
+from golden.bounds.own import check_unchanged
 from golden.bounds.schemes import DEFAULT, ParameterCheck, find_protection
-from golden.bounds.stored import LEARNED, BoundFormat, StoredBounds, regroup, variant_name
+from golden.bounds.stored import LEARNED, BoundFormat, StoredBounds, regroup, stored_in_groups, variant_name
 from golden.data.dataset import DataSet
 from golden.errors import GoldenError
 from golden.networks.artefacts import WEIGHTS_FOLDER
@@ -19,7 +20,7 @@ from golden.networks.registry import check_grouped, learned_granularity
 from golden.qnetwork import QNetwork
 from golden.quantisation.quantise import check_word, quantise_images
 from golden.subjects.find import open_subject
-from golden.subjects.names import check_subject, stored_schemes
+from golden.subjects.names import check_subject, compared_schemes
 
 RATES = {
     8: (1e-5, 1e-4, 1e-3),
@@ -103,8 +104,11 @@ class Subject:
         return f"{self.scheme} {self.word_bits} bits"
 
 
-def _load(settings: Settings, scheme: str, word_bits: int) -> tuple[QNetwork, None]:
-    return open_subject(settings.model, settings.folder).qnetwork(scheme, word_bits), None
+def _load(settings: Settings, scheme: str, word_bits: int) -> tuple[QNetwork, dict[str, StoredBounds] | None]:
+    subject = open_subject(settings.model, settings.folder)
+    network = subject.qnetwork(scheme, word_bits)
+    granularity = subject.declared(scheme).hardware
+    return network, stored_in_groups(network, granularity) if granularity in GROUPED else None
 
 
 def _load_grouped(
@@ -122,8 +126,9 @@ def scheme_subjects(settings: Settings) -> list[Subject]:
     check_subject(settings.model)
     subjects = []
     for word_bits in settings.words:
-        for scheme in settings.schemes or stored_schemes(settings.model, settings.folder):
+        for scheme in settings.schemes or compared_schemes(settings.model, settings.folder):
             of, check = find_protection(scheme)
+            check_unchanged([of.name])
             bounded = of.mode is not None
             for memory in settings.memories if bounded else settings.memories[:1]:
                 load = partial(_load, settings, of.name, word_bits)

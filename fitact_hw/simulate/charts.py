@@ -20,13 +20,13 @@ from fitact_hw.reporting.formats import spaced
 from fitact_hw.reporting.palette import scheme_style
 from fitact_hw.reporting.statistics import Estimate
 from fitact_hw.simulate.counts import ALL, Counts, Origin, ordered_structures
-from golden.bounds.schemes import SCHEMES, titled
+from golden.bounds.schemes import in_order, titled
 from golden.quantisation.quantise import word_name
 
 
 def upsets(origin: Origin, counts: Counts) -> Any:
     """Outcome shares by structure, a panel for every scheme, and beside them the SDC shares with intervals."""
-    schemes = [name for name in SCHEMES if name in counts]
+    schemes = in_order(counts)
     structures = ordered_structures(counts)
     tallies = {scheme: [counts[scheme].get(name, Counter()) for name in structures] for scheme in schemes}
     size = (3.6 + 1.35 * len(schemes), 1.8 + 0.42 * len(structures))

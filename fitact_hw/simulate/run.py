@@ -23,7 +23,7 @@ from fitact_hw.compiler import compile_network, with_images
 from fitact_hw.config import AcceleratorConfig
 from fitact_hw.errors import FitActError
 from fitact_hw.faults import Outcome, Sample, Shape
-from fitact_hw.networks import SCHEMES, load_images, load_networks
+from fitact_hw.networks import load_images, load_networks
 from fitact_hw.reporting.command import here
 from fitact_hw.reporting.figures import save_png
 from fitact_hw.reporting.formats import percent_interval
@@ -33,11 +33,11 @@ from fitact_hw.reporting.terminal import bar, details, noter, terminal, working
 from fitact_hw.simulate import charts, fault_free, tables, upsets
 from fitact_hw.simulate.counts import Origin, csv_text, outcome_counts
 from fitact_hw.simulate.verdict_text import Verdict, verdict
-from golden.bounds.schemes import DEFAULT
+from golden.bounds.schemes import COMPARED, DEFAULT, in_order
 from golden.networks.artefacts import WEIGHTS_FOLDER
 from golden.qnetwork import QNetwork
 from golden.subjects.find import open_subject
-from golden.subjects.names import is_shipped, short_name, stored_schemes
+from golden.subjects.names import compared_schemes, is_shipped, short_name
 from golden.subjects.subject import Samples, Subject
 from golden.support.files import locked, write_json, write_text
 from sim.engine.build import build_libraries
@@ -233,12 +233,13 @@ def check_done(result: RunResult) -> None:
 
 
 def _campaign(options: SimOptions) -> CampaignOptions:
-    """The upsets of a run: in live bits, for every scheme that the network has bounds of; all on the first image, whose
-    fault-free run is made once for each scheme and shared by the workers."""
+    """The upsets of a run: in live bits, for the usual schemes that the network has bounds of and the one that is run;
+    all on the first image, whose fault-free run is made once for each scheme and shared by the workers."""
+    schemes = in_order({*compared_schemes(options.model), options.scheme})
     return CampaignOptions(
         options.model,
         options.config,
-        schemes=stored_schemes(options.model),
+        schemes=tuple(schemes),
         faults=options.faults,
         images=1,
         seed=options.seed,
@@ -252,7 +253,7 @@ def _upsets(
 ) -> dict[str, Any]:
     """Upsets for every scheme; prints the outcome table, writes counts and chart, returns the summary."""
     campaign, config = run.options, options.config
-    for scheme in (name for name in SCHEMES if name not in campaign.schemes):
+    for scheme in (name for name in COMPARED if name not in campaign.schemes):
         learn = here("post-train", options.model, options={"scheme": scheme, "out": WEIGHTS_FOLDER})
         if not is_shipped(options.model):
             learn = here("bounds", options.model, options={"scheme": scheme})

@@ -10,13 +10,12 @@ from rich.markup import escape
 from rich.table import Table
 
 from fitact_hw.faults import Outcome
-from fitact_hw.networks import SCHEMES
 from fitact_hw.reporting.formats import percent_interval, spaced
 from fitact_hw.reporting.palette import LABELS
 from fitact_hw.reporting.statistics import Estimate
 from fitact_hw.simulate.counts import ALL, Counts, ordered_structures
 from fitact_hw.simulate.fault_free import LayerRow
-from golden.bounds.schemes import titled
+from golden.bounds.schemes import in_order, titled
 from golden.subjects.subject import Subject
 
 
@@ -77,7 +76,7 @@ def print_upsets(console: Console, counts: Counts) -> None:
         table.add_column(LABELS[outcome], justify="right")
     table.add_column("SDC, 95 % interval", justify="right")
     for structure in ordered_structures(counts):
-        schemes = [name for name in SCHEMES if structure in counts.get(name, {})]
+        schemes = [name for name in in_order(counts) if structure in counts[name]]
         for scheme in schemes:
             tally = counts[scheme][structure]
             total = sum(tally.values())

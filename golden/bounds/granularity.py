@@ -29,6 +29,9 @@ SHARED: tuple[Granularity, ...] = tuple(
 )
 """Those with bounds."""
 
+GROUPED = (Granularity.CHANNEL, Granularity.PATCH)
+"""Those that are neither one bound for a layer nor one for each neuron."""
+
 PATCH_SIDE = 2
 """Rows and columns of the neurons of a channel that share a bound with Granularity.PATCH."""
 

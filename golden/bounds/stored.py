@@ -62,6 +62,18 @@ def stored_words(layer: QLayer, word_bits: int) -> StoredBounds | None:
     return StoredBounds(bound.ravel(), word_bits, np.arange(bound.size).reshape(bound.shape), top)
 
 
+def stored_in_groups(qnet: QNetwork, granularity: Granularity) -> dict[str, StoredBounds]:
+    """Bounds of every bounded layer as full words: one for each group of ``granularity`` where the scheme has them for
+    neurons (equal within a group), else the layer's one."""
+    found = {
+        layer.name: shared(layer, granularity, BoundFormat.WORD, qnet.word_bits)
+        if isinstance(layer.bound, np.ndarray)
+        else stored_words(layer, qnet.word_bits)
+        for layer in qnet.layers
+    }
+    return {name: stored for name, stored in found.items() if stored is not None}
+
+
 def shared(layer: QLayer, granularity: Granularity, form: BoundFormat, word_bits: int) -> StoredBounds:
     """The maxima of a layer's bounds over each group, and how they are stored. The layer needs a bound."""
     group = groups(layer.out_shape, granularity)

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from golden.bounds.granularity import Granularity, find_granularity
-from golden.bounds.schemes import SCHEMES, find_scheme
+from golden.bounds.own import kept
+from golden.bounds.schemes import SCHEMES, Scheme, find_scheme
 from golden.errors import GoldenError, WeightsError
 from golden.networks.artefacts import WEIGHTS_FOLDER, read_arrays, read_manifest
 from golden.support.choices import unknown
@@ -24,9 +25,17 @@ def check_model(name: str) -> None:
 def stored_schemes(name: str, folder: Path = WEIGHTS_FOLDER) -> tuple[str, ...]:
     """Schemes that can run: those without bounds, and those whose bounds are stored. Raises WeightsError if damaged."""
     file = f"{name}_bounds.npz"
-    arrays = read_arrays(file, folder) if file in read_manifest(folder) else {}
-    stored = {key.split("/")[0] for key in arrays}
-    return tuple(scheme.name for scheme in SCHEMES.values() if scheme.mode is None or scheme.name in stored)
+    facts = read_manifest(folder).get(file)
+    arrays = {} if facts is None else read_arrays(file, folder)
+    stored = kept(facts or {}, {key.split("/")[0] for key in arrays})
+    return (*(scheme.name for scheme in SCHEMES.values() if not scheme.bounded), *stored)
+
+
+def declared_scheme(name: str, scheme: str, folder: Path = WEIGHTS_FOLDER) -> Scheme:
+    """A scheme by name, also one that is declared with its bounds. Raises GoldenError for an unknown one."""
+    if scheme not in SCHEMES:
+        stored_schemes(name, folder)  # what is declared there is known then
+    return find_scheme(scheme)
 
 
 def check_stored(name: str, schemes: Sequence[str] = (), folder: Path = WEIGHTS_FOLDER) -> None:

@@ -18,6 +18,7 @@ from golden.frontend.network import GraphNetwork
 from golden.networks.artefacts import WEIGHTS_FOLDER, half_up, read_arrays, read_artefact, read_manifest, write_artefact
 from golden.networks.graphs import stored_graph
 from golden.networks.models import build_model
+from golden.networks.registry import declared_scheme
 from golden.qnetwork import QNetwork
 from golden.quantisation.quantise import BinaryPoints, check_word, quantise
 from golden.support.arrays import pack_arrays
@@ -31,7 +32,7 @@ def load_model(name: str, scheme: str = UNPROTECTED.name, folder: Path = WEIGHTS
 
     Raises GoldenError for an unknown name or scheme, WeightsError if a file is missing or damaged.
     """
-    mode = find_scheme(scheme).mode
+    mode = declared_scheme(name, scheme, folder).mode
     model = build_model(name)
     arrays = read_arrays(f"{name}.npz", folder)
     state = {key: torch.from_numpy(array) for key, array in _expand(arrays).items()}
@@ -47,7 +48,7 @@ def load_model(name: str, scheme: str = UNPROTECTED.name, folder: Path = WEIGHTS
 
 def load_network(name: str, scheme: str = UNPROTECTED.name, folder: Path = WEIGHTS_FOLDER) -> GraphNetwork:
     """The same as a graph, which is lowered without an export."""
-    mode = find_scheme(scheme).mode
+    mode = declared_scheme(name, scheme, folder).mode
     graph, arrays = stored_graph(name), _expand(read_arrays(f"{name}.npz", folder))
     wanted = {tensor for op in graph.ops for tensor in op.tensors.values()}
     if not wanted <= set(arrays):

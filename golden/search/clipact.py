@@ -12,14 +12,15 @@ maps, and a threshold is judged by what it can help.
 from __future__ import annotations
 
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
+from golden.bounds.recipes import ThresholdSearch
 from golden.data.dataset import DataSet
 from golden.frontend.activations import activation_names, apply_bounds
 from golden.frontend.lowering import lower_network, supported_network
@@ -30,34 +31,11 @@ from golden.search.stages import load_stages, save_stages
 from golden.support.progress import track
 
 
-@dataclass(frozen=True)
-class ClipActSearch:
-    """Options. ``rates``: bit error rates of Q15.16 parameter memory, 0 for none; the area is the mean over
-    them, so they should be evenly spaced in their logarithm. ``points`` thresholds per ``iterations``, each
-    judged on ``images`` training images under ``maps`` fault maps per rate. ``strike``: what a map hits, all layers or
-    the searched one."""
-
-    rates: tuple[float, ...] = (0.0, 1e-6, 1e-5)
-    maps: int = 2
-    iterations: int = 2
-    points: int = 4
-    images: int = 150
-    seed: int = 1
-    strike: Literal["all", "layer"] = "all"
-
-
-LAYERWISE = ClipActSearch(
-    rates=(0.0, 1e-6, 3e-6, 1e-5, 3e-5, 1e-4), maps=10, iterations=3, points=4, images=150, strike="layer"
-)
-"""The search with faults in the searched layer, at five rates with ten draws: one layer has few bits, so the rates go
-higher than those that strike all."""
-
-
 def search(
     model: nn.Module,
     layer_maxima: dict[str, Tensor],
     data: DataSet,
-    options: ClipActSearch,
+    options: ThresholdSearch,
     checkpoint: Path | None = None,
 ) -> tuple[dict[str, Tensor], dict[str, Any]]:
     """Thresholds float32 () by activation name, and a record of the search.
@@ -99,7 +77,7 @@ def search(
 
 
 def _search_layer(
-    runs: _Runs, network: FoldedNetwork, layers: list[str], top: float, best: float, options: ClipActSearch
+    runs: _Runs, network: FoldedNetwork, layers: list[str], top: float, best: float, options: ThresholdSearch
 ) -> tuple[Tensor, float]:
     """The threshold in (0, ``top``] with the largest area, if that is above ``best``, the area at ``top``; its area.
 
@@ -130,7 +108,7 @@ Values = list[dict[str, Tensor]]
 class _Runs:
     """The same images under every fault map, each run standing before the same layer."""
 
-    def __init__(self, network: FoldedNetwork, data: DataSet, options: ClipActSearch) -> None:
+    def __init__(self, network: FoldedNetwork, data: DataSet, options: ThresholdSearch) -> None:
         self._network, self._options, self._at = network, options, 0
         parts = list(batches(data))
         images = [pixels.reshape(len(pixels), *network.layers[0].in_shape) for pixels, _ in parts]

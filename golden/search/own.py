@@ -10,10 +10,12 @@ from typing import Any
 
 import numpy as np
 
+from golden.bounds.recipes import PostTraining, Recipe, ThresholdSearch
 from golden.errors import GoldenError
 from golden.frontend.lowering import lower_network
 from golden.networks.zoo import Bounds
-from golden.search.find import DEFAULTS, Profiled, Record, SearchOptions, bounded_schemes, search_all
+from golden.search.find import SearchOptions, bounded_schemes, options_for, search_all
+from golden.search.profiled import Profiled, Record
 from golden.subjects.stored import StoredSubject
 
 HELD_OUT_SHARE = 0.2
@@ -26,30 +28,16 @@ _BATCH, _STEPS = 250, 40
 """Images of a step at most, and steps of a stage at least: with few of them accuracy could not stop a bound."""
 
 
-def budget(macs: int, calls: int, images: int, seed: int = 1) -> SearchOptions:
-    """Options for a network of ``macs`` an image and ``calls`` activation calls, where ``images`` can be learned from.
-
-    The time of a search is linear in images and MACs, that of layer-wise ones in activation calls too.
-    """
-    if seed < 0:
-        raise GoldenError(f"seed {seed} must not be negative")
-
-    def affordable(most: int, passes: float) -> int:
-        return max(1, min(most, images, max(32, int(WORK / (max(1, macs) * passes)))))
-
-    fitact, proact, clipact = DEFAULTS.fitact, DEFAULTS.proact, DEFAULTS.clipact
-    fit = affordable(fitact.images, fitact.epochs * 3)
-    pro = affordable(proact.images, proact.epochs * 3 * calls)
-    tries = clipact.iterations * clipact.points * (1 + clipact.maps * (len(clipact.rates) - 1)) / 2
-    return SearchOptions(
-        replace(clipact, seed=seed, images=affordable(clipact.images, calls * tries)),
-        replace(proact, seed=seed, images=pro, batch=_batch(pro)),
-        replace(fitact, seed=seed, images=fit, batch=_batch(fit)),
-    )
-
-
-def _batch(images: int) -> int:
-    return max(1, min(_BATCH, math.ceil(images / _STEPS)))
+def within(recipe: Recipe, macs: int, calls: int, images: int) -> Recipe:
+    """``recipe`` for a network of ``macs`` an image and ``calls`` activation calls, where ``images`` can be learned
+    from: no more of them than :data:`WORK` allows. The time of a search is linear in images and MACs."""
+    if not isinstance(recipe, PostTraining | ThresholdSearch):
+        return recipe
+    affordable = max(32, int(WORK / (max(1, macs) * recipe.passes(calls))))
+    count = max(1, min(recipe.images, images, affordable))
+    if isinstance(recipe, ThresholdSearch):
+        return replace(recipe, images=count)
+    return replace(recipe, images=count, batch=max(1, min(_BATCH, math.ceil(count / _STEPS))))
 
 
 def find_own_bounds(
@@ -65,7 +53,8 @@ def find_own_bounds(
     and unfinished searches; ``origin`` gives the record of where bounds come from. Returns the record. Raises
     GoldenError for an unknown scheme, and for a network without activations.
     """
-    wanted, network, training = bounded_schemes(schemes), subject.float_network(), subject.training()
+    wanted, declared = bounded_schemes(schemes), options_for("", seed).recipes
+    network, training = subject.float_network(), subject.training()
     calls = network.activation_calls
     if not calls:
         raise GoldenError(f"{subject.name} has no ReLU: there is nothing to bound")
@@ -75,7 +64,9 @@ def find_own_bounds(
         raise GoldenError(f"{subject.name} keeps one image to learn bounds from: make it with more")
     layers = lower_network(network).layers
     macs = sum(x.weight.size * x.out_shape[1] * x.out_shape[2] for x in layers if x.weight is not None)
-    options = budget(macs, len(calls), len(training) - held_out, seed)
+    options = SearchOptions(
+        {name: within(recipe, macs, len(calls), len(training) - held_out) for name, recipe in declared.items()}
+    )
     weights = f"{subject.weights_sha256} {seed}"
     profiled = Profiled(subject.name, subject.float_network, training, held_out, weights, cache)
 

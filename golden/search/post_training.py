@@ -8,10 +8,9 @@ all bounds at once with cross entropy; ProAct layer by layer, and with knowledge
 from __future__ import annotations
 
 import copy
-import math
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +18,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from golden.bounds.recipes import PostTraining
 from golden.data.dataset import DataSet
 from golden.errors import GoldenError
 from golden.frontend.activations import Recorder, SmoothBoundedReLU, activation_names, apply_bounds, replace_modules
@@ -34,46 +34,9 @@ _ACTIVATIONS_PER_BATCH = 150_000_000
 """Limits the memory of one step: some 20 bytes are kept for each neuron and image."""
 
 
-@dataclass(frozen=True)
-class PostTraining:
-    """Options. ``k``: slope of the smooth form. ``zeta``: weight of bounds in the loss. ``delta``: largest
-    accepted drop of hard-form accuracy on validation images (0.003 is 0.3 points). ``lr``: Adam's rate on
-    bounds as a fraction of their start. ``images`` of the training set are used per epoch, ``batch`` at a time
-    (0: as many as fit, at most 250); the drop is checked ``checks`` times an epoch on ``validation`` images. Where
-    it is too large, the bounds go back to the last accepted ones and learning goes on at half the rate, at most
-    ``backoffs`` times.
-    ``distil``: share of knowledge distillation in the loss, the rest is cross entropy; ``temperature`` of both
-    distributions. Epochs, images and checks count for each stage."""
-
-    k: float = 20.0
-    zeta: float = 0.02
-    delta: float = 0.003
-    lr: float = 0.01
-    epochs: int = 2
-    images: int = 8_000
-    batch: int = 0
-    checks: int = 3
-    backoffs: int = 3
-    validation: int = 2_000
-    distil: float = 0.0
-    temperature: float = 4.0
-    seed: int = 1
-
-    def __post_init__(self) -> None:
-        positive = (self.k, self.lr, self.temperature, self.epochs, self.checks, self.images, self.validation)
-        others = (self.zeta, self.batch, self.backoffs, self.seed)
-        shares = (self.delta, self.distil)
-        # written so that NaN and infinity fail as well
-        if not (
-            all(0 < value < math.inf for value in positive)
-            and all(0 <= value < math.inf for value in others)
-            and all(0 <= value <= 1 for value in shares)
-        ):
-            raise GoldenError(f"post-training options are out of range: {self}")
-
-    def batch_for(self, neurons: int) -> int:
-        """Images per step for a network with that many neurons."""
-        return self.batch or max(8, min(250, _ACTIVATIONS_PER_BATCH // neurons))
+def batch_of(options: PostTraining, neurons: int) -> int:
+    """Images per step for a network with that many neurons."""
+    return options.batch or max(8, min(250, _ACTIVATIONS_PER_BATCH // neurons))
 
 
 class _ScaledBound(SmoothBoundedReLU):
@@ -172,7 +135,7 @@ class _Learner:
         }
         self.smooth = replace_modules(copy.deepcopy(self.frozen), self.modules).eval()
         self.clean = accuracy(self.frozen, self.validation)
-        self.batch = options.batch_for(_neurons(self.frozen, training))
+        self.batch = batch_of(options, _neurons(self.frozen, training))
 
     def bounds(self) -> dict[str, Tensor]:
         """Copies of the current bounds."""

@@ -7,7 +7,8 @@ import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
-from golden.bounds.schemes import DEFAULT, SCHEMES
+from golden.bounds.own import kept
+from golden.bounds.schemes import DEFAULT, OWN, SCHEMES, find_scheme
 from golden.errors import GoldenError, WeightsError
 from golden.networks.artefacts import WEIGHTS_FOLDER, read_manifest
 from golden.networks.registry import NETWORKS, check_model
@@ -92,12 +93,17 @@ def stored_schemes(uri: str, folder: Path = WEIGHTS_FOLDER) -> tuple[str, ...]:
         return shipped_schemes(uri, folder)
     check_subject(uri)
     found = read_manifest(Path(uri)).get(BOUNDS, {}).get("schemes", {})
-    return tuple(scheme.name for scheme in SCHEMES.values() if scheme.mode is None or scheme.name in found)
+    return (*(scheme.name for scheme in SCHEMES.values() if not scheme.bounded), *kept(found))
+
+
+def compared_schemes(uri: str, folder: Path = WEIGHTS_FOLDER) -> tuple[str, ...]:
+    """Of :func:`stored_schemes` those that are compared where none are named."""
+    return tuple(name for name in stored_schemes(uri, folder) if find_scheme(name).compared)
 
 
 def default_scheme(uri: str) -> str:
     """What commands take if no scheme is named: the usual one, or the finest of those that are stored."""
-    known = stored_schemes(uri)
+    known = compared_schemes(uri)
     return DEFAULT.name if DEFAULT.name in known else known[-1]
 
 
@@ -111,8 +117,13 @@ def check_stored(uri: str, schemes: Sequence[str] = (), folder: Path = WEIGHTS_F
         if scheme not in known:
             raise WeightsError(
                 f"{short_name(uri)} has no bounds of {scheme}, only of {', '.join(known)}; to learn them: "
-                f"fitact bounds {shlex.quote(uri)} --scheme {scheme}"
+                f"fitact bounds {shlex.quote(uri)} --scheme {shlex.quote(_spec(scheme))}"
             )
+
+
+def _spec(scheme: str) -> str:
+    """What names a scheme on the command line, from any folder."""
+    return OWN[scheme].origin if scheme in OWN else scheme
 
 
 def checksums(uri: str, folder: Path = WEIGHTS_FOLDER) -> dict[str, str]:

@@ -6,6 +6,7 @@ import importlib.util
 import sys
 import traceback
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 from golden.errors import GoldenError
@@ -28,6 +29,14 @@ def source_file(text: str) -> Path:
 def load(text: str) -> Any:
     """What ``file.py:name`` is; the file's folder is searched for its own imports. Raises GoldenError."""
     path, name = source_file(text).resolve(), text.rpartition(":")[2]
+    module = load_module(path)
+    if not hasattr(module, name):
+        raise GoldenError(f"{path.name} has no {name}")
+    return getattr(module, name)
+
+
+def load_module(path: Path) -> ModuleType:
+    """A Python file that is there, by its whole path, as a module. Raises GoldenError."""
     spec = importlib.util.spec_from_file_location(path.stem, path)
     assert spec is not None
     assert spec.loader is not None
@@ -37,14 +46,17 @@ def load(text: str) -> Any:
     try:
         spec.loader.exec_module(module)
     except Exception as error:  # whatever the user's own code raises
-        raise GoldenError(f"{path.name} cannot be read: {_line(error)}{_place(error, path)}") from error
+        raise GoldenError(f"{path.name} cannot be read: {one_line(error, path)}") from error
     finally:
         sys.path.remove(str(path.parent))
         if before is not None:
             sys.modules[path.stem] = before
-    if not hasattr(module, name):
-        raise GoldenError(f"{path.name} has no {name}")
-    return getattr(module, name)
+    return module
+
+
+def one_line(error: BaseException, path: Path) -> str:
+    """What the user's own code raised, and where in ``path`` it did."""
+    return f"{_line(error)}{_place(error, path)}"
 
 
 def call(text: str) -> Any:
@@ -56,7 +68,7 @@ def call(text: str) -> Any:
     try:
         return value()
     except Exception as error:  # whatever the user's own code raises
-        raise GoldenError(f"{text} failed: {_line(error)}{_place(error, path)}") from error
+        raise GoldenError(f"{text} failed: {one_line(error, path)}") from error
 
 
 def _line(error: BaseException) -> str:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 
-from golden.bounds.schemes import UNPROTECTED, find_scheme
+from golden.bounds.schemes import SCHEMES, UNPROTECTED, Scheme, find_scheme
 from golden.data.dataset import DataSet
+from golden.errors import WeightsError
 from golden.frontend.activations import apply_bounds
 from golden.frontend.network import GraphNetwork
 from golden.networks.zoo import Bounds
@@ -73,9 +74,16 @@ class Subject(ABC):
         """How many test images, up to ``most``, there are without a download. Raises DataError for damaged ones."""
         return len(self.samples(most).data)
 
+    def declared(self, scheme: str) -> Scheme:
+        """A scheme by name, also one that is declared with its bounds. Raises WeightsError where a scheme of the user's
+        is not, or was declared otherwise since."""
+        if scheme not in SCHEMES and scheme not in self.schemes:
+            raise WeightsError(f"{self.name} has no bounds of {scheme} as it is declared")
+        return find_scheme(scheme)
+
     def network(self, scheme: str = UNPROTECTED.name) -> GraphNetwork:
         """The float network with the bounded activations of ``scheme``."""
-        network, mode = self.float_network(), find_scheme(scheme).mode
+        network, mode = self.float_network(), self.declared(scheme).mode
         if mode is not None:
             apply_bounds(network, self.bounds(scheme), mode)
         return network

@@ -129,6 +129,7 @@ PROOFS: dict[str, Callable[[Path, str], None]] = {
 ELSEWHERE = {
     "run-a-campaign": "tests/campaign/test_nothing_lost.py",
     "own-network": "tests/docs/test_examples.py",
+    "add-a-scheme": "tests/subjects/test_scheme_files.py",
     "add-a-fault-model": "tests/injection/test_fault_models.py",
     "alarms": "tests/alarms/test_alarms.py",
 }

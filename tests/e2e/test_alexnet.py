@@ -11,8 +11,7 @@ import pytest
 
 from fitact_hw.campaign.store import Row, Store, store_path
 from fitact_hw.faults import Outcome
-from fitact_hw.networks import SCHEMES
-from golden.bounds.schemes import DEFAULT, UNPROTECTED
+from golden.bounds.schemes import COMPARED, DEFAULT, UNPROTECTED
 from tests.e2e.command import fitact
 
 IMAGES, FAULTS = 4, 28
@@ -49,7 +48,7 @@ def test_whole_network_is_bit_exact_and_struck(run: Run) -> None:
     assert [row["rtl"] for row in run.record["classes"]] == [row["golden"] for row in run.record["classes"]]
     assert (run.folder / "upsets.png").stat().st_size > 10_000
     schemes = {row.scheme for row in run.rows}
-    assert schemes == set(SCHEMES)
+    assert schemes == set(COMPARED)
     assert len(run.rows) == FAULTS * len(schemes)
     assert {row.outcome for row in run.rows} <= {outcome.value for outcome in Outcome}
     assert all(row.violation == "" for row in run.rows)
@@ -99,7 +98,7 @@ def test_its_upsets_are_a_campaign(run: Run) -> None:
     """A second run finds them all there; both replay commands repeat one; the campaign's report weighs them."""
     again = fitact("sim", "alexnet", "--images", "1", "--faults", str(FAULTS), "--out", str(run.folder))
     assert again.returncode == 0, again.stderr
-    total = FAULTS * len(SCHEMES)
+    total = FAULTS * len(COMPARED)
     assert f"{total} of {total} upsets are those of an earlier run" in again.stdout
     row = next((row for row in run.rows if row.outcome != "masked"), run.rows[0])
     for words in (

@@ -12,6 +12,7 @@ import pytest
 import torch
 from torch import nn
 
+from golden.bounds.recipes import PostTraining, ThresholdSearch
 from golden.bounds.schemes import SCHEMES, find_scheme
 from golden.data.cifar10 import Images
 from golden.errors import GoldenError
@@ -28,9 +29,9 @@ from golden.networks.evaluate import accuracy, batches
 from golden.networks.models import conv_block
 from golden.search import clipact
 from golden.search import post_training as posttrain
-from golden.search.clipact import ClipActSearch, search
+from golden.search.clipact import search
 from golden.search.folded import FoldedNetwork, fault_maps
-from golden.search.post_training import PostTraining, distillation, post_train
+from golden.search.post_training import distillation, post_train
 from golden.search.profile import layer_bounds, profile, statistics, subset
 from golden.support.precision import mixed_precision
 from tests.golden.conftest import accuracy_under_faults, random_images
@@ -214,7 +215,7 @@ def test_fault_maps_are_shared_and_leave_no_trace(trained: SmallNet) -> None:
 def test_clipact_search_only_improves(trained: SmallNet) -> None:
     data = random_images(60, 7)
     maxima = layer_bounds(profile(trained, data))
-    options = ClipActSearch(rates=(0.0, 1e-3, 1e-2), maps=2, iterations=1, points=3)
+    options = ThresholdSearch(rates=(0.0, 1e-3, 1e-2), maps=2, iterations=1, points=3)
     bounds, record = search(copy.deepcopy(trained), maxima, data, options)
     assert record["area"] >= record["area_at_maxima"]
     for name, bound in bounds.items():
@@ -334,7 +335,7 @@ def test_clipact_runs_agree_with_whole_runs(trained: SmallNet) -> None:
     """Activations before the searched layer are kept: the area must be that of complete forward passes."""
     data = random_images(30, 7)
     maxima = layer_bounds(profile(trained, data))
-    options = ClipActSearch(rates=(0.0, 1e-2), maps=2, iterations=2, points=3)
+    options = ThresholdSearch(rates=(0.0, 1e-2), maps=2, iterations=2, points=3)
     bounds, record = search(copy.deepcopy(trained), maxima, data, options)
     network = FoldedNetwork(lower(apply_bounds(copy.deepcopy(trained), bounds, "clip")))
     pixels, truth = next(batches(data))
@@ -346,7 +347,7 @@ def test_clipact_with_faults_in_the_searched_layer_agrees_with_whole_runs(traine
     """Each activation is judged with faults in the layer in front of it only, behind the thresholds already found."""
     data = random_images(30, 7)
     maxima = layer_bounds(profile(trained, data))
-    options = ClipActSearch(rates=(0.0, 3e-2, 1e-1), maps=3, iterations=2, points=3, strike="layer")
+    options = ThresholdSearch(rates=(0.0, 3e-2, 1e-1), maps=3, iterations=2, points=3, strike="layer")
     bounds, record = search(copy.deepcopy(trained), maxima, data, options)
     found = dict(maxima)
     pixels, truth = next(batches(data))
@@ -386,7 +387,7 @@ def test_stopped_clipact_search_goes_on_from_the_checkpoint(
 ) -> None:
     data = random_images(30, 7)
     maxima = layer_bounds(profile(trained, data))
-    options = ClipActSearch(rates=(0.0, 1e-2), maps=2, iterations=1, points=3)
+    options = ThresholdSearch(rates=(0.0, 1e-2), maps=2, iterations=1, points=3)
     path = tmp_path / "clipact.npz"
     whole, record = search(copy.deepcopy(trained), maxima, data, options, tmp_path / "whole.npz")
     save, searched = clipact.save_stages, []

@@ -17,8 +17,8 @@ from golden.data.cifar10 import Images
 from golden.errors import GoldenError
 from golden.networks.zoo import load_bounds, load_model, load_qnetwork, save_points
 from golden.quantisation.quantise import calibrate
-from golden.search.find import profiled_network
 from golden.search.grouping import groups_of, shared_maxima
+from golden.search.profiled import profiled_network
 
 
 @pytest.mark.parametrize("granularity", ["layer", "channel", "patch"])

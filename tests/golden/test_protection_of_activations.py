@@ -11,13 +11,14 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from golden.bounds.recipes import PostTraining, ThresholdSearch
 from golden.data.cifar10 import Images
 from golden.errors import GoldenError, UnsupportedError
 from golden.frontend.activations import BoundedReLU, Mode, activation_names, apply_bounds
 from golden.frontend.lowering import import_network, lower
 from golden.networks.evaluate import accuracy
-from golden.search.clipact import ClipActSearch, search
-from golden.search.post_training import PostTraining, post_train
+from golden.search.clipact import search
+from golden.search.post_training import post_train
 from golden.search.profile import profile, statistics
 
 DATA = Images(np.random.default_rng(0).integers(0, 256, (8, 32, 32, 3), dtype=np.uint8), np.zeros(8, np.int64))
@@ -110,7 +111,7 @@ def test_other_activations_are_refused_by_name_all_at_once() -> None:
         lambda: profile(Net(nn.GELU(), both), DATA),
         lambda: statistics(Net(nn.GELU(), both), {}, DATA),
         lambda: post_train(Net(nn.GELU(), both), {}, DATA, DATA, PostTraining()),
-        lambda: search(Net(nn.GELU(), both), {}, DATA, ClipActSearch()),
+        lambda: search(Net(nn.GELU(), both), {}, DATA, ThresholdSearch()),
     ):
         with pytest.raises(UnsupportedError, match="gelu") as caught:
             call()

@@ -13,14 +13,14 @@ import typer
 from typer.testing import CliRunner
 
 from fitact_hw.cli import network_commands
-from golden.bounds.schemes import SCHEMES
+from golden.bounds.recipes import PostTraining, ThresholdSearch
+from golden.bounds.schemes import CLIPACT, FITACT, PROACT, SCHEMES
 from golden.data.cifar10 import Images
 from golden.errors import GoldenError, WeightsError
 from golden.networks.artefacts import read_manifest
 from golden.networks.zoo import load_bounds, load_qnetwork, save_weights
-from golden.search.clipact import ClipActSearch
-from golden.search.find import SearchOptions, find_bounds, options_for, profiled_network
-from golden.search.post_training import PostTraining
+from golden.search.find import SearchOptions, find_bounds, options_for
+from golden.search.profiled import profiled_network
 from golden.training.averaging import average_checkpoints
 from golden.training.release import ACCURACY, export, measure, schedule
 from golden.training.train import Recipe, load_trained, train
@@ -62,9 +62,11 @@ def test_release(tmp_path: Path) -> None:
         load_qnetwork("alexnet", "fitact", 8, weights)
     learning = PostTraining(epochs=1, images=16, batch=16, checks=1, delta=1.0)
     options = SearchOptions(
-        clipact=ClipActSearch(rates=(0.0, 1e-6), maps=1, iterations=1, points=2, images=20),
-        proact=replace(learning, distil=1.0),
-        fitact=learning,
+        {
+            CLIPACT.name: ThresholdSearch(rates=(0.0, 1e-6), maps=1, iterations=1, points=2, images=20),
+            PROACT.name: replace(learning, distil=1.0, layer_wise=True),
+            FITACT.name: learning,
+        }
     )
     origin = {"command": "a search"}
     cache = tmp_path / "profiles"
@@ -182,7 +184,7 @@ def test_post_train_command_shows_both_forms_before_and_after(
     moved = load_bounds("alexnet", "fitact", written)
     profiled = profiled_network("alexnet", images, folder, None)
     maxima = profiled.maxima
-    assert profiled.effect("fitact", maxima)["validation_accuracy"]["hard"] == of["unprotected"]  # so "hard, before"
+    assert profiled.effect("clip", maxima)["validation_accuracy"]["hard"] == of["unprotected"]  # so "hard, before"
     assert any(not torch.equal(bound, maxima[name]) for name, bound in moved.items())
     scaled = CliRunner().invoke(app, ["post-train", "alexnet", *options, "--factor", "0.5", "--out", "half"])
     assert scaled.exit_code == 0, scaled.output

@@ -9,9 +9,8 @@ import pytest
 
 from fitact_hw.reporting.command import NAME
 from golden.bounds.granularity import Granularity
-from golden.bounds.schemes import DEFAULT, SCHEMES, UNPROTECTED, find_scheme, title_of
+from golden.bounds.schemes import DEFAULT, SCHEMES, UNPROTECTED, bounded_names, find_scheme, title_of
 from golden.errors import GoldenError
-from golden.search.find import SEARCHES
 
 ROOT = Path(__file__).parents[2]
 REGISTRY = "golden/bounds/schemes.py"
@@ -49,7 +48,7 @@ def test_every_scheme_is_complete() -> None:
         assert find_scheme(name) is scheme
         assert title_of(name) == scheme.title
         assert (scheme.mode is None) == (scheme.granularity is Granularity.NONE) == (scheme is UNPROTECTED)
-    assert set(SEARCHES) == {name for name, scheme in SCHEMES.items() if scheme.mode is not None}
+    assert set(bounded_names()) == {name for name, scheme in SCHEMES.items() if scheme.find is not None}
     assert len({scheme.title for scheme in SCHEMES.values()}) == len(SCHEMES)
     assert title_of("other") == "other"
     with pytest.raises(GoldenError, match="unprotected, ranger"):

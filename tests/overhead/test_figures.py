@@ -13,7 +13,7 @@ from fitact_hw.overhead import charts, tables
 from fitact_hw.overhead.cost import UNITS, Cost, build, delta, evaluate, pooled
 from fitact_hw.overhead.mapping import Mapped, map_block
 from fitact_hw.overhead.metrics import Metric, Results, all_metrics, lane_of
-from fitact_hw.overhead.schemes import SCHEMES
+from fitact_hw.overhead.schemes import SCHEMES, short_of
 from fitact_hw.overhead.sram import SramModel
 from fitact_hw.overhead.technology import Technology
 from fitact_hw.reporting.figures import save_png
@@ -107,7 +107,7 @@ def test_files_hold_what_was_measured(results: Results, tmp_path: Path) -> None:
     page = tables.markdown(header, metrics, results, "fitact overhead")
     assert "pre-layout" in page
     for scheme in SCHEMES:
-        assert tables.SHORT[scheme.key] in page
+        assert short_of(scheme.key) in page
     rows = [line for line in page.splitlines() if line.startswith("| lane") or line.startswith("| logic: lanes")]
     assert rows
 

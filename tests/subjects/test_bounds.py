@@ -12,11 +12,13 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from golden.bounds.recipes import PostTraining, ThresholdSearch
+from golden.bounds.schemes import CLIPACT, FITACT, PROACT, RANGER, Scheme, bounded_names
 from golden.errors import GoldenError, UnsupportedError, WeightsError
 from golden.frontend.lowering import lower_network
 from golden.search import own
-from golden.search.find import DEFAULTS, SEARCHES
-from golden.search.own import budget, find_own_bounds
+from golden.search.find import options_for
+from golden.search.own import find_own_bounds, within
 from golden.subjects.data import from_arrays
 from golden.subjects.make import import_checked, write_subject
 from golden.subjects.stored import StoredSubject
@@ -88,10 +90,10 @@ def test_every_call_gets_bounds_of_every_scheme(labelled: bool, tmp_path: Path) 
     with speaking(Output(quiet=True)):
         record = find_own_bounds(subject)
     again = StoredSubject(subject.folder)
-    assert again.schemes == ("unprotected", *SEARCHES)
+    assert again.schemes == ("unprotected", *bounded_names())
     with torch.no_grad():
         seen = seen_by_hand(model(), subject.training().tensor())
-    for scheme in SEARCHES:
+    for scheme in bounded_names():
         bounds = again.bounds(scheme)
         assert sorted(bounds) == sorted(CALLS)
         facts = record[scheme]["validation_accuracy"]
@@ -185,12 +187,19 @@ def test_what_no_scheme_can_bound_is_no_subject(activation: Callable[[Tensor], T
 
 def test_larger_networks_get_fewer_images(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(own, "WORK", 4e12)
-    small, large = budget(10_000, 3, 4_000), budget(10_000_000_000, 50, 4_000)
-    assert small.fitact.images > large.fitact.images == int(4e12 / (1e10 * 2 * 3))
-    assert small.clipact.images > large.clipact.images == 32
-    for options in (small, large, budget(1, 1, 1, seed=7)):
-        assert 1 <= options.proact.images <= DEFAULTS.proact.images
-        assert 1 <= options.fitact.batch <= options.fitact.images
-    assert {budget(1, 1, 1, seed=7).fitact.seed, budget(1, 1, 1, seed=7).clipact.seed} == {7}
+    declared = options_for("", 7).recipes
+
+    def images(scheme: Scheme, macs: int, calls: int, most: int) -> int:
+        recipe = within(declared[scheme.name], macs, calls, most)
+        assert isinstance(recipe, PostTraining | ThresholdSearch)
+        assert recipe.seed == 7
+        if isinstance(recipe, PostTraining):
+            assert 1 <= recipe.batch <= recipe.images
+        return recipe.images
+
+    for scheme, large in ((FITACT, int(4e12 / (1e10 * 2 * 3))), (PROACT, 32), (CLIPACT, 32)):
+        assert images(scheme, 10_000, 3, 4_000) > images(scheme, 10_000_000_000, 50, 4_000) == large
+        assert images(scheme, 1, 1, 1) == 1
+    assert within(declared[RANGER.name], 1, 1, 1) == RANGER.find, "nothing to make smaller"
     with pytest.raises(GoldenError, match="seed -1 must not be negative"):
-        budget(1, 1, 1, seed=-1)
+        options_for("", -1)

@@ -8,8 +8,7 @@ from fitact_hw.config import AcceleratorConfig
 from fitact_hw.overhead.crosscheck import table_head, table_row
 from fitact_hw.overhead.power.cell_power import BlockEnergy
 from fitact_hw.overhead.power.measure import COMPARED, CYCLES, PowerResult
-from fitact_hw.overhead.schemes import BASELINE
-from fitact_hw.overhead.tables import SHORT
+from fitact_hw.overhead.schemes import BASELINE, short_of
 
 
 def markdown(config: AcceleratorConfig, results: Sequence[PowerResult], command: str) -> str:
@@ -47,7 +46,7 @@ def _cycles(result: PowerResult) -> list[str]:
     lines.append(_cycle("lane body, output", base.body[1], lane))
     for scheme in COMPARED:
         for when, block in zip(("unfinished sum", "output"), result.schemes[scheme.key].clamp, strict=True):
-            lines.append(_cycle(f"clamp, {SHORT[scheme.key]}, {when}", block, ""))
+            lines.append(_cycle(f"clamp, {short_of(scheme.key)}, {when}", block, ""))
     return lines
 
 
@@ -58,7 +57,7 @@ def _cycle(name: str, block: BlockEnergy, cited: str) -> str:
 
 def _inference(result: PowerResult) -> list[str]:
     """Energy of one image by part, against unprotected."""
-    lines = table_head(["one image (uJ)", *(SHORT[scheme.key] for scheme in COMPARED)])
+    lines = table_head(["one image (uJ)", *(short_of(scheme.key) for scheme in COMPARED)])
     base = result.schemes[BASELINE.key]
     for name, attribute in (
         ("array", "array_uj"),
