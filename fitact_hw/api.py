@@ -22,7 +22,7 @@ from fitact_hw.check import MOST_IMAGES, Checked, run_check
 from fitact_hw.config import AcceleratorConfig
 from fitact_hw.reporting.terminal import terminal
 from golden.subjects.find import open_subject
-from golden.subjects.names import compared_schemes, default_scheme, is_shipped, resolved, short_name
+from golden.subjects.names import compared_schemes, default_scheme, is_shipped, resolved, short_name, stem_of
 from golden.subjects.reading import Reading
 from golden.subjects.scheme_files import named
 from golden.subjects.stored import StoredSubject
@@ -48,6 +48,7 @@ def subject(
     drawn with seed 1, tests instead. Without ``labels`` the classes of the float network count as right. ``model``
     stays as it is. Raises UnsupportedError naming everything that cannot run, GoldenError in one line for the rest.
     """
+    from golden.frontend.given import title_of
     from golden.subjects.data import from_arrays
     from golden.subjects.make import cached_subject, import_checked, write_subject
 
@@ -56,8 +57,9 @@ def subject(
     if classes:
         arrays["class_names"] = list(classes)
     imported = import_checked(model, from_arrays(arrays, "the given images"))
-    name = type(model).__name__
-    made = cached_subject(imported, name, name) if folder is None else write_subject(imported, Path(folder), name)
+    source = title_of(model)
+    name = stem_of(source)
+    made = cached_subject(imported, name, source) if folder is None else write_subject(imported, Path(folder), source)
     return Study(made.uri)
 
 

@@ -17,7 +17,7 @@ from fitact_hw.errors import FitActError
 from golden.subjects.names import check_subject, is_source, source_path
 from golden.subjects.reading import Reading
 
-NET = "a name of `fitact models`, a subject's folder, file.py:callable or a .pt2 file"
+NET = "a name of `fitact models`, a subject's folder, file.py:callable, a .pt2 or an .onnx file"
 
 
 def known_net(text: str) -> str:

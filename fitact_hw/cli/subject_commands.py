@@ -28,7 +28,7 @@ from golden.subjects.names import is_shipped, is_source, short_name
 
 def _source(text: str) -> str:
     if not is_source(known_net(text)):
-        raise FitActError(f"{text} is a subject already: name file.py:callable or a .pt2 file")
+        raise FitActError(f"{text} is a subject already: name file.py:callable, a .pt2 or an .onnx file")
     return text
 
 
@@ -41,7 +41,9 @@ def _folder(text: str) -> str:
 SourceArgument = Annotated[
     str,
     typer.Argument(
-        help="file.py:callable (an nn.Module or a function that returns one) or .pt2", callback=_source, metavar="NET"
+        help="file.py:callable (an nn.Module or a function that returns one), .pt2 or .onnx",
+        callback=_source,
+        metavar="NET",
     ),
 ]
 FolderArgument = Annotated[str, typer.Argument(help="a subject's folder", callback=_folder, metavar="FOLDER")]

@@ -1,4 +1,5 @@
-"""An ``nn.Module`` as a graph: exported by torch, its ATen operators put in terms of few kinds."""
+"""An ``nn.Module`` as a graph: its ATen operators, as torch exports them or as it comes with them, in terms of few
+kinds."""
 
 from __future__ import annotations
 
@@ -7,6 +8,7 @@ from torch import Tensor, nn
 
 from golden.errors import UnsupportedError
 from golden.frontend.export import exported
+from golden.frontend.given import GivenNetwork
 from golden.frontend.importer import Importer
 from golden.frontend.network import GraphNetwork
 from golden.frontend.operators import OPERATORS
@@ -20,6 +22,10 @@ def import_module(model: nn.Module, taken: tuple[int, ...]) -> GraphNetwork:
     """
     if isinstance(model, GraphNetwork):
         return model
+    if isinstance(model, GivenNetwork):
+        given = model.given(taken)
+        with torch.no_grad():
+            return Importer(model.title, taken, OPERATORS).run(given.graph, given.held, given.returned)
     program = exported(model, taken)
     importer = Importer(type(model).__name__, taken, OPERATORS)
     signature = program.graph_signature

@@ -46,9 +46,13 @@ class LayerBuilder:
         layer = self.by_name.get(name)
         if layer is None:
             return False
-        if layer.activation != "linear":
+        unknown = layer.kind == "conv" and layer.weight is None  # nothing is said of what follows from it
+        if layer.activation != "linear" or unknown:
             return True
-        return layer.kind != "conv" and layer.residual is None and self.not_negative(layer.source)
+        sources = [layer.source, *([layer.residual] if layer.residual is not None else [])]
+        if layer.weight is not None and (layer.weight.min() < 0 or layer.bias.min() < 0):
+            return False
+        return all(self.not_negative(source) for source in sources)
 
     def append(
         self, prefix: str, kind: LayerKind, op: Op, source: Ref, out_shape: Shape, **fields: object

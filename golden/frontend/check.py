@@ -15,6 +15,7 @@ from torch.utils import _pytree as pytree
 from golden.errors import UnsupportedError
 from golden.frontend.activations import BoundedReLU, LimitedReLU
 from golden.frontend.fuse import Lowered
+from golden.frontend.given import title_of
 from golden.frontend.layers import FloatLayer, pool_divisor
 from golden.frontend.modules import evaluation_mode, float_type, in_one_type
 from golden.frontend.network import GraphNetwork
@@ -68,7 +69,7 @@ def check_import(model: nn.Module, network: GraphNetwork, images: np.ndarray) ->
         share = _difference(copy.deepcopy(model).double(), network, x)
     if share > _ROUNDING[kind]:
         raise UnsupportedError(
-            f"{type(model).__name__} computes something else than its graph (outputs differ by {share:.2g} of the "
+            f"{title_of(model)} computes something else than its graph (outputs differ by {share:.2g} of the "
             "largest): does it depend on the number of images, on chance or on earlier calls?"
         )
 
@@ -78,6 +79,9 @@ def _difference(model: nn.Module, network: GraphNetwork, x: Tensor) -> float:
     with evaluation_mode(model), _without_bounds(model), _without_bounds(network):
         [expected] = pytree.tree_leaves(model(x.clone()))
         got = _FINAL[network.graph.final](network(x))
+    if expected.numel() != got.numel():
+        shapes = " and ".join(str(tuple(y.shape[1:])) for y in (expected, got))
+        raise UnsupportedError(f"{title_of(model)} and its graph return tensors of other shapes: {shapes}")
     return _share(expected.double(), got.double().reshape(expected.shape))
 
 

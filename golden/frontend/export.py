@@ -19,6 +19,7 @@ from torch import Tensor, fx, nn
 from torch.export import ExportedProgram
 
 from golden.errors import UnsupportedError
+from golden.frontend.given import PLACE
 from golden.frontend.modules import evaluation_mode, float_type, in_one_type
 
 BATCH = 2
@@ -87,7 +88,9 @@ def _other_arrangement(model: nn.Module, taken: tuple[int, ...]) -> str:
 
 
 def place_of(node: fx.Node) -> str:
-    """File, line and text of the user's source that made a node."""
+    """File, line and text of the user's source that made a node, or what its graph says."""
+    if PLACE in node.meta:
+        return str(node.meta[PLACE])
     lines = (node.meta.get("stack_trace") or "").splitlines()
     found = ""
     for head, text in itertools.pairwise(lines):

@@ -8,10 +8,11 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor, fx
+from torch import Tensor, fx, nn
 
 from golden.errors import UnsupportedError
 from golden.frontend.export import BATCH, place_of
+from golden.frontend.given import CALLED, KIND
 from golden.frontend.graph import Graph, Kind, Op, image_shape
 from golden.frontend.network import GraphNetwork
 from golden.frontend.views import VIEWS, Value, arranged, chosen_channels, strided_windows
@@ -21,6 +22,8 @@ CONVOLUTION: dict[str, Any] = {"stride": (1, 1), "padding": (0, 0, 0, 0), "dilat
 """Options of the simplest one."""
 
 _OWN_MODULES = "golden.frontend.activations"
+_ATTRIBUTES = frozenset(vars(nn.Module())) | {"graph"}
+"""Of the module that a graph becomes: no part of it may be called so."""
 
 
 class Problem(Exception):
@@ -41,18 +44,21 @@ class Importer:
         self.tensors: dict[str, Tensor] = {}
         self.names: dict[int, str] = {}
         """Of the user's parameters, by id."""
+        self.kept: dict[int, str] = {}
+        """Names of :attr:`tensors`, by id."""
         self.known: dict[fx.Node, Any] = {}
         """Value of each node: a Value, a tensor or number that does not depend on the image, or several of them."""
         self.shapes = {INPUT: image_shape(taken)}
 
-    def run(self, graph: fx.Graph, held: dict[str, tuple[str, Tensor]], returned: str) -> GraphNetwork:
-        """The whole graph; ``held``: name and value of each parameter by its node's name; ``returned``: the node whose
-        value the user's module returns."""
+    def run(self, graph: fx.Graph, held: Mapping[str, tuple[str, Tensor]], returned: str) -> GraphNetwork:
+        """The whole graph; ``held``: name (if it has one) and value of each parameter by its node's name; ``returned``:
+        the node whose value the network returns."""
         for node in graph.nodes:
             if node.op == "placeholder":
                 if node.name in held:
                     name, tensor = held[node.name]
-                    self.names[id(tensor)] = name
+                    if name:
+                        self.names[id(tensor)] = name
                     self.known[node] = tensor
                 else:
                     self.known[node] = Value(INPUT, self.taken)
@@ -63,12 +69,17 @@ class Importer:
         if not isinstance(output, Value):
             raise UnsupportedError(f"{self.name} returns something that does not depend on its images")
         try:
-            name = self.plain(output, place_of(last))
+            name = output.op if self._bracketed(output) else self.plain(output, place_of(last))
         except Problem as problem:
             raise UnsupportedError(f"{self.name} returns a value {problem}: images or vectors are supported") from None
         ops = tuple(self.ops.values())
         whole = Graph(self.name, self.shapes[INPUT], self.taken, ops, name, output.final)
         return GraphNetwork(whole.reachable(), self.tensors)
+
+    def _bracketed(self, value: Value) -> bool:
+        """Whether it is what an operation makes, but for dimensions of one place."""
+        sizes, own = ([size for size in shape if size != 1] for shape in (value.shape, self.shapes[value.op]))
+        return value.index is None and sizes == own
 
     # -- nodes
 
@@ -107,7 +118,7 @@ class Importer:
 
     def _unknown(self, node: fx.Node, kind: str, problem: Problem, images: list[Value]) -> Any:
         results = node.meta["val"]
-        what = str(problem) if problem.whole else f"{kind} {problem}".strip()
+        what = str(problem) if problem.whole else f"{node.meta.get(KIND, kind)} {problem}".strip()
         if problem.follows and all(image.unknown for image in images):
             what = ""
 
@@ -149,13 +160,22 @@ class Importer:
 
     def name_of(self, node: fx.Node, kind: str) -> str:
         """Of the module that is called, or of the operator in the module that calls it; #2, #3 where it repeats."""
+        return self._free(node.meta.get(CALLED) or self._called(node, kind))
+
+    @staticmethod
+    def _called(node: fx.Node, kind: str) -> str:
         stack = list((node.meta.get("nn_module_stack") or {}).values())
         path, cls = stack[-1] if stack else ("", "")
         cls = cls if isinstance(cls, str) else f"{cls.__module__}.{cls.__qualname__}"
         leaf = cls.startswith("torch.nn.modules.") or cls == f"{_OWN_MODULES}.BoundedReLU"
-        base = path if path and leaf else ".".join(part for part in (path, kind) if part)
+        return path if path and leaf else ".".join(part for part in (path, kind) if part)
+
+    def _free(self, base: str) -> str:
+        """``base``, or with a number behind it: operations and tensors share their names with nothing else."""
+        head, dot, rest = base.partition(".")
+        base = f"{head}_{dot}{rest}" if hasattr(GraphNetwork, head) or head in _ATTRIBUTES else base
         name, number = base, 1
-        while name in self.ops or name == INPUT:
+        while name in self.ops or name in self.tensors or name == INPUT:
             number += 1
             name = f"{base}#{number}"
         return name
@@ -166,9 +186,11 @@ class Importer:
 
     def hold(self, tensor: Tensor, owner: str, role: str) -> str:
         """The name under which a tensor is kept: the user's, if it is a parameter as it stands."""
-        name = self.names.get(id(tensor), f"{owner.replace('.', '/')}/{role}")  # no name of a user's has a slash
-        self.tensors[name] = tensor
-        return name
+        if id(tensor) not in self.kept:
+            own = self.names.get(id(tensor), f"{owner.replace('.', '/')}/{role}")
+            self.kept[id(tensor)] = self._free(own)
+            self.tensors[self.kept[id(tensor)]] = tensor
+        return self.kept[id(tensor)]
 
     def op(
         self,

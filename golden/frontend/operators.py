@@ -13,7 +13,7 @@ from golden.frontend.arguments import number, pair
 from golden.frontend.export import BATCH, place_of
 from golden.frontend.graph import Op, image_shape
 from golden.frontend.importer import CONVOLUTION, Importer, Operator, Problem, shape_of
-from golden.frontend.pools import adaptive, avgpool, maxpool, reduce
+from golden.frontend.pools import adaptive, avgpool, maxpool, reduce, window_max
 from golden.frontend.views import Value
 from golden.frontend.windows import same_padding
 
@@ -240,6 +240,11 @@ def _final(importer: Importer, node: fx.Node) -> Value:
     return Value(x.op, x.shape, x.index, kind, x.unknown)
 
 
+def _unsupported(importer: Importer, node: fx.Node) -> Value:
+    what, follows = importer.arguments(node, "what", "follows")
+    raise Problem(what, follows, whole=True)
+
+
 def _same(importer: Importer, node: fx.Node) -> Value:
     result: Value = importer.operands(node)[0]
     return result
@@ -283,6 +288,8 @@ OPERATORS: dict[str, Operator] = {
     "bounded_relu": _bounded,
     **dict.fromkeys(("add", "sub", "rsub", "mul", "div", "neg"), _arithmetic),
     **dict.fromkeys(("max_pool1d", "max_pool2d", "max_pool2d_with_indices"), maxpool),
+    "window_max": window_max,
+    "unsupported": _unsupported,
     **dict.fromkeys(("avg_pool1d", "avg_pool2d"), avgpool),
     **dict.fromkeys(
         (

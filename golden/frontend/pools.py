@@ -1,4 +1,4 @@
-"""ATen's pools and reductions over all rows and columns, in terms of a graph's kinds."""
+"""ATen's pools and reductions over rows and columns, in terms of a graph's kinds."""
 
 from __future__ import annotations
 
@@ -84,20 +84,29 @@ def adaptive(importer: Importer, node: fx.Node) -> Any:
     return [result] if isinstance(node.meta["val"], tuple | list) else result
 
 
+def window_max(importer: Importer, node: fx.Node) -> Value:
+    """:func:`golden.frontend.given.window_max`."""
+    x, kernel, stride, padding = importer.arguments(node, "x", "kernel", "stride", "padding")
+    options = {"kernel": tuple(kernel), "stride": tuple(stride), "padding": tuple(padding)}
+    return importer.op(node, "maxpool", (importer.image(node, x),), None, **options)
+
+
 def reduce(importer: Importer, node: fx.Node) -> Value:
-    """Mean, sum or maximum over all rows and columns."""
+    """Mean, sum or maximum over rows, columns or both."""
     kind = str(node.target._schema.name).rpartition("::")[2]  # type: ignore[union-attr]
-    x, dim, keep = importer.arguments(node, "self", "dim", "keepdim")
-    axes = {axis % (len(x.shape) + 1) for axis in flat(dim)}
-    if len(x.shape) not in (2, 3) or axes != set(range(2, len(x.shape) + 1)):
-        raise Problem(f"over dimensions {sorted(axes)}: only over all rows and columns")
+    x, dim = importer.arguments(node, "self", "dim")
+    last = len(x.shape)
+    axes = {axis % (last + 1) for axis in flat(dim)}
+    if last not in (2, 3) or not axes or not axes <= {2, last}:
+        raise Problem(f"over dimensions {sorted(axes)}: only over rows and columns")
     source = importer.image(node, x)
-    rows, columns = importer.shapes[source][1:]
-    options: dict[str, Any] = {"kernel": (rows, columns), "stride": (rows, columns), "padding": (0, 0, 0, 0)}
+    channels, rows, columns = importer.shapes[source]
+    window = rows if last == 2 or 2 in axes else 1, columns if last in axes else 1
+    options: dict[str, Any] = {"kernel": window, "stride": window, "padding": (0, 0, 0, 0)}
     if kind != "amax":
-        options["divisor"] = rows * columns if kind == "mean" else 1
+        options["divisor"] = window[0] * window[1] if kind == "mean" else 1
     name = importer.name_of(node, kind)
-    channels = importer.shapes[source][0]
     pool: Kind = "maxpool" if kind == "amax" else "avgpool"
-    importer.append(Op(name, pool, (source,), (channels, 1, 1), {}, options, place_of(node)))
-    return Value(name, shape_of(node) if keep else (channels,))
+    left = (channels, rows // window[0], columns // window[1])
+    importer.append(Op(name, pool, (source,), left, {}, options, place_of(node)))
+    return Value(name, shape_of(node))

@@ -8,7 +8,7 @@ import shutil
 import tempfile
 import warnings
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,7 @@ from torch import nn
 from golden.data.dataset import DataSet
 from golden.errors import DataError, GoldenError, QuantisationWarning, StoreError
 from golden.frontend.check import check_import, checkable
+from golden.frontend.given import GivenNetwork
 from golden.frontend.graph import image_shape
 from golden.frontend.lowering import import_network, lower_network
 from golden.frontend.modules import evaluation_mode
@@ -41,10 +42,12 @@ KEPT_IMAGES, KEPT_BYTES = 5_000, 256 << 20
 
 @dataclass(frozen=True, eq=False)
 class Imported:
-    """A network whose graph computes what the user's module computes on their images, with these images."""
+    """A network whose graph computes what the user's module computes on their images, with these images. ``origin``:
+    of a network that was read from a file, its name, hash and producer."""
 
     network: GraphNetwork
     data: Data
+    origin: Mapping[str, str] = field(default_factory=dict)
 
 
 def import_checked(model: nn.Module, data: Data) -> Imported:
@@ -64,9 +67,8 @@ def import_checked(model: nn.Module, data: Data) -> Imported:
     training, test = (_kept(part) for part in (data.training, data.test))
     if not data.labelled:
         training, test = (_with_classes(network, part) for part in (training, test))
-    return Imported(
-        network, Data(training, test, data.labelled, data.source, data.classes, (*data.notes, *network.graph.notes))
-    )
+    kept = Data(training, test, data.labelled, data.source, data.classes, (*data.notes, *network.graph.notes))
+    return Imported(network, kept, dict(model.origin) if isinstance(model, GivenNetwork) else {})
 
 
 def _check_classes(network: GraphNetwork, data: Data) -> None:
@@ -179,6 +181,7 @@ def _write(imported: Imported, points: Mapping[str, Any], folder: Path, source: 
     right = float((float_classes(network, test) == test.labels).mean())
     facts = {
         "network": source,
+        **({"origin": dict(imported.origin)} if imported.origin else {}),
         "data": f"{len(test)} test images of {data.source}",
         "labelled": data.labelled,
         "classes": list(data.classes),

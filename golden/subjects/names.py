@@ -15,7 +15,7 @@ from golden.networks.registry import NETWORKS, check_model
 from golden.networks.registry import check_stored as check_shipped
 from golden.networks.registry import stored_schemes as shipped_schemes
 
-EXPORTED = (".pt2",)
+EXPORTED = (".pt2", ".onnx")
 """Suffixes of files of networks."""
 
 FACTS, GRAPH, WEIGHTS = "subject.json", "graph.json", "weights.safetensors"

@@ -1,4 +1,4 @@
-"""The user's network: ``file.py:callable``, an exported ``.pt2``, or a subject that there is."""
+"""The user's network: ``file.py:callable``, an exported ``.pt2``, an ``.onnx``, or a subject that there is."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.export import ExportedProgram
 
 from golden.errors import GoldenError, UnsupportedError
+from golden.frontend.onnx.network import OnnxNetwork
 from golden.subjects.find import open_subject
 from golden.subjects.names import EXPORTED, check_subject
 from golden.subjects.source import is_callable, load
@@ -82,5 +83,5 @@ def _exported(path: Path) -> nn.Module:
     return ExportedNetwork(program)
 
 
-READERS: dict[str, Callable[[Path], nn.Module]] = dict(zip(EXPORTED, (_exported,), strict=True))
+READERS: dict[str, Callable[[Path], nn.Module]] = dict(zip(EXPORTED, (_exported, OnnxNetwork), strict=True))
 """By suffix: a further kind of file is one more entry here and there."""

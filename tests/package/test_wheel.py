@@ -136,7 +136,9 @@ def test_ranges_hold_the_pinned_versions() -> None:
     lines = (line.split("#")[0].strip() for line in (ROOT / "requirements.txt").read_text().splitlines())
     pins = {pin.name.lower(): pin for line in lines if line for pin in [Requirement(line)]}
     extras = PROJECT["optional-dependencies"]
-    wanted = [Requirement(text) for text in (*PROJECT["dependencies"], *extras["fpga"], *extras["cluster"])]
+    wanted = [
+        Requirement(text) for text in (*PROJECT["dependencies"], *extras["fpga"], *extras["cluster"], *extras["onnx"])
+    ]
     for requirement in wanted:
         [pin] = pins[requirement.name.lower()].specifier
         assert requirement.specifier.contains(pin.version), requirement

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -212,3 +214,26 @@ def test_an_exported_program(tmp_path: Path) -> None:
     (tmp_path / "bad.pt2").write_bytes(b"nothing")
     with pytest.raises(GoldenError, match=r"is no network of torch.export.save"):
         load_net(str(tmp_path / "bad.pt2"))
+
+
+def test_an_onnx_file(tmp_path: Path) -> None:
+    pytest.importorskip("onnx", reason="pip install onnx")
+    net, path = network("grey"), tmp_path / "net.onnx"
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        torch.onnx.export(
+            net, (torch.zeros(2, 1, 8, 8),), path, dynamo=False, input_names=["x"], dynamic_axes={"x": {0: "n"}}
+        )
+    made = write_subject(import_checked(load_net(str(path)), noise("grey")), tmp_path / "made", str(path))
+    x = noise("grey").test.tensor()
+    assert torch.allclose(made.float_network()(x), net(x), atol=1e-5)
+    assert made.facts["origin"] == {
+        "file": "net.onnx",
+        "sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
+        "producer": f"pytorch {torch.__version__.partition('+')[0]}",
+        "operator_sets": made.facts["origin"]["operator_sets"],
+    }
+    assert "origin" not in subject("grey", tmp_path / "other").facts
+    path.write_bytes(b"nothing")
+    with pytest.raises(GoldenError, match=r"net.onnx is no network of ONNX"):
+        load_net(str(path))

@@ -1,0 +1,1 @@
+"""ONNX files as networks: read, translated to ATen operators, evaluated by onnx's own reference."""
