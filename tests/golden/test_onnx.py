@@ -178,6 +178,14 @@ RIGHT: dict[str, Callable[[], ModelProto]] = {
         v=np.float32(0),
         axes=[2, 3],
     ),
+    "Pad of channels": lambda: mapped([node("Pad", "a p", "b")], 7, p=np.array([0, 1, 1, 0, 0, 2, 0, 0], np.int64)),
+    "Slice of rows and columns": lambda: mapped(
+        [node("Slice", "a start end axis step", "b")],
+        start=[1, 0],
+        end=[7, 2**60],
+        axis=[2, 3],
+        step=[1, 2],
+    ),
     "Identity, Dropout, Cast": lambda: mapped(
         [node("Identity", "a", "i"), node("Dropout", "i r", "d mask"), node("Cast", "d", "b", to=TensorProto.FLOAT)],
         r=np.float32(0.5),
@@ -307,11 +315,11 @@ BAD: dict[str, tuple[Callable[[], ModelProto], str]] = {
     ),
     "reflected padding": (
         lambda: mapped([node("Pad", "a p", "b", mode="reflect")], p=np.array([0, 0, 1, 1, 0, 0, 1, 1])),
-        r"Pad of .* in mode reflect: only zeros around rows and columns \(b",
+        r"Pad of .* in mode reflect: only zeros around images \(b",
     ),
-    "padded channels": (
-        lambda: mapped([node("Pad", "a p", "b")], 6, p=np.array([0, 1, 0, 0, 0, 1, 0, 0])),
-        r"Pad of .* only zeros around rows and columns \(b",
+    "padded batch": (
+        lambda: mapped([node("Pad", "a p", "b")], p=np.array([0, 0, 0, 0, 1, 0, 0, 0])),
+        r"Pad of .* only zeros around images \(b",
     ),
     "rows in a row": (
         lambda: mapped([node("Concat", "a a", "b", axis=2)]),

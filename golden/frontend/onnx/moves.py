@@ -157,10 +157,11 @@ def _pad(call: Call) -> fx.Node:
         ends[axis % axes] = pads[place], pads[place + len(pads) // 2]
     if not any(map(any, ends)):
         return call.image()
-    if mode != "constant" or number != 0 or min(map(min, ends)) < 0 or any(ends[0]) or any(ends[1]):
+    if mode != "constant" or number != 0 or min(map(min, ends)) < 0 or any(ends[0]):
         what = f"in mode {mode}" if mode != "constant" else f"with {number:g}"
-        raise Declined(f"of {[list(pair) for pair in ends]} {what}: only zeros around rows and columns")
-    return call.emit(A.constant_pad_nd.default, call.image(), [size for pair in reversed(ends[2:]) for size in pair])
+        raise Declined(f"of {[list(pair) for pair in ends]} {what}: only zeros around images")
+    inner = ends[1:] if any(ends[1]) else ends[2:]
+    return call.emit(A.constant_pad_nd.default, call.image(), [size for pair in reversed(inner) for size in pair])
 
 
 MOVES: dict[str, Translator] = {
