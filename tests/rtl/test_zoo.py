@@ -1,10 +1,11 @@
 """The zoo through the whole RTL machine: every element of every layer equals an independent reference, with and without
-bounds, on machines of three sides and three word widths."""
+bounds, on machines of three sides and three word widths; and random networks. A machine is built once for all."""
 
 from __future__ import annotations
 
 import copy
 import warnings
+from collections.abc import Iterator
 from functools import cache
 
 import numpy as np
@@ -14,12 +15,14 @@ from torch import Tensor
 
 from fitact_hw.compiler import compile_network, with_images
 from fitact_hw.config import AcceleratorConfig
+from fitact_hw.validation.networks.judge import Ready, Subject
+from fitact_hw.validation.networks.study import SIDES, WORDS, machines, network
 from golden.errors import QuantisationWarning
 from golden.frontend.activations import Recorder, apply_bounds
 from golden.frontend.lowering import import_network
 from golden.frontend.network import GraphNetwork
 from golden.plain_reference import reference_network
-from golden.qnetwork import QNetwork
+from golden.qnetwork import INPUT, QNetwork
 from golden.quantisation.quantise import calibrate, quantise, quantise_images
 from sim.job import EVERYTHING, Job, Status
 from sim.simulator import Simulator
@@ -27,11 +30,8 @@ from tests.compiler.checking import fitted_to
 from tests.golden.agreement import normal
 from tests.golden.zoo import ZOO, build
 
-MACHINES = {
-    "3x3-w8": {"rows": 3, "cols": 3, "word_bits": 8},
-    "8x8-w16": {"rows": 8, "cols": 8, "word_bits": 16},
-    "5x5-w32": {"rows": 5, "cols": 5, "word_bits": 32},
-}
+RANDOM_SEED, RANDOM_NETWORKS = 1, 12
+"""Of `fitact validate-networks`; each runs on three of the machines."""
 
 
 @cache
@@ -59,20 +59,39 @@ def networks(name: str, word_bits: int) -> tuple[list[QNetwork], np.ndarray]:
     return [quantise(network, points), quantise(bounded, points, scheme="fitact")], x
 
 
-@pytest.mark.parametrize("name", list(MACHINES))
-def test_the_zoo_is_exact(name: str) -> None:
-    config = AcceleratorConfig.create(**MACHINES[name])
-    jobs, expected = [], []
-    for subject in ZOO:
-        of_subject, x = networks(subject, config.word_bits)
+def zoo_jobs(config: AcceleratorConfig) -> Iterator[tuple[str, Ready]]:
+    """Every network of the zoo with one image, without and with bounds."""
+    for name in ZOO:
+        of_subject, x = networks(name, config.word_bits)
         for qnet in (fitted_to(qnet, config) for qnet in of_subject):
             images = quantise_images(qnet, x[:1])
             program = compile_network(qnet, config, 1)
-            jobs.append(Job(program=program, memory=with_images(program, images), keep=(EVERYTHING,)))
-            expected.append((subject, reference_network(qnet, images)))
-    for (subject, tensors), result in zip(expected, Simulator(config).run(jobs), strict=True):
-        assert result.status is Status.DONE, (subject, result.code)
-        assert result.violation == "", (subject, result.violation)
-        for layer, values in tensors.items():
-            if layer != "input":
-                np.testing.assert_array_equal(result.tensor(layer), values, err_msg=f"{subject} {layer}")
+            yield (
+                f"{name}, {qnet.scheme}",
+                Ready(program, with_images(program, images), reference_network(qnet, images)),
+            )
+
+
+def random_jobs(config: AcceleratorConfig) -> Iterator[tuple[str, Ready]]:
+    """Those of the random networks that run on this machine."""
+    for number in range(RANDOM_NETWORKS):
+        if config in machines(number):
+            judgement, ready = Subject(network(RANDOM_SEED, number), number % 2 == 1).judge(config)
+            assert not judgement.verdict.defect, (number, judgement)
+            if ready is not None:
+                yield f"random network {number}", ready
+
+
+@pytest.mark.parametrize("word", WORDS)
+@pytest.mark.parametrize("side", SIDES)
+def test_the_zoo_is_exact(side: int, word: int) -> None:
+    config = AcceleratorConfig.create(rows=side, cols=side, word_bits=word)
+    cases = [*zoo_jobs(config), *random_jobs(config)]
+    assert len(cases) >= 2 * len(ZOO) + 2
+    jobs = [Job(program=ready.program, memory=ready.memory, keep=(EVERYTHING,)) for _, ready in cases]
+    for (name, ready), result in zip(cases, Simulator(config).run(jobs), strict=True):
+        assert result.status is Status.DONE, (name, result.code)
+        assert result.violation == "", (name, result.violation)
+        for layer, values in ready.expected.items():
+            if layer != INPUT:
+                np.testing.assert_array_equal(result.tensor(layer), values, err_msg=f"{name} {layer}")
