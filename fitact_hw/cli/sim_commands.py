@@ -148,6 +148,7 @@ def validate_memory(
 def validate_networks(
     n: Annotated[int, typer.Option("--n", min=1, help="networks to draw")] = 100,
     seed: SeedOption = 1,
+    first: Annotated[int, typer.Option(min=0, help="number of the first one")] = 0,
     only: Annotated[
         int | None, typer.Option(min=0, help="this network alone, by its number; its source is kept")
     ] = None,
@@ -157,7 +158,7 @@ def validate_networks(
     """Random whole networks against an independent reference: exact on every layer and close to float, or refused."""
     from fitact_hw.validation.networks.study import run_validate_networks
 
-    return run_validate_networks(seed, n, only, rtl, out)
+    return run_validate_networks(seed, n, first, only, rtl, out)
 
 
 def register(app: typer.Typer) -> None:

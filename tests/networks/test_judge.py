@@ -183,11 +183,11 @@ def test_drawn_networks_are_of_many_kinds() -> None:
 
 
 def test_a_study_counts_and_is_repeated_by_a_number(tmp_path: Path) -> None:
-    whole = study.run_validate_networks(3, 3, None, 0, tmp_path / "whole")
+    whole = study.run_validate_networks(3, 3, 0, None, 0, tmp_path / "whole")
     assert whole["networks"] == 3
     assert whole["exact"] + whole["refused"] == 3
     assert whole["provenance"]["seed"] == 3
-    again = study.run_validate_networks(3, 1, 2, 0, tmp_path / "again")
+    again = study.run_validate_networks(3, 1, 0, 2, 0, tmp_path / "again")
     assert again["networks"] == 1
     assert (tmp_path / "again" / "network_2.py").read_text() == study.network(3, 2).source
     assert json.loads((tmp_path / "whole" / "networks.json").read_text())["machines"] == whole["machines"]
@@ -200,7 +200,7 @@ def test_a_defect_is_kept_and_told(monkeypatch: pytest.MonkeyPatch, tmp_path: Pa
 
     monkeypatch.setattr(study, "judge_all", judged)
     with pytest.raises(FitActError, match=r"1 of 3 networks have a defect.*--seed 4 --only 1"):
-        study.run_validate_networks(4, 3, None, 0, tmp_path)
+        study.run_validate_networks(4, 3, 0, None, 0, tmp_path)
     found = json.loads((tmp_path / "networks.json").read_text())
     assert list(found["defects"]) == ["1"]
     assert found["refusals"] == {"gelu is not supported": 2}

@@ -14,7 +14,7 @@ from fitact_hw.validation.networks.judge import Subject, Verdict
 from fitact_hw.validation.networks.study import SIDES, WORDS
 
 SEED, NETWORKS = 2026, 60
-MOST_REFUSED = 9
+MOST_REFUSED = NETWORKS // 4
 """Of them: refusals are rare, or the test would say little."""
 
 

@@ -7,7 +7,7 @@ import random
 import re
 import warnings
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -23,12 +23,15 @@ from fitact_hw.reporting.provenance import Run
 from fitact_hw.reporting.terminal import bar, noter, terminal
 from fitact_hw.validation.networks.drawing import Drawn, draw
 from fitact_hw.validation.networks.judge import Judgement, Ready, Subject, Verdict
-from golden.support.files import write_json, write_text
+from golden.support.files import read_json, write_json, write_text
 from sim.job import EVERYTHING, Job, Status
 from sim.simulator import Simulator
 
 SIDES, WORDS = (3, 8, 5), (8, 16, 32)
 """Arrays and words. Network number i runs at each width, at width number k on side number (i + k) modulo 3."""
+
+KEPT_EVERY = 10
+"""Networks after which the result so far is written."""
 
 JOBS_PER_RUN = 24
 """Programs that one simulator process runs."""
@@ -143,8 +146,13 @@ def _difference(ready: Ready, done: Any) -> str:
     return ""
 
 
-def run_study(seed: int, numbers: Sequence[int], rtl: int, console: Console) -> Study:
-    """Judge networks ``numbers``; the first ``rtl`` exact ones whose machines are those of number 0 also in RTL."""
+def run_study(
+    seed: int, numbers: Sequence[int], rtl: int, console: Console, keep: Callable[[Study], None] = lambda _: None
+) -> Study:
+    """Judge networks ``numbers``; the first ``rtl`` exact ones whose machines are those of number 0 also in RTL.
+
+    ``keep`` is called now and then, and at the end.
+    """
     study = Study(seed)
     waiting: dict[int, list[Ready]] = {}
     with bar(console, "networks: front end, golden model, functional simulator") as progress:
@@ -154,25 +162,31 @@ def run_study(seed: int, numbers: Sequence[int], rtl: int, console: Console) -> 
             programs = [ready for judgement, ready in found if ready is not None and not judgement.verdict.defect]
             if len(waiting) < rtl and number % len(SIDES) == 0 and len(programs) == len(WORDS):
                 waiting[number] = programs
+            if index % KEPT_EVERY == KEPT_EVERY - 1:
+                keep(study)
             progress(index + 1, len(numbers))
     for number, difference in in_rtl(waiting, console).items():
         study.in_rtl.append(number)
         if difference:
             study.judged[number].append(Judgement(Verdict.DIFFERS, reason=difference))
+    keep(study)
     return study
 
 
-def run_validate_networks(seed: int, n: int, only: int | None, rtl: int, out: Path) -> dict[str, Any]:
-    """The command: draw, judge, print, keep counts and defects in ``out``; returns the counts.
+def run_validate_networks(seed: int, n: int, first: int, only: int | None, rtl: int, out: Path) -> dict[str, Any]:
+    """The command: draw, judge, print, keep counts and defects in ``out``, those so far too; returns the counts.
 
     Raises FitActError if a network differs, is too far from float, or ends in a traceback.
     """
     console, began = terminal(), Run(seed)
-    numbers = range(n) if only is None else [only]
-    study = run_study(seed, numbers, rtl, console)
-    result = study.result() | {"provenance": began.record()}
+    numbers = range(first, first + n) if only is None else [only]
     out.mkdir(parents=True, exist_ok=True)
-    write_json(out / "networks.json", result)
+
+    def keep(study: Study) -> None:
+        write_json(out / "networks.json", study.result() | {"first": numbers[0], "provenance": began.record()})
+
+    study = run_study(seed, numbers, rtl, console, keep)
+    result = read_json(out / "networks.json")
     if only is not None:
         _keep(network(seed, only), only, out)
     show(result, console)
