@@ -98,7 +98,7 @@ def _checked(scheme: Scheme, check: RangeCheck) -> Scheme:
     alone = scheme is BASELINE
     label = check.value if alone else f"{scheme.key}+{check.value}"
     short = what.title if alone else f"{scheme.short} + {what.title}"
-    title = f"{scheme.title}, {what.title} of parameters"
+    title = f"{scheme.title}, {what.title}"
     return replace(scheme, key=label, title=title, short=short, accuracy=label, parameter_check=check)
 
 

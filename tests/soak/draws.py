@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from fitact_hw.compiler import compile_network
-from fitact_hw.config import BUFFER_NAMES, LEAST_DEPTHS, AcceleratorConfig
+from fitact_hw.config import BUFFER_NAMES, LEAST_DEPTHS, AcceleratorConfig, RangeCheck
 from fitact_hw.errors import CompileError, ConfigError
 from fitact_hw.fault_models import SEU, draw, parse_model
 from fitact_hw.faults import FaultEvent, Shape
@@ -51,6 +51,8 @@ def random_machine(seed: int, machine: int) -> AcceleratorConfig:
         }
         if rng.integers(2):
             values["protection"] = {}
+        # of its own, so that everything else is drawn as before there was a range check
+        values["parameter_check"] = str(generator(seed, machine, 9).choice([check.value for check in RangeCheck]))
         try:
             return AcceleratorConfig.create(**values)
         except ConfigError:
