@@ -8,6 +8,7 @@ from __future__ import annotations
 import shutil
 import subprocess
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -30,6 +31,9 @@ SIZES = {
 MACHINES = {
     "int8": AcceleratorConfig.create(rows=4, cols=4, bound_words=64, **SIZES),
     "Q15.16": AcceleratorConfig.create(rows=4, cols=4, word_bits=32, bus_bits=256, bound_words=64, **SIZES),
+    "int8, range check": AcceleratorConfig.create(
+        rows=4, cols=4, bound_words=64, bus_bits=32, parameter_check="bitcheck", **SIZES
+    ),
     "int8, patches, protected": AcceleratorConfig.create(
         rows=3, cols=3, bounds="patch", bound_format="code4", bound_words=16, protection="secded", bus_bits=32, **SIZES
     ),
@@ -66,6 +70,7 @@ def in_icarus(
     offsets = register_offsets(config)
     writes = start_writes(program.program_address, (0, memory.size - 1), LIMIT_CYCLES)
     counters = ("CORRECTED", "DETECTED") if config.protected else ()
+    counters += ("RANGE_HITS",) if config.limit_bits else ()
     names = ("STATUS", "CYCLES_LOW", "INSTRUCTIONS", *counters)
     (folder / "memory.hex").write_text("".join(f"{word.tobytes()[::-1].hex()}\n" for word in words))
     (folder / "writes.hex").write_text("".join(f"{offsets[name]:08x}{value:08x}\n" for name, value in writes))
@@ -103,6 +108,29 @@ def test_a_network_in_another_simulator(name: str, tmp_path: Path) -> None:
     assert registers["STATUS"] == 2  # done, and nothing else
     assert registers["INSTRUCTIONS"] == len(program.instructions)
     assert registers["CYCLES_LOW"] > 1000
+    if config.limit_bits:
+        assert REGISTERS["RANGE_HITS"].field("count").extract(registers["RANGE_HITS"]) == 0
+
+
+def test_parameters_out_of_range_become_zero_in_another_simulator(tmp_path: Path) -> None:
+    """Biases of a whole network with their second highest bit flipped: the golden model without biases."""
+    config = MACHINES["int8, range check"]
+    builder = small_network(config)
+    network, images = fitted_to(builder.network(), config), builder.images(2)
+    network = replace(network, layers=tuple(replace(layer, bias=layer.bias >> 8) for layer in network.layers))
+    program = compile_network(network, config, 2)
+    memory, flipped = with_images(program, images), 0
+    for block in program.parameters:
+        if block.kind == "bias":
+            word, lane = np.nonzero(block.index >= 0)
+            address = block.address + word * block.word_bytes + lane * config.bias_lane_bytes
+            memory[address + 3] ^= 0x40  # bit 30 of 32
+            flipped += len(address)
+    after, registers = in_icarus(tmp_path / "exported", program, memory, stall=60)
+    without = replace(network, layers=tuple(replace(layer, bias=0 * layer.bias) for layer in network.layers))
+    logits = reference.run(without, images)[program.logits]
+    np.testing.assert_array_equal(program.tensors[program.logits].read(after), logits)
+    assert REGISTERS["RANGE_HITS"].field("count").extract(registers["RANGE_HITS"]) >= flipped > 20
 
 
 HELD = {
