@@ -69,7 +69,7 @@ def in_icarus(
     words = image.reshape(-1, bus_bytes)
     offsets = register_offsets(config)
     writes = start_writes(program.program_address, (0, memory.size - 1), LIMIT_CYCLES)
-    counters = ("CORRECTED", "DETECTED") if config.protected else ()
+    counters: tuple[str, ...] = ("CORRECTED", "DETECTED") if config.protected else ()
     counters += ("RANGE_HITS",) if config.limit_bits else ()
     names = ("STATUS", "CYCLES_LOW", "INSTRUCTIONS", *counters)
     (folder / "memory.hex").write_text("".join(f"{word.tobytes()[::-1].hex()}\n" for word in words))
