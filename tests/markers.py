@@ -17,6 +17,7 @@ RTL = (
     "tests/campaign/test_fault_list.py",
     "tests/campaign/test_merge.py",
     "tests/campaign/test_stratified_report.py",
+    "tests/subjects/test_cluster.py",
     *("tests/generator/test_array.py", "tests/generator/test_dispatch.py", "tests/generator/test_generated.py"),
     *("tests/generator/test_registers.py", "tests/generator/test_sites.py", "tests/docs/test_examples.py"),
 )
@@ -28,6 +29,7 @@ SLOW = (
     "tests/networks",
     *("tests/exact/test_limbs.py", "tests/overhead/test_design.py", "tests/overhead/test_formal.py"),
     *("tests/golden/test_published.py", "tests/golden/test_train.py", "tests/golden/test_artefacts.py"),
+    "tests/subjects/test_cluster.py",
     *("tests/golden/test_fault_maps.py", "tests/resilience/test_results.py", "tests/compiler/test_networks.py"),
 )
 """More than a few seconds each, without a simulator."""
