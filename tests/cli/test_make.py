@@ -53,6 +53,26 @@ def test_variables_are_handed_on_quoted() -> None:
     assert make("sim", "OUT=").stdout.split()[-2:] == ["--out", "''"]
 
 
+@pytest.mark.parametrize(
+    ("words", "command"),
+    [
+        (["sim", "MODEL=my_net"], "sim 'my_net'"),
+        (["sim", "MODEL=my nets/net.py:build", "DATA=x.npz"], "sim 'my nets/net.py:build' --data 'x.npz'"),
+        (
+            ["campaign", "MODEL=net.pt2", "DATA=pictures", "MEAN=0.1,0.2,0.3", "STD=1,1,1", "SIZE=64x48"],
+            "campaign run 'net.pt2' --data 'pictures' --mean '0.1,0.2,0.3' --std '1,1,1' --size '64x48'",
+        ),
+        (["resilience", "MODEL=/a/my_net", "WORD=8"], "resilience '/a/my_net' --word '8'"),
+        (["validate-memory", "MODEL=my_net"], "validate-memory 'my_net'"),
+        (["train", "MODEL=vgg16", "DATASET=cifar100"], "train 'vgg16' --dataset 'cifar100'"),
+    ],
+)
+def test_networks_of_one_s_own_go_through_make(words: list[str], command: str) -> None:
+    done = make(*words)
+    assert done.returncode == 0, done.stderr
+    assert re.sub(" +", " ", done.stdout.splitlines()[-1]).strip() == f".venv/bin/fitact {command}"
+
+
 def test_every_variable_is_an_option_of_the_command() -> None:
     """As the help of make lists them."""
     subcommands = {"campaign": ("campaign", "run"), "validate": ("campaign", "validate")}
