@@ -125,6 +125,8 @@ class QLayer(Windowed):
     present exactly when ``activation`` is ``clip`` or ``saturate``.
     Pools: ``maxpool`` pads with zeros, so its input must be non-negative if ``padding`` > 0;
     ``avgpool`` sums and divides with ``shift``.
+    ``useful_weights``: how many of ``weight`` are the network's own, not zeros that stand for groups, dilation or a
+    rearrangement; None: all.
     """
 
     name: str
@@ -142,6 +144,7 @@ class QLayer(Windowed):
     bound: int | np.ndarray | None
     frac_out: int
     residual: Residual | None = None
+    useful_weights: int | None = None
 
     @property
     def macs(self) -> int:
@@ -149,7 +152,7 @@ class QLayer(Windowed):
         if self.weight is None:
             return 0
         _, rows, cols = self.out_shape
-        return int(self.weight.size) * rows * cols
+        return (self.useful_weights or int(self.weight.size)) * rows * cols
 
 
 def last_uses(reads: Iterable[Iterable[str | None]]) -> dict[int, list[str]]:

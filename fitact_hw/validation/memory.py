@@ -230,7 +230,9 @@ def run_validate_memory(
     write_json(path.with_suffix(".json"), record)
     console.print(f"every map is in {path}", soft_wrap=True)
     check(console, results)
-    console.print(f"all {len(results)} agree ({model}, {config.word_bits}-bit words, BER {chosen:g}, seed {seed})")
+    console.print(
+        f"all {len(results)} agree ({short_name(model)}, {config.word_bits}-bit words, BER {chosen:g}, seed {seed})"
+    )
     return {
         "model": model,
         "machine": config.fingerprint,

@@ -25,6 +25,7 @@ from fitact_hw.registers import ErrorCode
 from fitact_hw.reporting.provenance import Run, of_machine, of_weights
 from fitact_hw.reporting.terminal import bar, noter, terminal, working
 from fitact_hw.validation.tensor_faults import TensorFault, TensorFaults
+from golden.subjects.names import short_name
 from sim.job import Job
 from sim.simulator import Simulator
 from sim.trace import instruction_times
@@ -129,7 +130,7 @@ def run_validate(
     with working(console, "generating and building the simulator (kept for the next run)"):
         simulator.build()
     compared = compare(simulator, config, model, scheme, injections, seed, console)
-    console.print(f"all {injections} agree ({model}, {scheme}, {config.word_bits}-bit words, seed {seed})")
+    console.print(f"all {injections} agree ({short_name(model)}, {scheme}, {config.word_bits}-bit words, seed {seed})")
     return {
         "model": model,
         "scheme": scheme,

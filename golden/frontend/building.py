@@ -111,7 +111,9 @@ class LayerBuilder:
             raise LoweringProblem(f"needs a layer that copies {channels} channels")
         weight = np.diag(np.ones(channels) if scale is None else scale)[:, :, None, None]
         bias = np.zeros(channels) if shift is None else shift
-        return output(self.weighted("conv", op, ref, weight, bias, ref.shape))
+        layer = self.weighted("conv", op, ref, weight, bias, ref.shape)
+        layer.useful_weights = channels
+        return output(layer)
 
     def pool(self, op: Op, kind: LayerKind, ref: Ref) -> Ref:
         """A pool of all channels of the layer in which ``ref`` lies; its output lies as ``ref`` does."""

@@ -127,7 +127,9 @@ class _Fusion:
         weight = dense(in_two_dimensions(held), o["groups"], o["dilation"])
         bias = self._parameter(op, "bias", 0.0)
         prefix = "fc" if held.dim() == 2 else "conv"
-        return output(self.made.weighted(prefix, op, ref, weight, bias, op.shape, o["stride"], o["padding"]))
+        layer = self.made.weighted(prefix, op, ref, weight, bias, op.shape, o["stride"], o["padding"])
+        layer.useful_weights = held.numel()
+        return output(layer)
 
     # -- what is folded
 
@@ -247,7 +249,7 @@ class _Fusion:
             weight = np.zeros((total, count, 1, 1))
             weight[start : start + count, :, 0, 0] = np.eye(count)
             layer = self.made.weighted("conv", op, ref, weight, np.zeros(total), op.shape)
-            layer.residual = done or None
+            layer.residual, layer.useful_weights = done or None, count
             start, done = start + count, layer.name
         return output(self.made.by_name[done])
 

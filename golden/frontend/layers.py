@@ -18,7 +18,7 @@ class FloatLayer(Windowed):
 
     An average pool sums its window and divides by :func:`pool_divisor`. ``node``: the last operation of the graph that
     is part of it; ``call``: its activation call, if any; ``limit``: where that saturates without any scheme; ``bound``
-    None, () or ``out_shape``.
+    None, () or ``out_shape``. ``useful_weights``: how many of ``weight`` are the network's own; None: all.
     """
 
     name: str
@@ -37,6 +37,7 @@ class FloatLayer(Windowed):
     residual: str | None = None
     call: str = ""
     limit: float | None = None
+    useful_weights: int | None = None
 
     def in_words(
         self,
@@ -66,6 +67,7 @@ class FloatLayer(Windowed):
             bound=bound,
             frac_out=frac_out,
             residual=None if self.residual is None else Residual(self.residual, residual_lshift),
+            useful_weights=self.useful_weights,
         )
 
 

@@ -10,8 +10,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from torch import Tensor, nn
 
 from golden.errors import GoldenError, StoreError, WeightsError
+from golden.frontend.lowering import lower
 from golden.networks.artefacts import MANIFEST
 from golden.networks.zoo import load_qnetwork
 from golden.quantisation.quantise import calibrate, quantise, quantise_images
@@ -237,3 +239,20 @@ def test_an_onnx_file(tmp_path: Path) -> None:
     path.write_bytes(b"nothing")
     with pytest.raises(GoldenError, match=r"net.onnx is no network of ONNX"):
         load_net(str(path))
+
+
+def test_macs_are_those_of_the_network_s_own_weights() -> None:
+    """Of a depthwise, a dilated and a grouped convolution, a concatenation and a layer that scales."""
+
+    class Net(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.deep, self.wide = nn.Conv2d(8, 8, 3, padding=1, groups=8), nn.Conv2d(8, 8, 3, dilation=2, padding=2)
+            self.two, self.norm = nn.Conv2d(8, 4, 1, groups=2), nn.BatchNorm2d(12)
+
+        def forward(self, x: Tensor) -> Tensor:
+            x = self.wide(self.deep(x).relu())
+            return self.norm(torch.cat([x, self.two(x)], 1).relu()).relu()
+
+    layers = {layer.node: layer.useful_weights for layer in lower(Net().eval(), (8, 6, 6))}
+    assert layers == {"relu": 8 * 9, "wide": 64 * 9, "two": 16, "cat": 8, "relu#2": 4, "relu#3": 12}
