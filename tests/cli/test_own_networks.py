@@ -60,11 +60,11 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     images = ((grey / 255 - 0.5) / 0.25).astype(np.float32)[:, None]
     with torch.no_grad():
         labels = space["Small"]().eval()(torch.from_numpy(images)).argmax(1).numpy()
-    statistics, names = {"mean": [0.5], "std": [0.25]}, [f"kind {n}" for n in range(7)]
+    names = [f"kind {n}" for n in range(7)]
     np.savez("float.npz", images=images, labels=labels, class_names=names)
     np.savez("unlabelled.npz", images=images)
-    np.savez("grey.npz", images=grey, labels=labels, **statistics)
-    np.savez("channel.npz", images=grey[..., None], labels=labels, **statistics)
+    np.savez("grey.npz", images=grey, labels=labels, mean=[0.5], std=[0.25])
+    np.savez("channel.npz", images=grey[..., None], labels=labels, mean=[0.5], std=[0.25])
     np.savez("bare.npz", images=grey, labels=labels)
     np.savez("wrong.npz", images=images, labels=(labels + 1) % 7)
     np.savez("more.npz", images=images, labels=np.arange(40))
