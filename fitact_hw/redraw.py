@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from fitact_hw.alarms.run import archive_of, redrawn
 from fitact_hw.campaign.archive import load_archive
 from fitact_hw.campaign.report.analysis import Analysis
 from fitact_hw.campaign.report.findings import all_comparisons
@@ -91,6 +92,11 @@ def _maps(path: Path, folder: Path) -> Iterator[Named]:
         yield f"{stem}.png", resilience_charts.accuracy(summaries, study.model, study.seed)
 
 
+def _alarms(path: Path, _: Path) -> Iterator[Named]:
+    if (path.parent / archive_of(path.stem)).is_file():  # else one of the tables that the curve is made of
+        yield f"{path.stem}.png", redrawn(path)
+
+
 def _pareto(path: Path, _: Path) -> Iterator[Named]:
     yield f"{path.stem}.png", pareto.chart(pareto.read_csv(path))
 
@@ -106,6 +112,7 @@ def _sim(path: Path, _: Path) -> Iterator[Named]:
 SOURCES: dict[str, Callable[[Path, Path], Iterator[Named]]] = {
     "campaign_*.parquet": _campaign,
     "*_maps.csv": _maps,
+    "alarms_*.csv": _alarms,
     "pareto_*.csv": _pareto,
     OVERHEAD: _overhead,
     "sim_*.csv": _sim,

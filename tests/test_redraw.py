@@ -16,7 +16,8 @@ from fitact_hw.errors import FitActError
 from fitact_hw.redraw import SOURCES, Study, redraw, study_of
 
 RESULTS = Path(__file__).parents[1] / "docs" / "results"
-STEMS = ("protected_resnet50", "pareto_alexnet_q15_16", "sim_alexnet_int8", "granularity_vgg16", "overhead")
+STEMS = ("protected_resnet50", "pareto_alexnet_q15_16", "sim_alexnet_int8", "granularity_vgg16", "overhead",
+         "alarms_alexnet_16x16_q15_16_1x1")  # fmt: skip
 """One of each kind, but for campaigns: what takes seconds."""
 
 SAME = 2.0

@@ -32,7 +32,7 @@ def markdown(campaign: Campaign, found: Sequence[Point], margins: Sequence[int],
         "",
         *(line for scheme in schemes for line in _answer(found, scheme, margins)),
         "",
-        f"## Thresholds for at most so many false alarms ({images:,} clean images)",
+        f"## Lowest thresholds with false alarms on at most 10 %, 1 % and none of {images:,} clean images",
         "",
         *_table(found, schemes, margins),
         "",
@@ -41,6 +41,7 @@ def markdown(campaign: Campaign, found: Sequence[Point], margins: Sequence[int],
         "with intervals of two parts, each at half the error.",
         "* *Residual SDC*: of an upset anywhere, if each alarm has the image computed again: the upset is gone then. "
         "*Work*: inferences for each result, because false alarms are computed twice.",
+        "* *Upsets*: SDC behind a row, of the scheme and of the unprotected network.",
         "* *Unjudged*: share of the scheme's SDC whose hits only RTL counts at this margin (upsets of control); they "
         "count as raising no alarm.",
         "",
@@ -85,19 +86,18 @@ def _share(item: object) -> str:
 
 
 def _table(found: Sequence[Point], schemes: Sequence[str], margins: Sequence[int]) -> list[str]:
-    head = ("scheme", "margin", "budget", "threshold", "false alarms", "DC", "noticed", "residual SDC", "SDC", "work",
-            "unjudged")  # fmt: skip
+    head = ("scheme", "margin", "threshold", "false alarms", "DC", "noticed", "residual SDC", "SDC", "upsets",
+            "work", "unjudged")  # fmt: skip
     lines = [f"| {' | '.join(head)} |", f"| --- |{' ---: |' * (len(head) - 1)}"]
     for scheme in schemes:
         for margin in margins:
-            for budget in BUDGETS:
-                point = cheapest(found, scheme, margin, budget)
-                if point is None:
-                    continue
+            chosen = (cheapest(found, scheme, margin, budget) for budget in reversed(BUDGETS))
+            for point in dict.fromkeys(item for item in chosen if item is not None):
                 cells = (
-                    titled(scheme), str(margin), "none" if not budget else percent(budget), f"{point.threshold:,}",
+                    titled(scheme), str(margin), f"{point.threshold:,}",
                     *(_share(item) for item in (point.false_alarms, point.coverage, point.notice, point.residual)),
-                    _share(point.sdc), f"{point.work:.4f}", percent(point.unjudged),
+                    _share(point.sdc), f"{point.upsets}, {point.struck}", f"{point.work:.4f}",
+                    percent(point.unjudged),
                 )  # fmt: skip
                 lines.append(f"| {' | '.join(cells)} |")
     return lines

@@ -14,10 +14,11 @@ from fitact_hw.alarms.charts import roc
 from fitact_hw.alarms.clean import Clean, bounded, clean_csv, count_clean, read_clean
 from fitact_hw.alarms.curve import curve_csv, points
 from fitact_hw.alarms.page import markdown
-from fitact_hw.alarms.struck import AlarmError, strike, struck_csv
-from fitact_hw.campaign.archive import load_archive
+from fitact_hw.alarms.struck import AlarmError, load_struck, strike, struck_csv
+from fitact_hw.campaign.archive import load_archive, write_archive
 from fitact_hw.campaign.report.tally import Tally
 from fitact_hw.campaign.snapshot import Campaign, load_campaign
+from fitact_hw.estimation.intervals import CONFIDENCE
 from fitact_hw.fault_models import SEU
 from fitact_hw.injection.engine import Engine
 from fitact_hw.reporting.figures import save_png
@@ -68,6 +69,9 @@ def run_alarms(
     )
     files = {"curve": out / DATA / f"{stem}.csv", "upsets": out / DATA / f"{stem}_upsets.csv"}
     write_text(files["curve"], text)
+    files["campaign"] = out / DATA / archive_of(stem)
+    if not (source.is_file() and source.resolve() == files["campaign"].resolve()):
+        write_archive(files["campaign"], campaign)
     write_text(files["upsets"], struck_csv(struck))
     write_json(out / DATA / f"{stem}.json", record)
     files["page"] = out / f"{stem}.md"
@@ -75,6 +79,20 @@ def run_alarms(
     files["chart"] = save_png(roc(found, campaign.title), out / f"{stem}.png")
     note(f"page: {files['page']}; curve: {files['curve']}")
     return {"files": files, "points": list(csv.DictReader(io.StringIO(text))), "provenance": record}
+
+
+def archive_of(stem: str) -> str:
+    """Name of the published campaign of a study."""
+    return f"{stem}_campaign.parquet"
+
+
+def redrawn(curve: Path) -> Any:
+    """The chart of a published study, from the tables beside ``curve`` and its campaign."""
+    folder, stem = curve.parent, curve.stem
+    campaign = load_archive(folder / archive_of(stem))
+    clean = read_clean((folder / f"{stem}_clean.csv").read_text(encoding="utf-8"))
+    struck, margins = load_struck(folder / f"{stem}_upsets.csv"), tuple(clean[0].images)
+    return roc(points(Tally.of(campaign), clean, struck, margins, CONFIDENCE), campaign.title)
 
 
 def _clean(

@@ -23,6 +23,7 @@ def claims() -> Iterator[str]:
     yield from _int8()
     yield from _granularity()
     yield from _on_chip()
+    yield from _alarms()
     yield from _cost()
     yield from _clean()
 
@@ -198,6 +199,42 @@ def _hit_buffers(model: str) -> tuple[int, float]:
     ]
     assert not any(int(row["hits"]) for row in rows)
     return int(rows[0]["upsets"]), 100 * max(float(row["high"]) for row in rows)
+
+
+def _alarms() -> Iterator[str]:
+    rows = e.table("alarms_alexnet_16x16_q15_16_1x1")
+
+    def row(scheme: str, margin: int, threshold: int = 1) -> dict[str, float]:
+        found = e.one(rows, scheme=scheme, margin=margin, threshold=threshold)
+        return {key: float(value) for key, value in found.items() if key != "scheme"}
+
+    def ends(found: dict[str, float], name: str, digits: int) -> str:
+        low, high = (f"{100 * found[f'{name}_{end}']:.{digits}f}" for end in ("low", "high"))
+        return f"{100 * found[name]:.{digits}f} ({low}-{high})"
+
+    images = {float(item["images"]) for item in rows}
+    yield f"{e.thousands(int(images.pop()))} clean images"
+    draws = sum(item["scheme"] == "fitact" for item in e.archive("alarms_alexnet_16x16_q15_16_1x1_campaign"))
+    yield f"{e.thousands(draws)} upsets a scheme, stratified, over 8 images"
+    for scheme in ("ranger", "clipact", "proact", "fitact"):
+        for margin in (0, 1, 2):
+            found = row(scheme, margin)
+            cells = (
+                ends(found, name, digits) for name, digits in (("coverage", 1), ("notice", 1), ("residual_sdc", 3))
+            )
+            yield e.line(
+                e.SCHEMES[scheme], str(margin), f"{100 * found['false_alarms']:.2f}", *cells, ends(found, "sdc", 3)
+            )
+    by_margin = [row(scheme, 1) for scheme in ("ranger", "clipact", "fitact")]
+    most = max(found["false_alarms"] for found in by_margin)
+    least = min(found["notice"] for found in by_margin)
+    yield f"false on at most {100 * most:.2f} % of clean images and notices at least {100 * least:.1f} %"
+    yield f"Ranger with an alarm leaves {100 * row('ranger', 0)['residual_sdc']:.3f} %"
+    yield f"FitAct without one {100 * row('fitact', 0)['sdc']:.3f} %"
+    few = [int(row(scheme, 0)["sdc_upsets"]) for scheme in ("clipact", "proact", "fitact")]
+    yield f"{min(few)} or {max(few)} upsets"
+    high = [100 * row(scheme, 0)["false_alarms"] for scheme in ("proact", "fitact")]
+    yield f"raise one on {min(high):.0f} % of clean images"
 
 
 def _cost() -> Iterator[str]:

@@ -32,6 +32,15 @@ def table(name: str) -> list[dict[str, str]]:
         return list(csv.DictReader(stream))
 
 
+@functools.cache
+def archive(name: str) -> list[dict[str, Any]]:
+    """Scheme and outcome of every injection of a published campaign."""
+    found: list[dict[str, Any]] = parquet.read_table(
+        DATA / f"{name}.parquet", columns=["scheme", "outcome"]
+    ).to_pylist()
+    return found
+
+
 def one(rows: Iterable[dict[str, str]], **wanted: object) -> dict[str, str]:
     """The only row with these values; numbers compare as numbers."""
 
