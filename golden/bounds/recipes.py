@@ -22,6 +22,24 @@ class Maxima:
 
 
 @dataclass(frozen=True)
+class LeastMaxima:
+    """The profiled maximum of those that share a bound, times one factor for the whole network.
+
+    The factor is the last of 1 - ``step``, 1 - 2 ``step``, ... before the first that lowers the clean accuracy (hard form,
+    the first ``validation`` of the images held out) by more than ``delta``: a few fault-free evaluations, no faults and no
+    gradients.
+    """
+
+    step: float = 0.05
+    delta: float = 0.003
+    validation: int = 2_000
+
+    def __post_init__(self) -> None:
+        if not (0 < self.step < 1 and 0 <= self.delta < 1 and self.validation > 0):
+            raise GoldenError(f"a common factor on the maxima cannot be found with {self}")
+
+
+@dataclass(frozen=True)
 class ThresholdSearch:
     """FT-ClipAct's interval search, layer by layer: :mod:`golden.search.clipact`.
 
@@ -96,6 +114,6 @@ class PostTraining:
         return self.epochs * 3 * (calls if self.layer_wise else 1)
 
 
-Recipe = Maxima | ThresholdSearch | PostTraining | Callable[..., Any]
+Recipe = Maxima | LeastMaxima | ThresholdSearch | PostTraining | Callable[..., Any]
 """One of these, or a function of a :class:`golden.search.profiled.Profiled` that returns the bounds by activation name,
 or these and a record of how they were found."""

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from golden.bounds.granularity import Granularity
-from golden.bounds.recipes import Maxima, PostTraining, Recipe, ThresholdSearch
+from golden.bounds.recipes import LeastMaxima, Maxima, PostTraining, Recipe, ThresholdSearch
 from golden.errors import GoldenError
 from golden.support.choices import unknown
 
@@ -164,7 +164,28 @@ FITACT = Scheme(
     compared=True,
 )
 
-SCHEMES: dict[str, Scheme] = {scheme.name: scheme for scheme in (UNPROTECTED, RANGER, CLIPACT, PROACT, FITACT)}
+FITACT_CHANNEL = replace(
+    FITACT,
+    name="fitact_channel",
+    title="FitAct, channels",
+    granularity=Granularity.CHANNEL,
+    source="FitAct's loss and options, one learned factor on the maximum of each channel",
+    look=Look("#882255", "d"),
+    compared=False,
+)
+SCALED_MAXIMUM = Scheme(
+    "scaledmax",
+    "layer maximum x f",
+    Granularity.LAYER,
+    "clip",
+    "one factor f for the network, as small as its clean accuracy allows; no search",
+    LeastMaxima(),
+    look=Look("#999933", "h"),
+)
+
+SCHEMES: dict[str, Scheme] = {
+    scheme.name: scheme for scheme in (UNPROTECTED, RANGER, CLIPACT, PROACT, FITACT, FITACT_CHANNEL, SCALED_MAXIMUM)
+}
 """By name, in the order of tables and charts."""
 
 OWN: dict[str, Scheme] = {}

@@ -12,13 +12,14 @@ from torch import Tensor
 
 from golden.bounds.granularity import Granularity
 from golden.bounds.own import to_json
-from golden.bounds.recipes import LAYERWISE, Maxima, PostTraining, Recipe, ThresholdSearch
+from golden.bounds.recipes import LAYERWISE, LeastMaxima, Maxima, PostTraining, Recipe, ThresholdSearch
 from golden.bounds.schemes import Scheme, bounded_names, find_scheme, in_order
 from golden.data.dataset import DataSet
 from golden.errors import GoldenError
 from golden.networks.artefacts import WEIGHTS_FOLDER
 from golden.networks.zoo import Bounds, copy_network, save_bounds
 from golden.search.clipact import search
+from golden.search.factor import least_factor
 from golden.search.function import found_by
 from golden.search.grouping import groups_of, shared_maxima
 from golden.search.post_training import post_train
@@ -80,6 +81,8 @@ def find_one(
         scaled = {name: bound * recipe.factor for name, bound in start.items()}
         who = (shared or scheme.granularity).value
         return scaled, {"bound": f"profiled maximum of the {who}, not learned", "factor": recipe.factor, **record}
+    if isinstance(recipe, LeastMaxima):
+        return least_factor(profiled, scheme, start, recipe)
     if isinstance(recipe, ThresholdSearch):
         images = subset(profiled.learnable, recipe.images, recipe.seed)
         return search(profiled.network(), start, images, recipe, profiled.checkpoint(scheme.name, recipe))
