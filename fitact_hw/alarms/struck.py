@@ -24,7 +24,7 @@ from fitact_hw.injection.tail import Tail
 from fitact_hw.registers import ErrorCode
 from golden.bounds.schemes import UNPROTECTED
 
-HEADER = ("scheme", "number", "structure", "image", "outcome", "unprotected", "margin", "hits")
+HEADER = ("scheme", "number", "structure", "image", "outcome", UNPROTECTED.name, "margin", "hits")
 
 
 class AlarmError(FitActError):

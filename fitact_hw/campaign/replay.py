@@ -56,7 +56,7 @@ def _verdict(row: Row, result: RunResult) -> Verdict:
     logits = np.array(json.loads(row.logits), np.int64).reshape(1, -1)
     return Verdict(
         Outcome(row.outcome), status, row.code, row.cycles, logits, row.violation, Mechanism(row.way), 0, **noticed,
-        clamp_hits=result.clamp_hits, range_hits=result.range_hits,  # a store does not keep them
+        range_hits=result.range_hits,  # a store does not keep them
     )  # fmt: skip
 
 

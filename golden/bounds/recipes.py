@@ -25,8 +25,8 @@ class Maxima:
 class LeastMaxima:
     """The profiled maximum of those that share a bound, times one factor for the whole network.
 
-    The factor is the last of 1 - ``step``, 1 - 2 ``step``, ... before the first that lowers the clean accuracy (hard form,
-    the first ``validation`` of the images held out) by more than ``delta``: a few fault-free evaluations, no faults and no
+    The factor is the last of 1 - ``step``, 1 - 2 ``step``, ... before the first that lowers the clean accuracy (hard
+    form, the first ``validation`` images held out) by more than ``delta``: a few fault-free evaluations, no faults, no
     gradients.
     """
 

@@ -170,7 +170,7 @@ FITACT_CHANNEL = replace(
     title="FitAct, channels",
     granularity=Granularity.CHANNEL,
     source="FitAct's loss and options, one learned factor on the maximum of each channel",
-    look=Look("#882255", "d"),
+    look=Look("#2800f2", "d"),
     compared=False,
 )
 SCALED_MAXIMUM = Scheme(
@@ -180,7 +180,7 @@ SCALED_MAXIMUM = Scheme(
     "clip",
     "one factor f for the network, as small as its clean accuracy allows; no search",
     LeastMaxima(),
-    look=Look("#999933", "h"),
+    look=Look("#ccc085", "h"),
 )
 
 SCHEMES: dict[str, Scheme] = {

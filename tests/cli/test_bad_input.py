@@ -21,7 +21,7 @@ ROOT = Path(__file__).resolve().parents[2]
 HEAVY = ("torch", "scipy", "pandas", "pyarrow", "matplotlib", "pyverilog", "systemrdl", "cocotb", "distributed")
 
 MODELS = "known are alexnet, vgg16, resnet50"
-SCHEMES = "known are unprotected, ranger, clipact, proact, fitact"
+SCHEMES = "known are unprotected, ranger, clipact, proact, fitact, fitact_channel, scaledmax"
 
 STRUCTURES = (
     "known are accumulator_buffer, activation_buffer, alarm, arbiter, bias_buffer, bound_buffer, buffer_output, "

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from golden import reference
-from golden.bounds.schemes import SCHEMES
+from golden.bounds.schemes import COMPARED
 from golden.data.cifar10 import sample_images
 from golden.errors import GoldenError
 from golden.exact import kernels, limbs
@@ -135,7 +135,7 @@ def test_extreme_bounds_and_biases(word_bits: int) -> None:
 @pytest.mark.parametrize(("word_bits", "rate"), [(32, 1e-6), (32, 1e-5), (8, 1e-3)])
 def test_alexnet_of_every_scheme(word_bits: int, rate: float) -> None:
     photographs = sample_images().images[:2]
-    for index, scheme in enumerate(SCHEMES):
+    for index, scheme in enumerate(COMPARED):
         qnet = load_qnetwork("alexnet", scheme, word_bits)
         assert_exact(qnet, [corrupt(qnet, draw(qnet, rate, 5, index))], quantise_images(qnet, photographs))
 

@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 
 from fitact_hw.cli import network_commands
 from golden.bounds.recipes import PostTraining, ThresholdSearch
-from golden.bounds.schemes import CLIPACT, FITACT, PROACT, SCHEMES
+from golden.bounds.schemes import CLIPACT, FITACT, FITACT_CHANNEL, PROACT, SCHEMES
 from golden.data.cifar10 import Images
 from golden.errors import GoldenError, WeightsError
 from golden.networks.artefacts import read_manifest
@@ -66,6 +66,7 @@ def test_release(tmp_path: Path) -> None:
             CLIPACT.name: ThresholdSearch(rates=(0.0, 1e-6), maps=1, iterations=1, points=2, images=20),
             PROACT.name: replace(learning, distil=1.0, layer_wise=True),
             FITACT.name: learning,
+            FITACT_CHANNEL.name: learning,
         }
     )
     origin = {"command": "a search"}

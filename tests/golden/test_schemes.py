@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from fitact_hw.injection.live_sample import base_scheme
 from fitact_hw.reporting.command import NAME
 from golden.bounds.granularity import Granularity
-from golden.bounds.schemes import DEFAULT, SCHEMES, UNPROTECTED, bounded_names, find_scheme, title_of
+from golden.bounds.schemes import COMPARED, DEFAULT, SCHEMES, UNPROTECTED, bounded_names, find_scheme, title_of
 from golden.errors import GoldenError
 
 ROOT = Path(__file__).parents[2]
@@ -55,9 +56,16 @@ def test_every_scheme_is_complete() -> None:
         find_scheme("other")
 
 
+def test_seeded_campaigns_that_name_no_schemes_stay_as_they_are() -> None:
+    """A further declaration is compared where it is named."""
+    assert COMPARED == ("unprotected", "ranger", "clipact", "proact", "fitact")
+    assert base_scheme(COMPARED) == base_scheme(tuple(SCHEMES)) == DEFAULT.name, "whose run says what is live"
+
+
 def test_hardware_is_that_of_the_finest_bounds() -> None:
     needs = {name: scheme.hardware.value for name, scheme in SCHEMES.items()}
     assert needs == {
         "unprotected": "none", "ranger": "layer", "clipact": "layer", "proact": "neuron", "fitact": "neuron",
+        "fitact_channel": "channel", "scaledmax": "layer",
     }  # fmt: skip
     assert DEFAULT.hardware.buffered, "its run decides where upsets of `fitact sim` strike"

@@ -24,7 +24,7 @@ from fitact_hw.resilience.store import DATABASE, ResultStore, Row, open_store
 from fitact_hw.resilience.subjects import FAULTY, PROTECTED, Settings, granularity_subjects, scheme_subjects
 from fitact_hw.resilience.work import Group, Outcome
 from golden import reference
-from golden.bounds.schemes import SCHEMES
+from golden.bounds.schemes import COMPARED
 from golden.data.cifar10 import sample_images
 from golden.errors import GoldenError, StoreError
 from golden.fault_maps import Memory, corrupt, draw
@@ -342,7 +342,7 @@ def test_a_row_never_changes(tmp_path: Path) -> None:
 
 def test_schemes_come_from_the_registry() -> None:
     subjects = scheme_subjects(Settings("alexnet", words=(8, 32), memories=(FAULTY, PROTECTED)))
-    assert {subject.scheme for subject in subjects} == set(SCHEMES)
+    assert {subject.scheme for subject in subjects} == set(COMPARED)
     memories = [s.memory for s in subjects if s.scheme == "unprotected" and s.word_bits == 8]
     assert memories == [FAULTY]
     assert [s.memory for s in subjects if s.scheme == "fitact" and s.word_bits == 8] == [FAULTY, PROTECTED]
