@@ -12,6 +12,8 @@ from golden.frontend.export import BATCH
 from golden.frontend.onnx.translate import Call, Declined, Operand, Translator, shape_of
 
 A = torch.ops.aten
+_ALL = 2**31 - 1
+"""From here on the end of a slice means: to the end."""
 
 
 def _reshaped(call: Call, shape: list[int]) -> fx.Node:
@@ -76,6 +78,8 @@ def _slice(call: Call) -> fx.Node:
     for axis, start, end, step in zip(axes, starts, ends, steps, strict=True):
         axis %= len(shape)
         size = shape[axis]
+        if axis == 0 and ((start, step) != (0, 1) or end < (call.translation.file.batch or _ALL)):
+            raise Declined("of axis 0: it mixes the images of a batch", follows=True)
         last = None if step < 0 and end < -size else end  # Python has no number for the end of a step back
         x = _chosen(call, x, axis, np.arange(size)[start:last:step])
     return x
@@ -134,7 +138,8 @@ def _space_to_depth(call: Call) -> fx.Node:
     batch, channels, rows, columns = shape_of(call.image())
     side = int(call.attribute("blocksize"))
     sizes = [batch, channels, rows // side, side, columns // side, side]
-    return _regrouped(call, sizes, [0, 3, 5, 1, 2, 4], [batch, channels * side**2, rows // side, columns // side])
+    order = [0, 3, 5, 1, 2, 4] if call.attribute("mode", "DCR") == "DCR" else [0, 1, 3, 5, 2, 4]
+    return _regrouped(call, sizes, order, [batch, channels * side**2, rows // side, columns // side])
 
 
 def _regrouped(call: Call, sizes: list[int], order: list[int], shape: list[int]) -> fx.Node:

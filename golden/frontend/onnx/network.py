@@ -45,6 +45,8 @@ class OnnxNetwork(GivenNetwork):
         missing = -len(images) % size
         whole = np.concatenate([images, *(images[-1:] for _ in range(missing))])
         found = [self._run(whole[start : start + size], x.dtype) for start in range(0, len(whole), size)]
+        if any(part.size % size for part in found):
+            raise UnsupportedError(f"{self.title} returns {found[0].shape} for {size} images: it mixes them")
         parts = [part if part.shape[:1] == (size,) else part.reshape(size, -1) for part in found]
         return torch.from_numpy(np.concatenate(parts)[: len(images)])
 
@@ -56,7 +58,7 @@ class OnnxNetwork(GivenNetwork):
             line = (str(error).strip() or type(error).__name__).splitlines()[0]
             size = "x".join(map(str, images.shape[1:]))
             raise UnsupportedError(f"{self.title}: onnx.reference cannot run images of {size}: {line}") from error
-        return np.asarray(result)
+        return np.asarray(result, images.dtype)
 
     def _evaluator(self, kind: torch.dtype) -> Any:
         if kind not in self._evaluators:
@@ -107,6 +109,8 @@ def _transposes(file: OnnxFile) -> bool:
 
 
 def _check_taken(file: OnnxFile, taken: tuple[int, ...]) -> None:
+    if 0 in taken:
+        raise GoldenError(f"{file.title}: images of {'x'.join(map(str, taken))} hold nothing")
     if file.declared is not None and not _fits(file.declared, taken):
         shape = file.declared
         wanted = "x".join("?" if size is None else str(size) for size in shape)

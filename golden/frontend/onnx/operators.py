@@ -286,6 +286,8 @@ def _cast_like(call: Call) -> Operand:
     if isinstance(value, np.ndarray):
         assert isinstance(like, fx.Node)
         return value.astype(torch.empty(0, dtype=like.meta["val"].dtype).numpy().dtype)
+    if isinstance(like, np.ndarray) and like.dtype not in (np.float16, np.float32, np.float64):
+        raise Declined(f"to {like.dtype}")
     return value
 
 

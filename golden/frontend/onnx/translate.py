@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor, fx
 
+from golden.errors import UnsupportedError
 from golden.frontend.export import BATCH
 from golden.frontend.given import CALLED, KIND, PLACE, Given
 
@@ -129,8 +130,9 @@ class Translation:
         self.known[self.file.input] = first
         self._graph(self.file.model.graph)
         result = self.known[self.file.output]
-        returned = result if isinstance(result, fx.Node) else self._parameter(result)
-        return Given(self.graph, self.held, returned.name)
+        if not isinstance(result, fx.Node):
+            raise UnsupportedError(f"{self.file.title} returns something that does not depend on its images")
+        return Given(self.graph, self.held, result.name)
 
     def _graph(self, graph: GraphProto) -> None:
         from onnx import numpy_helper
@@ -213,6 +215,8 @@ class Translation:
         """Append an operator; its result's shape is found on the device ``meta``."""
         given = tuple(self._argument(argument) for argument in arguments)
         value = target(*fx.node.map_arg(given, lambda operand: operand.meta["val"]))  # before there is a node of it
+        if not value.numel():
+            raise Declined("that leaves no values")
         node = self.graph.call_function(target, given)
         node.meta["val"] = value
         node.meta[CALLED] = self.safe(f"{call.name}/{part}" if part else call.name)
