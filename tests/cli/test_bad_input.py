@@ -283,6 +283,17 @@ def test_a_machine_file_that_is_no_toml(fitact: Fitact, here: Path) -> None:
     assert (done.code, done.err.count("\n")) == (2, 1)
 
 
+def test_an_onnx_file_that_is_none(fitact: Fitact, here: Path) -> None:
+    pytest.importorskip("onnx", reason="pip install onnx")
+    (here / "bad.onnx").write_text("nothing\n")
+    before = everything(here)
+    done = fitact("subject", "bad.onnx", "--data", "a_folder", "--out", "made")
+    assert (done.code, done.out) == (2, "")
+    assert done.err.startswith("error: bad.onnx is no network of ONNX: ")
+    assert done.err.count("\n") == 1
+    assert everything(here) == before
+
+
 def test_where_nothing_can_be_written(fitact: Fitact, here: Path) -> None:
     """`/proc` refuses even root."""
     done = fitact("sim", "--out", "/proc/results")
