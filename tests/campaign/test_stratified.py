@@ -129,3 +129,17 @@ def test_paired_differences_use_the_same_draws(tmp_path: Path) -> None:
         between = found.difference("unprotected", "fitact", ("sdc",), names)
         assert between.value == pytest.approx(one - other, abs=1e-12)
         assert between.low <= between.value <= between.high
+
+
+def test_upsets_are_drawn_for_the_run_of_the_base_scheme(tmp_path: Path) -> None:
+    """The first of those that use the bound buffer most, whatever its name; another population is another campaign."""
+    options = replace(SMALL, schemes=("clipact", "fitact"), structures=("bound_buffer",))
+    made = StratifiedRun(options, tmp_path, Here(), goal=Goal(faults=40), load=load, note=lambda text: None)
+    assert made._live
+    assert made._live.base.scheme == options.base == "fitact"
+    with Store(store_path(tmp_path), create=True) as store:
+        rounds = store.facts()[ROUNDS]
+        rounds["population"]["points"] += 1
+        store.note(**{ROUNDS: rounds})
+    with pytest.raises(CampaignError, match="has other strata: choose another folder with --out"):
+        StratifiedRun(options, tmp_path, Here(), goal=Goal(faults=40), load=load, note=lambda text: None)

@@ -29,7 +29,7 @@ OPTIONS = CampaignOptions(
     "tiny", TINY, ("unprotected", "fitact"), ("weight_buffer", "bound_buffer", "pe_psum"), faults=60, images=2
 )
 
-BOUNDS = {"unprotected": "none", "fitact": "neuron"}
+BOUNDS = {"unprotected": "none", "clipact": "layer", "fitact": "neuron"}
 
 
 def load(options: CampaignOptions, scheme: str) -> Subject:

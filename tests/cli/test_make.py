@@ -11,6 +11,7 @@ import pytest
 
 from fitact_hw.cli import _command
 from tests.mutation.run import options_of_the_command as mutation_options
+from tests.soak.run import options_of_the_command as soak_options
 
 ROOT = Path(__file__).resolve().parents[2]
 SIM = "MODEL DATA MEAN STD SIZE ROWS COLS WORD CONFIG IMAGES FAULTS SHAPE SEED SCHEME BATCH WORKERS OUT WAVES"
@@ -75,13 +76,14 @@ def test_networks_of_one_s_own_go_through_make(words: list[str], command: str) -
 
 def test_every_variable_is_an_option_of_the_command() -> None:
     """As the help of make lists them."""
+    own = {"mutate": mutation_options, "soak": soak_options}
     subcommands = {"campaign": ("campaign", "run"), "validate": ("campaign", "validate")}
     said = subprocess.run(["make", "help"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
     takes = dict(re.findall(r"^  ([a-z-]+) +([A-Z_ ]+)$", said, re.M))
     assert {"sim", "campaign", "resilience", "overhead"} <= set(takes)
     for target, names in takes.items():
-        if target == "mutate":  # no command of fitact
-            options = set(mutation_options()._option_string_actions)
+        if target in own:  # no command of fitact
+            options = set(own[target]()._option_string_actions)
         else:
             command = _command()
             for word in subcommands.get(target, (target,)):

@@ -47,6 +47,16 @@ def test_a_table_of_ones_own(tmp_path: Path) -> None:
     assert table.source == str(path)
 
 
+@pytest.mark.parametrize("what", EFFECTS)
+def test_possible_are_the_classes_of_all_effects(tmp_path: Path, what: str) -> None:
+    """Also of those that are a part of an outcome."""
+    path = tmp_path / "own.csv"
+    path.write_text(COMPLETE + f"bias_buffer,{what},latent,\n")
+    table = Classes.load(path)
+    assert table.possible("bias_buffer") == {Class.SAFE, Class.LATENT}
+    assert table.possible("csr") == {Class.SAFE}
+
+
 @pytest.mark.parametrize(
     ("text", "says"),
     [

@@ -61,10 +61,20 @@ def test_another_policy_changes_the_metrics(fitact: Fitact, tmp_path: Path) -> N
     assert str(own) in (tmp_path / "fmeda.html").read_text()
 
 
-def test_a_sample_of_live_bits_is_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    live = subjects.Campaign(tmp_path, CampaignOptions(sample=Sample.LIVE), {}, {}, ())
-    monkeypatch.setattr(subjects, "load_campaign", lambda path: live)
+@pytest.mark.parametrize("sample", [Sample.LIVE, Sample.LIST])
+def test_samples_that_weigh_otherwise_are_refused(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, sample: Sample
+) -> None:
+    drawn = subjects.Campaign(tmp_path, CampaignOptions(sample=sample), {}, {}, ())
+    monkeypatch.setattr(subjects, "load_campaign", lambda path: drawn)
     with pytest.raises(
-        CampaignError, match=r"upsets of --sample live.*take a campaign with --sample all or stratified"
+        CampaignError, match=rf"upsets of --sample {sample.value}.*take a campaign with --sample all or stratified"
     ):
+        subjects.load(tmp_path)
+
+
+def test_faults_that_are_no_upsets_are_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    stuck = subjects.Campaign(tmp_path, CampaignOptions(fault_model="stuck-at-1"), {}, {}, ())
+    monkeypatch.setattr(subjects, "load_campaign", lambda path: stuck)
+    with pytest.raises(CampaignError, match="has stuck-at-1 faults, and raw rates are of upsets"):
         subjects.load(tmp_path)

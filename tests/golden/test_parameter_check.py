@@ -7,7 +7,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from golden.bounds.granularity import Granularity
 from golden.bounds.schemes import CHECKS, FITACT, UNPROTECTED, ParameterCheck, find_protection, title_of
+from golden.bounds.stored import BoundFormat, fitted, shared
 from golden.errors import GoldenError
 from golden.fault_maps import corrupt, draw
 from golden.parameter_check import checked, limits
@@ -88,3 +90,19 @@ def test_a_scheme_and_a_check_compose() -> None:
         find_protection("fitact+other")
     with pytest.raises(GoldenError, match="unprotected, ranger"):
         find_protection("other+check")
+
+
+def test_bounds_kept_as_codes_are_not_checked() -> None:
+    """Every code is a legal bound: its flips stay as they are, those of other words do not."""
+    qnet = fitted(network(2, 8, "clip"), Granularity.CHANNEL, BoundFormat.CODE)
+    stored = {
+        layer.name: shared(layer, Granularity.CHANNEL, BoundFormat.CODE, 8)
+        for layer in qnet.layers if isinstance(layer.bound, np.ndarray)
+    }  # fmt: skip
+    assert stored
+    faults = draw(qnet, 0.05, 1, 0, stored=stored)
+    seen, hits = checked(qnet, faults, EXACT, stored)
+    codes = [[flips for flips in part.flips if flips.segment.kind == "bound"] for part in (faults, seen)]
+    assert codes[0]
+    assert codes[0] == codes[1]
+    assert hits
