@@ -23,7 +23,7 @@ validate-memory_TAKES := MODEL $(OWN) $(MACHINE) SCHEMES MAPS RATE IMAGES SEED W
 validate-networks_TAKES := N SEED FIRST ONLY RTL OUT
 overhead_TAKES := $(MACHINE) LIBERTY OUT
 rtl_TAKES := $(MACHINE)
-mutate_TAKES := AREA NUMBER SEED CHANGED
+mutate_TAKES := AREA NUMBER SEED CHANGED TOOL
 soak_TAKES := MINUTES SEED
 bench_TAKES := $(MACHINE) BENCH_MODELS
 
@@ -122,7 +122,9 @@ check: lint  ## lint, types, and the tests that need no simulator build: a few m
 test: lint  ## everything: lint, types, unit, cocotb and end-to-end tests; a process per core
 	@$(VENV)/bin/pytest -n auto --maxprocesses 8 --dist loadfile --max-worker-restart 0
 
-mutate: $(READY)  ## plant small bugs in a copy of the project: the tests must find them (AREA=cells NUMBER=10 CHANGED=1)
+mutate: $(READY)  ## plant small bugs in a copy of the project: the tests must find them (AREA=cells NUMBER=10 CHANGED=1 TOOL=mutmut)
+	@if [ '$(TOOL)' = mutmut ]; then $(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps \
+	  --target build/mutmut --upgrade -r requirements-mutation.txt; fi
 	@$(VENV)/bin/python -m tests.mutation $(call pass,mutate)
 
 soak: $(READY)  ## random machines, networks, stalls and upsets: engine, cocotb and golden model must agree (MINUTES=60)

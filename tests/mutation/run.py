@@ -18,6 +18,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from golden.support.folders import BUILD
+from tests.mutation import tool
 from tests.mutation.mutant import AREAS, Mutant, MutantError
 from tests.mutation.planted import MUTANTS
 from tests.mutation.server import Runner
@@ -25,6 +26,9 @@ from tests.mutation.server import Runner
 ROOT = Path(__file__).resolve().parents[2]
 RECORD = ROOT / "build" / "mutation.json"
 LIMIT_S = 900
+TOOL_NUMBER = 100
+"""Mutants of a tool, unless another number is asked for."""
+
 PASSED, FAILED, STOPPED = 0, 1, 2
 """Exit codes of pytest; the last one also says that a file could not be imported."""
 
@@ -110,6 +114,7 @@ def options_of_the_command() -> argparse.ArgumentParser:
     parser.add_argument("--file", action="append", help="of this file only; may be given again")
     parser.add_argument("--number", type=int, help="at most so many of each area, drawn by the seed")
     parser.add_argument("--seed", type=int, default=int(time.time() // 86400), help="another one every day")
+    parser.add_argument("--tool", choices=("mutmut", "yosys"), help="mutants of this tool instead of the list")
     parser.add_argument("--changed", metavar="COMMIT", help="only files that differ from this commit; 1: the last one")
     return parser
 
@@ -120,7 +125,15 @@ def main() -> int:
     changed = changed_files({"1": "HEAD"}.get(options.changed, options.changed)) if options.changed else None
     if options.file:
         changed = set(options.file) if changed is None else changed & set(options.file)
-    mutants = chosen(options.area or AREAS, options.number, options.seed, changed)
+    areas = options.area or AREAS
+    try:
+        if options.tool == "mutmut":
+            mutants = tool.sample(ROOT, options.number or TOOL_NUMBER, options.seed, changed, areas)
+        else:
+            mutants = chosen(areas, options.number, options.seed, changed)
+    except MutantError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
     print(f"{len(mutants)} mutants, seed {options.seed}", flush=True)
     judged: list[Judged] = []
     try:

@@ -8,7 +8,7 @@ from tests.mutation.mutant import planted_in
 
 _in = partial(planted_in, "golden")
 FOLDING = (
-    "tests/golden/test_batchnorm.py tests/golden/test_lowering.py tests/golden/test_folding.py "
+    "tests/golden/test_batchnorm.py tests/golden/test_folding.py tests/golden/test_lowering.py "
     "tests/golden/test_operators.py tests/golden/test_windows.py tests/golden/test_refused.py"
 )
 OPERATORS = "tests/golden/test_operators.py tests/golden/test_windows.py tests/golden/test_refused.py"
