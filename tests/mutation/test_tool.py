@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from pathlib import Path
 
 import pytest
@@ -33,7 +34,7 @@ def test_lines_that_differ_name_one_place() -> None:
 def test_without_the_tool_it_says_so(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(tool, "INSTALLED", tmp_path)
     with pytest.raises(MutantError, match="make mutate TOOL=mutmut installs it"):
-        list(tool.mutants_of(FILE, ""))
+        next(tool.mutants_of(FILE, "", random.Random(1)))
 
 
 @pytest.mark.skipif(not tool.INSTALLED.is_dir(), reason="mutmut is not installed: make mutate TOOL=mutmut")

@@ -78,18 +78,22 @@ def _mutmut() -> tuple[object, object]:
     return importlib.import_module("mutmut.file_mutation"), importlib.import_module("libcst")
 
 
-def mutants_of(file: str, text: str) -> Iterator[Mutant]:
-    """Every change of ``text`` that mutmut knows, as the lines that differ. Raises MutantError without mutmut."""
+def mutants_of(file: str, text: str, order: random.Random) -> Iterator[Mutant]:
+    """Every change of ``text`` that mutmut knows, as the lines that differ, in an ``order``; made as they are taken.
+
+    Raises MutantError without mutmut.
+    """
     mutation, cst = _mutmut()
     area, tests = MODULES[file]
     module, found = mutation.create_mutations(text)  # type: ignore[attr-defined]
+    order.shuffle(found)
     texts = cst.SimpleString, cst.FormattedString, cst.ConcatenatedString  # type: ignore[attr-defined]
     for item in found:
         before, after = (module.code_for_node(node) for node in (item.original_node, item.mutated_node))
         if isinstance(item.original_node, texts) or after.count("None") > before.count("None"):
             continue
-        changed = module.deep_replace(item.original_node, item.mutated_node).code
-        if changed != text and (lines := _replaced(text, changed)) is not None:
+        lines = _replaced(text, module.deep_replace(item.original_node, item.mutated_node).code)
+        if lines is not None and (file, lines[1].strip()) not in EQUIVALENT:
             yield Mutant(area, file, *lines, tuple(tests.split()))
 
 
@@ -108,16 +112,15 @@ def _replaced(text: str, changed: str) -> tuple[str, str] | None:
 def sample(root: Path, number: int, seed: int, changed: set[str] | None, areas: Sequence[str] = AREAS) -> list[Mutant]:
     """``number`` mutants drawn with ``seed`` from the modules of ``areas`` (those ``changed``), each as likely."""
     files = [f for f, (area, _) in MODULES.items() if area in areas and (changed is None or f in changed)]
-    pools = {}
-    for file in files:
-        pools[file] = [
-            m for m in mutants_of(file, (root / file).read_text()) if (file, m.new.strip()) not in EQUIVALENT
-        ]
-        random.Random(f"{seed}/{file}").shuffle(pools[file])
+    pools = {f: mutants_of(f, (root / f).read_text(), random.Random(f"{seed}/{f}")) for f in files}
     order = random.Random(seed)
     found: list[Mutant] = []
-    while len(found) < number and any(pools.values()):
-        turn = [file for file in files if pools[file]]
+    while len(found) < number and pools:
+        turn = list(pools)
         order.shuffle(turn)
-        found += [pools[file].pop() for file in turn]
-    return found[:number]
+        for file in turn:
+            if (mutant := next(pools[file], None)) is None:
+                del pools[file]
+            elif len(found) < number:
+                found.append(mutant)
+    return found

@@ -18,6 +18,7 @@ from fitact_hw.injection.plain_run import difference, plain_job
 from golden.plain_reference import reference_network
 from sim.job import EVERYTHING, Job, Status
 from sim.simulator import Simulator
+from tests.soak.covered import exercised
 from tests.soak.draws import Drawn
 
 
@@ -31,17 +32,19 @@ class Differs(AssertionError):
 
 @dataclass
 class Done:
-    """What has been compared: faults, their outcomes and the ways to these."""
+    """What has been compared: faults, their outcomes and the ways to these; networks by what they exercise."""
 
     cases: int = 0
     faults: int = 0
     outcomes: Counter[str] = field(default_factory=Counter)
     ways: Counter[str] = field(default_factory=Counter)
+    covered: Counter[str] = field(default_factory=Counter)
 
     def to_json(self) -> dict[str, Any]:
         """Plain values."""
         counts = {"cases": self.cases, "faults": self.faults}
-        return {**counts, "outcomes": dict(sorted(self.outcomes.items())), "ways": dict(sorted(self.ways.items()))}
+        names = ("outcomes", "ways", "covered")
+        return counts | {name: dict(sorted(getattr(self, name).items())) for name in names}
 
 
 def quiet(_: str) -> None:
@@ -69,6 +72,7 @@ def check_case(drawn: Drawn, simulator: Simulator, events: Sequence[FaultEvent] 
         done.ways[verdict.mechanism.value] += 1
     done.faults += len(events)
     done.cases += 1
+    done.covered.update(exercised(case.program))
 
 
 def _fault_free(drawn: Drawn, engine: Engine, simulator: Simulator) -> None:

@@ -40,7 +40,7 @@ def random_machine(seed: int, machine: int) -> AcceleratorConfig:
             "cols": side,
             "word_bits": int(rng.choice([8, 16, 32])),
             "bus_bits": int(rng.choice([32, 64, 128, 256, 512])),
-            "bounds": str(rng.choice(["neuron", "neuron", "patch", "channel", "layer"])),
+            "bounds": str(rng.choice(["neuron", "neuron", "patch", "channel", "layer", "none"])),
             "bound_format": str(rng.choice(["word", "code4"])),
             "queue_depth": int(rng.integers(2, 9)),
             "clamp_alarm": bool(rng.integers(2)),

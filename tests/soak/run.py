@@ -19,6 +19,7 @@ from typing import Any
 from fitact_hw.faults import FaultEvent
 from sim.simulator import Simulator
 from tests.soak.cases import Differs, Done, check_case, quiet
+from tests.soak.covered import summary
 from tests.soak.draws import Drawn, random_case, random_machine
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -149,11 +150,13 @@ def soak(options: argparse.Namespace) -> int:
         if problem := results[-1]["problem"]:
             print(f"differs: {problem['what']}\nrepeat: {problem['command']}", flush=True)
             return 1
-    ways: Counter[str] = Counter()
+    ways, covered = Counter[str](), Counter[str]()
     for found in results:
         ways.update(found["ways"])
+        covered.update(found["covered"])
     networks, faults = (sum(found[name] for found in results) for name in ("cases", "faults"))
     print(f"0 differences: {len(results)} machines, {networks} networks, {faults} faults, judged as {dict(ways)}")
+    print(summary(covered))
     return 0
 
 

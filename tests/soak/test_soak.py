@@ -14,6 +14,7 @@ from sim.simulator import Simulator
 from tests.sim.machines import TINY
 from tests.soak import run
 from tests.soak.cases import Differs, Done, check_case
+from tests.soak.covered import exercised, missing, wanted
 from tests.soak.draws import random_case, random_machine
 
 
@@ -60,6 +61,19 @@ def test_a_machine_by_itself(simulator: Simulator, monkeypatch: pytest.MonkeyPat
     found = json.loads(json.dumps(run.run_machine(options)))
     assert (found["cases"], found["faults"], found["problem"]) == (1, 5, {})
     assert run.line(found).startswith("machine 0: 1 networks, 5 faults (")
+
+
+def test_what_networks_exercise() -> None:
+    """By name, and nothing that is not on the list; random machines and networks come to nearly all of it."""
+    every, seen = {*wanted()}, set[str]()
+    assert len(every) == len(wanted())
+    for machine in range(10):
+        config = random_machine(1, machine)
+        for number in range(4):
+            found = exercised(random_case(1, machine, number, config).case.program)
+            assert found <= every
+            seen |= found
+    assert len(seen) > 0.6 * len(every), missing(seen)
 
 
 def test_a_process_that_dies_is_a_difference(monkeypatch: pytest.MonkeyPatch) -> None:
