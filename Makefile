@@ -127,6 +127,9 @@ mutate: $(READY)  ## plant small bugs in a copy of the project: the tests must f
 	  --target build/mutmut --upgrade -r requirements-mutation.txt; fi
 	@$(VENV)/bin/python -m tests.mutation $(call pass,mutate)
 
+coverage: $(READY)  ## line and toggle coverage of rtl/ over the tests of its cells; what nothing passes is named
+	@$(VENV)/bin/python -m tests.coverage
+
 soak: $(READY)  ## random machines, networks, stalls and upsets: engine, cocotb and golden model must agree (MINUTES=60)
 	@$(VENV)/bin/python -m tests.soak $(call pass,soak)
 

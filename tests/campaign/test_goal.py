@@ -145,3 +145,8 @@ def test_what_is_kept() -> None:
     assert Goal(0.01, 3.0, 900, 0.9, True).to_json() == {
         "margin": 0.01, "minutes": 3.0, "faults": 900, "confidence": 0.9, "per_structure": True,
     }  # fmt: skip
+
+
+def test_numbers_that_campaigns_were_drawn_by() -> None:
+    """Another pilot or growth draws other upsets: a stored campaign could not be repeated."""
+    assert (PILOT, GROWTH, ABOVE, LAST_SHARE, SURE, IN_TIME) == (1000, 3, 1.1, 0.05, 4000, 0.85)

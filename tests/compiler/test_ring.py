@@ -55,3 +55,12 @@ def test_a_region_that_begins_within_an_older_one_evicts_it() -> None:
     assert (older.start, region.start, last) == (3, 4, 7)
     assert ring.find("a") is not None
     assert ring.find("b") is None
+
+
+def test_a_set_that_fills_the_ring_exactly_lies_together_from_its_start() -> None:
+    """Larger ones do not fit, and change nothing."""
+    for words, start in ((6, 0), (7, 2)):
+        ring = Ring(np.full(6, -1, np.int64))
+        ring.allocate("a", 2)
+        ring.reserve(words)
+        assert ring.allocate("b", 2)[0].start == start

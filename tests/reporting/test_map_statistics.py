@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from fitact_hw.reporting import map_statistics
 from fitact_hw.reporting.map_statistics import Interval, mean_interval, paired_interval, too_few
 from golden.errors import GoldenError
 
@@ -92,3 +93,20 @@ def test_an_interval_is_that_of_scipy() -> None:
     percentile = stats.bootstrap((values,), np.mean, n_resamples=9999, method="percentile",
                                  rng=np.random.default_rng(4)).confidence_interval  # fmt: skip
     assert ends(mean_interval(values, 4))[0] < percentile.low - 0.2
+
+
+def test_without_a_seed_it_is_always_the_same() -> None:
+    values, rival = np.random.default_rng(1).normal(size=(2, 12))
+    assert paired_interval(values, rival) == paired_interval(values, rival, 0) == mean_interval(values - rival, 0)
+
+
+def test_where_bca_is_undefined_it_is_the_percentile_interval(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = []
+
+    def bootstrap(values: np.ndarray, method: str, seed: int) -> tuple[float, float]:
+        asked.append((method, seed))
+        return (float("nan"), 1.0) if method == "BCa" else (0.25, 0.75)
+
+    monkeypatch.setattr(map_statistics, "_bootstrap", bootstrap)
+    assert mean_interval(np.array([0.0, 1.0]), 3) == Interval(0.5, 0.25, 0.75, 2)
+    assert asked == [("BCa", 3), ("percentile", 3)]

@@ -5,9 +5,11 @@ Builds are kept in the build cache (:mod:`sim.cache`) under `tests/<top>-...`: a
 
 from __future__ import annotations
 
+import os
 import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from uuid import uuid4
 
 from cocotb_tools.check_results import get_results
 from cocotb_tools.runner import Verilator
@@ -19,8 +21,14 @@ from sim.verilate import COCOTB_MAIN, Flags, Sources, build_inputs, verilate
 ROOT = Path(__file__).resolve().parents[2]
 RTL = ROOT / "rtl"
 
+COVERAGE = os.environ.get("FITACT_COVERAGE", "")
+"""Folder into which every run writes its coverage (`make coverage`); empty: none is taken."""
+
 FLAGS = Flags(
-    verilator=("-Wno-fatal", "--x-initial", "unique", "-O3", "--public-flat-rw"),
+    verilator=(
+        *("-Wno-fatal", "--x-initial", "unique", "-O3", "--public-flat-rw"),
+        *(["--coverage-line", "--coverage-toggle"] if COVERAGE else []),
+    ),
     compiler=(),
     fast="-O1",
     slow="-O0",
@@ -68,6 +76,7 @@ def run_cell(
     tests that ran; raises :class:`CellTestFailure` if one failed or none ran.
     """
     folder = build_cell(top, sources or [f"{top}.v"], parameters or {})
+    coverage = [f"+verilator+coverage+file+{COVERAGE}/{uuid4().hex}.dat"] if COVERAGE else []
     with cache.in_use(folder), tempfile.TemporaryDirectory() as runs:
         try:
             results = Verilator().test(
@@ -78,7 +87,7 @@ def run_cell(
                 test_dir=runs,
                 testcase=testcase,
                 seed=seed,
-                plusargs=["+verilator+rand+reset+2", f"+verilator+seed+{seed}"],
+                plusargs=["+verilator+rand+reset+2", f"+verilator+seed+{seed}", *coverage],
                 extra_env={"COCOTB_LOG_LEVEL": "WARNING", **(env or {})},
             )
             ran, failed = get_results(results)

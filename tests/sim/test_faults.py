@@ -141,3 +141,7 @@ def test_the_last_row_of_interleaved_words_may_be_partly_filled() -> None:
     assert all(word < memory.depth and bit < memory.width for event in events for word, bit in bits(event))
     assert set(sizes) == {3, 4}
     assert {word for event in events for word, _ in bits(event)} == set(range(7))
+
+
+def test_the_shortest_run_has_one_cycle() -> None:
+    assert {event.cycle for event in sample({"weight": [BUFFER]}, 20, 1, seed=2)} == {0}
