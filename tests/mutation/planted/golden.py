@@ -70,8 +70,12 @@ MUTANTS = [
     *_in(
         "golden/frontend/building.py",
         "tests/golden/test_refused.py tests/golden/test_operators.py",
-        ('if layer.activation != "linear":\n            return True', "if True:\n            return True"),
-        ("layer.residual is None and self.not_negative(layer.source)", "self.not_negative(layer.source)"),
+        ('if layer.activation != "linear" or unknown:', "if True:"),
+        (
+            "all(self.not_negative(source) for source in sources)",
+            "any(self.not_negative(source) for source in sources)",
+        ),
+        ("layer.weight.min() < 0 or layer.bias.min() < 0", "layer.weight.min() < 0"),
     ),
     *_in(
         "golden/exact/kernels.py",

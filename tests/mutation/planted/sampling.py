@@ -43,7 +43,7 @@ MUTANTS = [
     ),
     *_in(
         "fitact_hw/estimation/counts.py",
-        f"{SPELLED} tests/estimation/test_formulas.py",
+        "tests/estimation/test_spelled_out.py tests/estimation/test_formulas.py",
         ("smooth = (counts.hit + 0.5) / (counts.drawn + 1)", "smooth = counts.hit / counts.drawn.clip(1)"),
         ("counts.factors**2 * counts.hit * (1 - smooth)", "counts.factors**2 * counts.hit"),
         ("counts.factors**2", "counts.factors"),
@@ -57,7 +57,7 @@ MUTANTS = [
     ),
     *_in(
         "fitact_hw/estimation/allocation.py",
-        f"{SPELLED} tests/estimation/test_allocation.py",
+        "tests/estimation/test_spelled_out.py tests/estimation/test_allocation.py",
         ("weights / np.sqrt(costs)", "weights / costs"),
         ("weights * np.sqrt(variances / costs)", "weights * np.sqrt(variances) / costs"),
         ("weights * np.sqrt(variances / costs)", "weights * variances / np.sqrt(costs)"),
@@ -140,7 +140,6 @@ MUTANTS = [
             "begins[first], live.window(storages, begins[first], ends[layer])",
             "begins[layer], live.window(storages, begins[layer], ends[layer])",
         ),
-        ("used = images if structure.endswith(BUFFER_SUFFIX) else min(images, few)", "used = min(images, few)"),
         ("else min(images, few)", "else few"),
         ("sum(bits.values()) * live.base.cycles", "sum(bits.values()) * (live.base.cycles - 1)"),
         ("[seed, 1, *name]", "[1, *name]"),
@@ -157,7 +156,7 @@ MUTANTS = [
     ),
     *_in(
         "fitact_hw/campaign/rounds.py",
-        f"{STRATA} tests/campaign/test_rounds.py",
+        "tests/campaign/test_strata.py tests/campaign/test_rounds.py",
         ("if size <= stored]", "if size < stored]"),
         ("min((len(found) for found in by_scheme.values())", "max((len(found) for found in by_scheme.values())"),
         ("row.number < total", "row.number <= total"),
@@ -206,8 +205,6 @@ MUTANTS = [
         ),
         ("if left - size < max(least, LAST_SHARE * (total + size))", "if left - size < least"),
         ("self.faults - total", "self.faults"),
-        ("60 * self.minutes - spent", "60 * self.minutes"),
-        ("IN_TIME * total * left / max(spent, 1e-9)", "total * left / max(spent, 1e-9)"),
         ("return min(budgets) if budgets", "return max(budgets) if budgets"),
         ("return max(PILOT, LEAST * strata), LEAST", "return PILOT, LEAST"),
         ("min(LEAST, self.faults // strata)", "self.faults // strata"),
@@ -218,7 +215,7 @@ MUTANTS = [
     ),
     *_in(
         "fitact_hw/campaign/stratified.py",
-        f"{STRATA} tests/campaign/test_rounds.py tests/campaign/test_stratified.py",
+        "tests/campaign/test_strata.py tests/campaign/test_rounds.py tests/campaign/test_stratified.py",
         ("min(row.cycles, cycles) - row.cycle", "row.cycles - row.cycle"),
         ("max(0, min(row.cycles, cycles) - row.cycle)", "min(row.cycles, cycles) - row.cycle"),
         ("float(WAY_CYCLES[Mechanism.RECONVERGED] + max", "float(max"),
@@ -293,12 +290,14 @@ MUTANTS = [
     *_in(
         "fitact_hw/fmeda/table.py",
         FMEDA,
+        ("part.fit(rates) * part.weights", "part.weights"),
+        ("low=found.low + known", "low=found.low"),
+        ("value=found.value + known", "value=found.value"),
         ("(0.90, 0.97, 0.99)", "(0.90, 0.97, 0.97)"),
         ("(0.60, 0.80, 0.90)", "(0.60, 0.80, 0.99)"),
         ("(100.0, 100.0, 10.0)", "(100.0, 10.0, 10.0)"),
         ("-part.fit(rates), part.name", "part.fit(rates), part.name"),
         ("if klass in part.hits]", "if klass in part.hits][:1]"),
-        ("np.array([part.fit(rates) for part in some])", "np.array([float(part.bits) for part in some])"),
         ("(1 + confidence) / 2) for klass", "confidence) for klass"),
         ("1 - du.high / total, 1 - du.low / total", "1 - du.low / total, 1 - du.high / total"),
         (
@@ -307,13 +306,8 @@ MUTANTS = [
         ),
         ("rest = total - dangerous", "rest = total"),
         ("max(0.0, 1 - hidden / rest)", "1 - hidden / rest"),
-        (
-            "share(dd.low, du.high, 0.0), share(dd.high, du.low, 1.0)",
-            "share(dd.low, du.low, 0.0), share(dd.high, du.high, 1.0)",
-        ),
         ("value.high < target, value.low >= target", "value.high <= target, value.low > target"),
         ("value.low >= target, value.high < target", "value.low > target, value.high <= target"),
-        ("0.0 if dd.value + du.value and not du.unsampled else 1.0", "0.0 if dd.value + du.value else 1.0"),
         ("du.unsampled / total)", "du.unsampled)"),
         ("latent.unsampled / total", "0.0"),
     ),
@@ -336,13 +330,6 @@ MUTANTS = [
     *_in(
         "fitact_hw/fmeda/subjects.py",
         FMEDA,
-        (
-            "hits[row.structure][classes.of(row.structure, effect(row))][row.image] += 1",
-            "hits[row.structure][classes.of(row.structure, row.outcome)][row.image] += 1",
-        ),
-        ("draws[row.structure][row.image] += 1", "draws[row.structure][0] += 1"),
-        ("is not Sample.ALL", "is Sample.LIVE"),
-        ("if row.scheme == scheme]", "if row.scheme in campaign.options.schemes]"),
         ("campaign.options.fault_model != SEU.name", "False"),
     ),
 ]
