@@ -49,13 +49,15 @@ class Alarm:
     def raised(self, campaign: Campaign) -> frozenset[tuple[str, int]]:
         """(scheme, number) of the SDC that raise it. Raises CampaignError if nothing is known of their hits."""
         if self.struck is not None:
-            return frozenset((s.scheme, s.number) for s in self.struck if s.alarms(self.margin, self.threshold))
+            sdc = (s for s in self.struck if s.outcome == Outcome.SDC)
+            return frozenset((s.scheme, s.number) for s in sdc if s.alarms(self.margin, self.threshold))
         if not campaign.options.config.clamp_alarm:
             raise CampaignError(
                 f"the machine of {campaign.title} has no alarm of the clamps: take a campaign with clamp_alarm, or "
                 "name the upsets that `fitact alarms` judged with --alarms FILE"
             )
-        return frozenset((r.scheme, r.number) for r in campaign.rows if (r.clamp_hits or 0) >= self.threshold)
+        rows = (row for row in campaign.rows if row.outcome == Outcome.SDC)
+        return frozenset((row.scheme, row.number) for row in rows if (row.clamp_hits or 0) >= self.threshold)
 
     def words(self, campaign: Campaign) -> str:
         """For titles."""

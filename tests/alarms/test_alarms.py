@@ -22,17 +22,22 @@ from fitact_hw.campaign.subjects import Subject
 from fitact_hw.config import AcceleratorConfig
 from fitact_hw.faults import FaultEvent, Sample
 from fitact_hw.fmeda.classes import Class, Classes
+from fitact_hw.fmeda.page import shown
 from fitact_hw.fmeda.rates import rates
 from fitact_hw.fmeda.subjects import Alarm, subjects
-from fitact_hw.fmeda.table import TOTAL, lines, metrics
+from fitact_hw.fmeda.subjects import load as load_fmeda
+from fitact_hw.fmeda.table import LEVELS, TOTAL, lines, metrics
 from fitact_hw.injection.engine import Engine
 from golden import reference
+from golden.bounds.schemes import titled
 from golden.data.cifar10 import sample_images
 from golden.networks.zoo import load_qnetwork
 from golden.quantisation.quantise import quantise_images
 from tests.campaign.tiny import BOUNDS, Here, run_campaign
 from tests.injection.tiny_machine import make_case
 from tests.sim.test_alarm import ALARMED
+
+RESULTS = Path(__file__).resolve().parents[2] / "docs" / "results"
 
 OPTIONS = CampaignOptions(
     "tiny", ALARMED[0], ("unprotected", "fitact"),
@@ -195,7 +200,7 @@ def test_fmeda_takes_an_alarm_as_coverage(campaign: Campaign) -> None:
     threshold = max(r.clamp_hits or 0 for r in sdc)
     name = next(r.structure for r in sdc if r.clamp_hits == threshold)
     found = {item.name: item for item in subjects([campaign], (), Classes.load(), alarm=Alarm(threshold))}
-    assert set(found) == {"unprotected", "fitact", "fitact+alarm"}
+    assert set(found) == {"unprotected", "fitact", "fitact+alarm"}, "without bounds there is no SDC with a hit"
     assert f"alarm from {threshold} clamp hits on, margin 0" in found["fitact+alarm"].alarm
     before, after = (
         {line.name: line for line in lines(found[kind].parts, known, 0.95)} for kind in ("fitact", "fitact+alarm")
@@ -224,3 +229,20 @@ def test_fmeda_takes_an_alarm_as_coverage(campaign: Campaign) -> None:
     assert [item.name for item in other] == ["fitact", "fitact+alarm"]
     again = {line.name: line for line in lines(other[1].parts, known, 0.95)}
     assert again[TOTAL].fit[Class.DU] == after[TOTAL].fit[Class.DU]
+
+
+@pytest.mark.parametrize("scheme", ["ranger", "fitact"])
+def test_the_fmeda_on_the_page_is_of_the_published_campaign(scheme: str) -> None:
+    """Every figure of the how-to page's table of metrics."""
+    archive = RESULTS / "data" / "alarms_alexnet_16x16_q15_16_1x1_campaign.parquet"
+    found = subjects([load_fmeda(archive)], [scheme], Classes.load(), alarm=Alarm(1))
+    assert len(found) == 2
+    page = (RESULTS.parent / "howto" / "alarms.md").read_text()
+    for item in found:
+        measured = {metric.name: metric for metric in metrics(item.parts, rates(), 0.95)}
+        cells = [shown(measured[name]) for name in ("SPFM", "PMHF", "DC")]
+        name = titled(scheme) + (" with alarm" if item.alarm else "")
+        asil = ", ".join(
+            f"{level[-1]} {verdict}" for level, verdict in zip(LEVELS, measured["PMHF"].verdicts, strict=True)
+        )
+        assert f"| {name} | {' | '.join(cells)} | {asil} |" in page
