@@ -64,6 +64,17 @@ def _parameter_check() -> Iterator[str]:
     yield f"[{check['maps']:.0f} maps, {check['images']:.0f} images]"
     yield f"FitAct with that check keeps {both['mean']:.1f}"
     yield f"does as well ({bits['mean']:.1f})"
+    names = ("range check by bits", "range check", "FitAct")
+    small, large = (
+        [e.areas(f"overhead_parameter_check{word}.md")[name][2] for name in names] for word in ("", "_q15_16")
+    )
+    yield f"{large[0]} against {large[1]} and {large[2]} at Q15.16, {small[0]}, {small[1]} and"
+    yield f"{small[2]} at int8, with no cycle"
+    rtl = e.table("validate_memory_parameter_check")
+    assert not any(int(run["logits_that_differ_in_rtl"]) for run in rtl)
+    yield f"for {len(rtl)} of {len(rtl)} corrupted memory"
+    assert all((int(run["parameters_zeroed"]) > 0) == (int(run["range_hits"]) > 0) for run in rtl)
+    assert all(int(run["parameters_zeroed"]) <= int(run["bias_flips"]) for run in rtl if run["word_bits"] == "8")
 
 
 def _rate(rate: float) -> str:

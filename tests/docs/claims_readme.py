@@ -38,7 +38,10 @@ def claims() -> Iterator[str]:
         paper = f"[{name}](https://arxiv.org/abs/{PAPERS[scheme]})" if scheme in PAPERS else name
         yield e.line(paper, BOUND.get(scheme, ""), ABOVE.get(scheme, "zero"), f"{clean} %", *struck, upsets, area)
     unharmed, hit = (e.cell("parameter_check_alexnet", "accuracy", "check", rate) for rate in (0.0, 1e-5))
-    yield e.line("range check of stored words", "layer", "word read as zero", f"{unharmed} %", "", hit, "", "")
+    price = e.areas("overhead_parameter_check_q15_16.md")
+    exact, bits = (price[name][2] for name in ("range check", "range check by bits"))
+    yield e.line("range check of stored words", "layer", "word read as zero", f"{unharmed} %", "", hit, "", exact)
+    yield f"{bits} area by bits"
     yield from _samples()
     yield f"{len(e.by_map('resilience_alexnet', 'fitact', 32, 1e-5))} fault maps"
     yield from _speed()
