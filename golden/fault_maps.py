@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 import numpy as np
@@ -25,12 +25,21 @@ _SHARED, _BOUNDS = 0, 1
 
 @dataclass(frozen=True)
 class Segment:
-    """Equal words of one kind in one layer: ``count`` words of ``bits``, in the flat order of the tensor."""
+    """Equal words of one kind in one layer: ``count`` words of ``bits``, in the flat order of the tensor.
+
+    ``stored``: their places in it, int64 (count,), where it also has numbers that lie in no memory; None: all.
+    """
 
     layer: str
     kind: Kind
     count: int
     bits: int
+    stored: np.ndarray | None = field(default=None, compare=False, repr=False)
+
+    @property
+    def places(self) -> np.ndarray:
+        """Where each word is in the tensor, int64 (count,)."""
+        return np.arange(self.count) if self.stored is None else self.stored
 
     @property
     def size(self) -> int:
@@ -40,7 +49,7 @@ class Segment:
 
 @dataclass(frozen=True, eq=False)
 class Flips:
-    """Flipped bits of one segment: word index int64 and bit 0..bits-1 int64, each pair once."""
+    """Flipped bits of one segment: place in the tensor int64 and bit 0..bits-1 int64, each pair once."""
 
     segment: Segment
     element: np.ndarray
@@ -79,7 +88,9 @@ def shared_segments(qnet: QNetwork, memory: Memory = Memory()) -> tuple[Segment,
     for layer in qnet.layers:
         if layer.weight is None:
             continue
-        segments.append(Segment(layer.name, "weight", int(layer.weight.size), qnet.word_bits))
+        stored = layer.stored_weights
+        count = int(layer.weight.size) if stored is None else len(stored)
+        segments.append(Segment(layer.name, "weight", count, qnet.word_bits, stored))
         segments.append(Segment(layer.name, "bias", int(layer.bias.size), qnet.acc_bits))
         if memory.shifts:
             segments.append(Segment(layer.name, "shift", int(layer.shift.size), SHIFT_BITS))
@@ -201,5 +212,7 @@ def draw_flips(segments: Sequence[Segment], rate: float, generator: np.random.Ge
     for number in np.unique(owner):
         segment = segments[number]
         offset = place[owner == number] - (ends[number] - segment.size)
-        flips.append(Flips(segment, offset // segment.bits, offset % segment.bits))
+        word = offset // segment.bits
+        element = word if segment.stored is None else segment.stored[word]
+        flips.append(Flips(segment, element, offset % segment.bits))
     return tuple(flips)

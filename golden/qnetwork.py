@@ -120,6 +120,8 @@ class QLayer(Windowed):
 
     ``out_shape`` and ``in_shape`` are (channels, rows, columns).
     ``weight``: int64 (out_channels, in_channels, kernel rows, kernel columns) for ``conv``, else None.
+    ``links``: bool (out_channels, in_channels), between which channels there are weights (groups, copies); where there
+    are none they are 0, and no part of the stored parameters. None: between all.
     ``bias``: int64 (out_channels,) at accumulator precision; ``shift``: int64 (out_channels,), 0..63.
     ``bound``: None, an int (one per layer) or int64 of ``out_shape`` (one per neuron);
     present exactly when ``activation`` is ``clip`` or ``saturate``.
@@ -145,6 +147,14 @@ class QLayer(Windowed):
     frac_out: int
     residual: Residual | None = None
     useful_weights: int | None = None
+    links: np.ndarray | None = None
+
+    @property
+    def stored_weights(self) -> np.ndarray | None:
+        """Places of the weights that there are in the flat order of ``weight``, int64; None: all of them."""
+        if self.links is None:
+            return None
+        return np.flatnonzero(np.repeat(self.links.ravel(), self.area))
 
     @property
     def macs(self) -> int:
@@ -152,7 +162,10 @@ class QLayer(Windowed):
         if self.weight is None:
             return 0
         _, rows, cols = self.out_shape
-        return (self.useful_weights or int(self.weight.size)) * rows * cols
+        if self.useful_weights is not None:
+            return self.useful_weights * rows * cols
+        weights = self.weight.size if self.links is None else np.count_nonzero(self.links) * self.area
+        return int(weights) * rows * cols
 
 
 def last_uses(reads: Iterable[Iterable[str | None]]) -> dict[int, list[str]]:

@@ -84,6 +84,10 @@ def _check_shapes(layer: QLayer, shapes: dict[str, tuple[int, int, int]]) -> Non
         wanted = (channels, layer.in_shape[0], layer.rows.kernel, layer.columns.kernel)
         if layer.weight.shape != wanted:
             raise CompileError(f"{where}weight has shape {layer.weight.shape}, expected {wanted}")
+        if layer.links is not None and layer.links.shape != wanted[:2]:
+            raise CompileError(f"{where}links have shape {layer.links.shape}, expected {wanted[:2]}")
+        if layer.links is not None and layer.weight[~layer.links].any():
+            raise CompileError(f"{where}a weight is not 0 between channels that have no link")
     if (layer.weight is None) == (layer.kind == "conv"):
         raise CompileError(f"{where}a conv needs a weight and a pool must have none")
     if layer.kind != "conv" and channels != layer.in_shape[0]:

@@ -39,6 +39,7 @@ def unfold_first(qnet: QNetwork, config: AcceleratorConfig) -> QLayer | None:
         stride=1,
         padding=0,
         weight=layer.weight.reshape(len(layer.weight), -1, 1, 1),
+        links=None if layer.links is None else np.repeat(layer.links, positions, axis=1),
     )
 
 

@@ -105,11 +105,14 @@ def channel_index(channels: int, tiles: int, side: int, inner: tuple[int, ...]) 
 def weight_index(geometry: Geometry, tiling: Tiling) -> np.ndarray:
     """int64 (words, side): which element of the (O, I, K, L) weight each lane of each weight word holds."""
     layer, side = geometry.layer, geometry.side
-    outs, ins, kernel = geometry.out_tiles, geometry.in_tiles, pair(layer.kernel)
+    outs, ins, kernel = geometry.out_tiles, geometry.all_tiles, pair(layer.kernel)
     index = np.full((outs * side, ins * side, *kernel), -1, np.int64)
     assert layer.weight is not None
     index[: layer.out_shape[0], : layer.in_shape[0]] = np.arange(layer.weight.size).reshape(layer.weight.shape)
     index = index.reshape(outs, side, ins, side, *kernel)
+    if geometry.in_tiles < ins:
+        firsts = geometry.first_tiles
+        index = np.stack([part[:, f : f + geometry.in_tiles] for part, f in zip(index, firsts, strict=True)])
     parts = []
     for chunk in tiling.chunks:
         tiles = slice(chunk.tiles.start, chunk.tiles.start + chunk.tiles.size)

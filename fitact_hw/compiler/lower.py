@@ -171,14 +171,15 @@ class LayerLowering:
         chunk = self.tiling.chunks[number]
         pool = layer.weight is None
         weights = self._identity() if pool else self._weights(out_tile, number, chunk)
-        tiles = Span(out_tile, 1) if pool else chunk.tiles
+        first = geometry.first_tiles[out_tile]
+        tiles = Span(first + chunk.tiles.start, chunk.tiles.size)
         rows, cols = geometry.row_window(tile.rows, chunk.rows), geometry.col_window(tile.cols)
         step = geometry.row_step
         tensor = context.tensors[layer.source]
         load = window_load(tensor, tiles, tile.images, rows, cols, step)
         taken = Span(rows.first, (rows.count - 1) * step + 1), Span(cols.first, cols.count)
         source = self._source(layer.source, tiles, tile.images, *taken)
-        key = (self.number, index, number, out_tile if pool else -1)
+        key = (self.number, index, number, first if geometry.moves or pool else -1)
         acts = context.fill(context.acts, Buffer.ACTIVATION, key, load, source)
         gemm = {
             "act_base": acts.start + rows.offset * cols.total + cols.offset,

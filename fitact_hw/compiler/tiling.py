@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from functools import cached_property
 from itertools import pairwise, product
 
 import numpy as np
@@ -93,10 +94,40 @@ class Geometry:
         """Output-channel tiles."""
         return -(-self.layer.out_shape[0] // self.side)
 
-    @property
+    @cached_property
+    def first_tiles(self) -> tuple[int, ...]:
+        """First input-channel tile of each output tile's contraction: groups read only some of them (pools their own
+        one), all equally many."""
+        if self.layer.weight is None:
+            return tuple(range(self.out_tiles))
+        return tuple(min(first, self.all_tiles - self.in_tiles) for first, _ in self._reach)
+
+    @cached_property
     def in_tiles(self) -> int:
         """Input-channel tiles of one output tile's contraction (1 for pools: the output's own tile)."""
-        return 1 if self.layer.weight is None else -(-self.layer.in_shape[0] // self.side)
+        return 1 if self.layer.weight is None else max(last - first for first, last in self._reach)
+
+    @property
+    def all_tiles(self) -> int:
+        """Input-channel tiles."""
+        return -(-self.layer.in_shape[0] // self.side)
+
+    @property
+    def moves(self) -> bool:
+        """Whether output tiles read different input-channel tiles."""
+        return len(set(self.first_tiles)) > 1
+
+    @cached_property
+    def _reach(self) -> list[tuple[int, int]]:
+        """First input-channel tile that each output tile has weights for, and the one behind the last."""
+        links = self.layer.links
+        if links is None:
+            return [(0, self.all_tiles)] * self.out_tiles
+        reach = []
+        for tile in range(self.out_tiles):
+            used = np.flatnonzero(links[tile * self.side : (tile + 1) * self.side].any(axis=0)) // self.side
+            reach.append((int(used[0]), int(used[-1]) + 1) if used.size else (0, 1))
+        return reach
 
     @property
     def bound_side(self) -> int:
@@ -238,7 +269,7 @@ def _cost(geometry: Geometry, plan: Tiling) -> int:
     pieces = passes * (len(plan.chunks) + residual)
     positions = layer.area * geometry.in_tiles
     compute = passes * (positions + residual) * max(tile.pixels, geometry.side, RMW_CYCLES) + pieces * PIECE_CYCLES
-    reloaded = passes if layer.weight is None or not plan.resident else tile_count
+    reloaded = passes if geometry.moves or layer.weight is None or not plan.resident else tile_count
     words = reloaded * plan.act_words + passes * residual * tile.pixels
     if layer.weight is not None:
         fits = geometry.out_tiles * len(plan.chunks) * plan.weight_pitch <= geometry.weight_ring

@@ -92,10 +92,11 @@ def apply_map(program: Program, faults: FaultMap, memory: np.ndarray) -> np.ndar
 def _in_block(block: ParameterBlock, flips: Flips, config: AcceleratorConfig) -> tuple[np.ndarray, np.ndarray]:
     """Byte address of the lane, and bit within it, of every flip."""
     lanes = block.index.ravel()
-    place = np.full(flips.segment.count, -1, np.int64)
     used = np.flatnonzero(lanes >= 0)
+    wanted = flips.segment.places  # a tile of a grouped convolution also has zeros that are no parameters
+    place = np.full(int(max(lanes.max(), wanted.max())) + 1, -1, np.int64)
     place[lanes[used]] = used
-    if len(used) != flips.segment.count or (place < 0).any():
+    if len(np.unique(lanes[used])) != len(used) or (place[wanted] < 0).any():
         raise FitActError(f"layer {block.layer!r} does not store each {block.kind} exactly once: this is a defect")
     in_bias = block.kind == "bias"
     lane_bytes = config.bias_lane_bytes if in_bias else config.word_bits // 8

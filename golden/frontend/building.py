@@ -76,20 +76,23 @@ class LayerBuilder:
         shape: Shape,
         stride: tuple[int, int] = (1, 1),
         padding: tuple[int, int, int, int] = NO_PADS,
+        links: np.ndarray | None = None,
     ) -> FloatLayer:
-        """A convolution of ``ref`` as one of the layer that it lies in."""
+        """A convolution of ``ref`` as one of the layer that it lies in; ``links``: of its own channels."""
         channels, rows, columns = ref.source
         if ref.factor != 1:
             weight = weight * ref.factor
         if ref.channels is not None:
             weight = spread(weight, ref.channels, channels)
+            links = np.ones((len(weight), len(ref.channels)), bool) if links is None else links
+            links = spread(links, ref.channels, channels) > 0
         elif ref.places is not None:
             if weight.shape[2:] != (1, 1) or any(padding):
                 raise LoweringProblem("over a vector")
             if len(weight) * channels * rows * columns > LARGEST_DIAGONAL and prefix != "fc":
                 raise LoweringProblem("that rearranges a large vector")
             flat = spread(weight.reshape(len(weight), -1), ref.places, channels * rows * columns)
-            weight, stride = flat.reshape(-1, channels, rows, columns), (1, 1)
+            weight, stride, links = flat.reshape(-1, channels, rows, columns), (1, 1), None
         pads = tuple(a + b for a, b in zip(padding, ref.pads, strict=True))
         return self.append(
             prefix,
@@ -102,6 +105,7 @@ class LayerBuilder:
             padding=margins(pads),  # type: ignore[arg-type]
             weight=weight,
             bias=bias,
+            links=None if links is None or links.all() else links,
         )
 
     def diagonal(self, ref: Ref, op: Op, scale: np.ndarray | None = None, shift: np.ndarray | None = None) -> Ref:
@@ -111,7 +115,7 @@ class LayerBuilder:
             raise LoweringProblem(f"needs a layer that copies {channels} channels")
         weight = np.diag(np.ones(channels) if scale is None else scale)[:, :, None, None]
         bias = np.zeros(channels) if shift is None else shift
-        layer = self.weighted("conv", op, ref, weight, bias, ref.shape)
+        layer = self.weighted("conv", op, ref, weight, bias, ref.shape, links=np.eye(channels, dtype=bool))
         layer.useful_weights = channels
         return output(layer)
 

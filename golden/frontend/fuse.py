@@ -21,7 +21,7 @@ from golden.frontend.graph import Op
 from golden.frontend.layers import FloatLayer, pool_divisor
 from golden.frontend.network import GraphNetwork, in_two_dimensions
 from golden.frontend.refs import NO_PADS, Ref
-from golden.frontend.weights import dense
+from golden.frontend.weights import dense, group_links
 from golden.qnetwork import INPUT
 
 
@@ -127,7 +127,8 @@ class _Fusion:
         weight = dense(in_two_dimensions(held), o["groups"], o["dilation"])
         bias = self._parameter(op, "bias", 0.0)
         prefix = "fc" if held.dim() == 2 else "conv"
-        layer = self.made.weighted(prefix, op, ref, weight, bias, op.shape, o["stride"], o["padding"])
+        links = group_links(len(weight), weight.shape[1], o["groups"])
+        layer = self.made.weighted(prefix, op, ref, weight, bias, op.shape, o["stride"], o["padding"], links)
         layer.useful_weights = held.numel()
         return output(layer)
 
@@ -248,7 +249,8 @@ class _Fusion:
                 raise LoweringProblem(f"of {total} channels")
             weight = np.zeros((total, count, 1, 1))
             weight[start : start + count, :, 0, 0] = np.eye(count)
-            layer = self.made.weighted("conv", op, ref, weight, np.zeros(total), op.shape)
+            links = weight[:, :, 0, 0] > 0
+            layer = self.made.weighted("conv", op, ref, weight, np.zeros(total), op.shape, links=links)
             layer.residual, layer.useful_weights = done or None, count
             start, done = start + count, layer.name
         return output(self.made.by_name[done])

@@ -38,6 +38,7 @@ class FloatLayer(Windowed):
     call: str = ""
     limit: float | None = None
     useful_weights: int | None = None
+    links: np.ndarray | None = None
 
     def in_words(
         self,
@@ -68,6 +69,7 @@ class FloatLayer(Windowed):
             frac_out=frac_out,
             residual=None if self.residual is None else Residual(self.residual, residual_lshift),
             useful_weights=self.useful_weights,
+            links=self.links,
         )
 
 

@@ -35,3 +35,11 @@ def spread(weight: np.ndarray, index: np.ndarray, size: int) -> np.ndarray:
     else:
         np.add.at(wide.swapaxes(0, 1), index, weight.swapaxes(0, 1))
     return wide
+
+
+def group_links(outputs: int, inputs: int, groups: int) -> np.ndarray | None:
+    """Which inputs each output of a grouped convolution reads, bool (outputs, inputs); None: all."""
+    if groups == 1:
+        return None
+    group = np.arange(outputs)[:, None] // (outputs // groups)
+    return np.asarray(group == np.arange(inputs) // (inputs // groups))
