@@ -86,12 +86,13 @@ def test_links_that_do_not_fit_are_refused() -> None:
     qnet, _ = linked(group_links(12, 12, 4), 12)
     first, second = qnet.layers
     assert second.links is not None
-    for change, message in (
-        ({"links": second.links[:, :5]}, "links have shape"),
-        ({"links": np.zeros_like(second.links)}, "no link"),
-    ):
+    changed = [
+        (replace(second, links=second.links[:, :5]), "links have shape"),
+        (replace(second, links=np.zeros_like(second.links)), "no link"),
+    ]
+    for layer, message in changed:
         with pytest.raises(CompileError, match=message):
-            compile_network(replace(qnet, layers=(first, replace(second, **change))), machine(4), 1)
+            compile_network(replace(qnet, layers=(first, layer)), machine(4), 1)
 
 
 def test_bit_errors_hit_only_weights_that_there_are() -> None:
