@@ -58,12 +58,23 @@ def _parameter_check() -> Iterator[str]:
         return {key: float(found[key]) for key in ("maps", "images", "mean", "low", "high")}
 
     check, fitact, both, bits = map(row, ("check", "fitact", "fitact+check", "bitcheck"))
-    yield f"{check['mean']:.1f} % ({check['low']:.1f} to {check['high']:.1f})"
+    yield f"at 1e-5 {check['mean']:.1f} % ({check['low']:.1f} to {check['high']:.1f})"
     yield f"FitAct keeps {fitact['mean']:.1f} ({fitact['low']:.1f} to {fitact['high']:.1f})"
     yield f"no fault leaves {row('check', 0)['mean']:.1f}"
     yield f"[{check['maps']:.0f} maps, {check['images']:.0f} images]"
     yield f"FitAct with that check keeps {both['mean']:.1f}"
     yield f"does as well ({bits['mean']:.1f})"
+    high = row("bitcheck", 1e-4)
+    yield f"{high['mean']:.1f} % ({high['low']:.1f} to {high['high']:.1f})"
+    assert max(row(scheme, 1e-4)["mean"] for scheme in e.SCHEMES) < 15
+    first = e.by_map("parameter_check_alexnet", "fitact", 32, 1e-5)[:20].mean()
+    lead = e.one(rows, scheme="proact", rate=1e-5, word_bits=32)
+    apart, low, high_end = (float(lead[key]) for key in ("difference", "difference_low", "difference_high"))
+    yield "a hundred maps"
+    assert check["maps"] == 100
+    yield f"the first {check['images']:.0f} images"
+    yield f"leave FitAct {fitact['mean']:.1f} % at 1e-5, the first 20 of them {first:.1f}"
+    yield f"over ProAct ({abs(round(apart, 1)):.1f}, {low:.1f} to {high_end:.1f})"
     names = ("range check by bits", "range check", "FitAct")
     small, large = (
         [e.areas(f"overhead_parameter_check{word}.md")[name][2] for name in names] for word in ("", "_q15_16")
