@@ -70,7 +70,7 @@ def _norm(call: Call) -> fx.Node:
         raise Declined("in training mode")
     if not call.attribute("spatial", 1) and len(shape_of(call.image())) > 2:
         raise Declined("with statistics of each place (spatial 0)")
-    eps = float(call.attribute("epsilon", 1e-5))
+    eps = float(str(np.float32(call.attribute("epsilon", 1e-5))))  # 1e-5 as it was written, not as float32 has it
     return call.emit(A.batch_norm.default, call.image(), scale, bias, mean, var, False, 0.0, eps, False)
 
 
