@@ -81,7 +81,7 @@ class _Fusion:
             self.refs[op.name] = ref
             fused = len(self.made.layers) > before or self.made.node(ref) == op.name
             self.sole[op.name] = self.users[op.name] == 1 and (fused or all(self.sole[name] for name in op.inputs))
-            if self.made.node(ref) == op.name:
+            if self.made.node(ref) == op.name and ref.pads == NO_PADS:  # zeros to come are in no layer yet
                 self.origin[ref.layer] = (op.name, ref)
         self._finish()
         if self.problems:
