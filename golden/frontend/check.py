@@ -19,7 +19,7 @@ from golden.frontend.given import title_of
 from golden.frontend.layers import FloatLayer, pool_divisor
 from golden.frontend.modules import evaluation_mode, float_type, in_one_type
 from golden.frontend.network import GraphNetwork
-from golden.frontend.refs import Ref
+from golden.frontend.refs import NO_PADS, Ref
 from golden.qnetwork import INPUT, last_uses, pads, pair
 
 _ROUNDING = {torch.float32: 1e-4, torch.float64: 1e-7}
@@ -125,6 +125,10 @@ def _operations(network: GraphNetwork, x: Tensor, wanted: set[str]) -> Iterator[
 
 
 def _seen(output: Tensor, ref: Ref) -> Tensor:
+    if ref.pads != NO_PADS:
+        top, left, bottom, right = ref.pads
+        output = output if ref.channels is None else output.index_select(1, torch.from_numpy(ref.channels))
+        return F.pad(output, (left, right, top, bottom)).flatten(1) * ref.factor
     places = torch.from_numpy(ref.all_places())
     return output.flatten(1).index_select(1, places) * ref.factor
 

@@ -132,6 +132,10 @@ RIGHT: dict[str, Callable[[], nn.Module]] = {
     "strided 1x1 of a flattened vector": lambda: net(
         lambda m, x: m.b(F.relu(m.a(x)).flatten(1)[:, :, None, None]), a=conv(3, 4), b=nn.Conv2d(256, 3, 1, stride=2)
     ),
+    "padded vector": lambda: net(
+        lambda m, x: m.b(F.pad(F.avg_pool2d(F.relu(m.a(x)), 4).flatten(1)[:, :, None, None], (1, 0, 0, 1))),
+        a=conv(3, 4), b=conv(16, 3, 2, padding=0),
+    ),
     "grouped, three wide": lambda: net(lambda m, x: m.b(F.relu(m.a(x))), a=conv(3, 6), b=nn.Conv2d(6, 4, 1, groups=2)),
     "strides that differ, padded": lambda: net(
         lambda m, x: m.b(F.relu(m.a(x))), a=nn.Conv2d(3, 4, (3, 2), (2, 1), (0, 1)), b=conv(4, 3)

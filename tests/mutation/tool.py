@@ -42,7 +42,7 @@ MODULES: Mapping[str, tuple[str, str]] = {
     "fitact_hw/campaign/report/weighting.py": ("campaign", "tests/campaign/test_rounds.py"),
     "fitact_hw/fmeda/table.py": ("campaign", "tests/fmeda/test_table.py"),
     "fitact_hw/fsim/hazards.py": ("compiler", "tests/compiler/test_fsim.py"),
-    "fitact_hw/fsim/arithmetic.py": ("compiler", "tests/compiler/test_fsim.py"),
+    "fitact_hw/fsim/arithmetic.py": ("compiler", "tests/compiler/test_fsim.py tests/exact/test_clamps.py"),
     "fitact_hw/fsim/timing.py": ("compiler", _COMPILED),
     "fitact_hw/compiler/ring.py": ("compiler", f"{_COMPILED} tests/compiler/test_ring.py"),
     "fitact_hw/compiler/bounds.py": ("compiler", _COMPILED),
