@@ -311,7 +311,9 @@ def test_build_root_that_is_a_file(fitact: Fitact, here: Path, monkeypatch: pyte
 
 
 def test_brackets_in_what_was_typed_are_shown(fitact: Fitact, here: Path) -> None:
-    assert fitact("sim", "[bold]x[/]").err == f"error: unknown model '[bold]x[/]': {MODELS}\n"
+    assert fitact("sim", "[bold]x[/]").err == (
+        "error: [bold]x[/] does not exist: name a network of `fitact models` or a subject's folder\n"
+    )
 
 
 def test_checking_a_folder_leaves_nothing_behind(tmp_path: Path) -> None:

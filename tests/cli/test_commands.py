@@ -45,7 +45,7 @@ def test_every_command_is_in_a_group_and_says_what_it_does(fitact: Fitact, monke
 def test_help_shows_what_stands_in_brackets(fitact: Fitact, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", "200")
     assert "result folder [build/<model>]" in fitact("sim", "--help").out
-    assert "[all with stored bounds]" in fitact("resilience", "--help").out
+    assert "fitact,check,fitact+check [the usual ones with stored bounds]" in fitact("resilience", "--help").out
 
 
 def test_without_a_command_there_is_help(fitact: Fitact) -> None:

@@ -114,7 +114,7 @@ def test_trains_to_a_subject_that_commands_take(
     done = fitact(*words)
     assert done.code == 0, done.err
     found = open_subject("build/subjects/alexnet-cifar100")
-    assert found.schemes == ("unprotected", "ranger", "clipact", "proact", "fitact")
+    assert found.schemes == ("unprotected", "ranger", "clipact", "proact", "fitact", "fitact_channel", "scaledmax")
     assert (found.classes[3], len(found.classes)) == ("thing_3", 100)
     qnet = found.qnetwork("fitact", 8)
     assert qnet.layers[-1].out_shape == (100, 1, 1)

@@ -56,6 +56,7 @@ def test_every_buffer_and_register_of_data_counts_without_rtl() -> None:
     events = live(engine, case, 11, 150)
     verdicts = engine.run(case, events)
     functional = [verdict for verdict in verdicts if verdict.mechanism is Mechanism.FUNCTIONAL]
-    assert engine.times.audited == len({v for v in functional if not v.collapsed}) > 50
+    assert engine.times.audited == len({v for v in verdicts if not v.collapsed})  # none needs the whole machine
+    assert len({v for v in functional if not v.collapsed}) > 50
     counts = Counter(verdict.clamp_hits for verdict in functional)
     assert len(counts) >= 4

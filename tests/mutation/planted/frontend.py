@@ -54,7 +54,7 @@ MUTANTS = [
             "weight[start : start + count, :, 0, 0] = np.eye(count)",
             "weight[start : start + count, :, 0, 0] = np.eye(count)[::-1]",
         ),
-        ("layer.residual = done or None", "layer.residual = None"),
+        ("layer.residual, layer.useful_weights = done or None, count", "layer.useful_weights = count"),
         ("start, done = start + count", "start, done = count"),
         ("a.pads == b.pads and same(a.channels, b.channels)", "same(a.channels, b.channels)"),
         (" and same(a.places, b.places)", ""),
@@ -62,7 +62,7 @@ MUTANTS = [
         (".numpy()) / ref.factor", ".numpy())"),
         ("arranged[ref.all_places()] = values.ravel()", "arranged[:] = values.ravel()[ref.all_places()]"),
         ("if not ref.plain or ref.layer == INPUT:", "if ref.layer == INPUT:"),
-        ('op.shape, o["stride"], o["padding"]))', 'op.shape, o["stride"][::-1], o["padding"]))'),
+        ('op.shape, o["stride"], o["padding"], links)', 'op.shape, o["stride"][::-1], o["padding"], links)'),
     ),
     *_in(
         "golden/frontend/building.py",
@@ -77,8 +77,8 @@ MUTANTS = [
         ("if weight.shape[2:] != (1, 1) or any(padding):", "if False:"),
         ("wanted |= {layer.source} | ({layer.residual} if layer.residual else set())", "wanted |= {layer.source}"),
         (
-            "weight, stride = flat.reshape(-1, channels, rows, columns), (1, 1)",
-            "weight = flat.reshape(-1, channels, rows, columns)",
+            "weight, stride, links = flat.reshape(-1, channels, rows, columns), (1, 1), None",
+            "weight, links = flat.reshape(-1, channels, rows, columns), None",
         ),
     ),
     *_in(

@@ -16,7 +16,7 @@ MUTANTS = [
         f"{MAPS}::test_protected_bounds_are_never_hit {MAPS}::test_refuses_maps_of_other_networks_and_impossible_rates",
         ('side="right")', 'side="left")'),
         ("(ends[number] - segment.size)", "ends[number]"),
-        ("offset // segment.bits, offset % segment.bits", "offset % segment.count, offset // segment.count"),
+        ("Flips(segment, element, offset % segment.bits)", "Flips(segment, element, (offset + 1) % segment.bits)"),
         ("_SHARED, _BOUNDS = 0, 1", "_SHARED, _BOUNDS = 1, 0"),
         ("[seed, rate_bits, index, stream]", "[seed, rate_bits, stream, index]"),
         ("values = (values << spare) >> spare", "values = (values << spare) >> spare & 0x7FFFFFFFFFFFFFFF"),

@@ -29,7 +29,10 @@ MUTANTS = [
         ("{*rows[:2], *rows[-2:]}, {*cols[:2], *cols[-2:]}", "{*rows[:1]}, {*cols[:1]}"),
         ("starts = range(kernel - size + 1)", "starts = range(1)"),
         ("residual = 1 if layer.residual is not None else 0", "residual = 0"),
-        ("reloaded = passes if layer.weight is None or not plan.resident else tile_count", "reloaded = tile_count"),
+        (
+            "reloaded = passes if geometry.moves or layer.weight is None or not plan.resident else tile_count",
+            "reloaded = tile_count",
+        ),
         ("store = passes * (tile.pixels * beats + LOAD_LATENCY)", "store = passes * (tile.pixels + LOAD_LATENCY)"),
         ("if 2 * bounds > config.bound_words:", "if bounds > config.bound_words:"),
         (
