@@ -24,7 +24,7 @@ def known_net(text: str) -> str:
     """A network by any of its names. Raises GoldenError for one that is not there."""
     if is_source(text):
         if not source_path(text).is_file():
-            raise FitActError(f"{source_path(text)} does not exist: name {NET}")
+            raise FitActError(f"{source_path(text)} does not exist: give {NET}")
     else:
         check_subject(text)
     return text
