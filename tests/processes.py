@@ -4,17 +4,15 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import psutil
+
 
 def children(process: int) -> list[int]:
-    """Processes that a process started."""
-    tasks = Path(f"/proc/{process}/task").glob("*/children")
-    found = []
-    for task in tasks:
-        try:
-            found += [int(child) for child in task.read_text().split()]
-        except (FileNotFoundError, ProcessLookupError):  # the thread ended since it was listed
-            continue
-    return found
+    """Processes that a process started; not from ``/proc/.../children``, which some kernels leave out."""
+    try:
+        return [child.pid for child in psutil.Process(process).children()]
+    except psutil.NoSuchProcess:
+        return []
 
 
 def alive(process: int) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -53,7 +53,8 @@ class Traffic:
 def network(name: str, layers: Sequence[FloatLayer], scheme: Scheme, word_bits: int) -> QNetwork:
     """A network with the shapes of ``layers`` and the bounds that ``scheme`` needs; its numbers are zeros.
 
-    Cycles and traffic of the machine do not depend on data.
+    Cycles and traffic of the machine do not depend on data. Limits of the network's own (ReLU6) stay under every
+    scheme: one bound for the layer where the scheme has none or one for the layer.
     """
     built = tuple(_layer(layer, scheme, word_bits) for layer in layers)
     return QNetwork(name, scheme.key, word_bits, ACC_BITS[word_bits], layers[0].in_shape, 0, built)
@@ -61,17 +62,26 @@ def network(name: str, layers: Sequence[FloatLayer], scheme: Scheme, word_bits: 
 
 def _layer(layer: FloatLayer, scheme: Scheme, word_bits: int) -> QLayer:
     channels = np.zeros(layer.out_shape[0], np.int64)
-    activation, bound = layer.activation, None
-    if layer.activation == "relu" and scheme.bounds is not Granularity.NONE:
-        activation = "saturate" if scheme.mode is ActMode.SATURATE else "clip"
-        top = (1 << (word_bits - 1)) - 1
+    activation = layer.activation
+    bound: int | np.ndarray | None = None
+    top = (1 << (word_bits - 1)) - 1
+    if layer.limit is not None and not scheme.bounds.buffered:
+        bound = top
+    elif layer.limit is not None or (layer.activation == "relu" and scheme.bounds is not Granularity.NONE):
+        activation = "saturate" if layer.limit is not None or scheme.mode is ActMode.SATURATE else "clip"
         bound = np.full(layer.out_shape, top, np.int64) if scheme.bounds.buffered else top
     weight = None if layer.weight is None else np.zeros(layer.weight.shape, np.int64)
     return layer.in_words(weight, channels, channels, bound, frac_out=0, activation=activation)
 
 
 def measure(name: str, layers: Sequence[FloatLayer], scheme: Scheme, config: AcceleratorConfig) -> Traffic:
-    """Compile for the scheme's machine and count. Raises CompileError if the network does not fit it."""
+    """Compile for the scheme's machine and count. Raises CompileError if the network does not fit it.
+
+    A network with limits of its own (ReLU6) runs on no machine without bound hardware: of a scheme that has none, the
+    figures are those of one with a bound for each layer, which moves and counts the same.
+    """
+    if scheme.bounds is Granularity.NONE and any(layer.limit is not None for layer in layers):
+        scheme = replace(scheme, bounds=Granularity.LAYER, mode=ActMode.SATURATE)
     qnet = network(name, layers, scheme, config.word_bits)
     program = compile_network(qnet, machine(config, scheme), BATCH)
     estimate = estimate_cycles(program)

@@ -63,7 +63,10 @@ def choose(
             found.append((event, fault))
             if len(found) == wanted:
                 return found
-    raise FitActError(f"only {len(found)} of {wanted} upsets are faults of whole tensors: ask for fewer")
+    raise FitActError(
+        f"only {len(found)} of {MOST_UPSETS:,} upsets are faults of whole tensors, {wanted} are wanted: give fewer "
+        "--injections; `fitact campaign validate` judges upsets of any kind"
+    )
 
 
 def compare(

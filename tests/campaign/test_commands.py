@@ -129,7 +129,7 @@ def test_bad_options_of_run(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Text, arguments: list[str], says: str
 ) -> None:
     machine = tmp_path / "machine.toml"
-    machine.write_text("".join(f"{k} = {v}\n" for k, v in TINY.model_dump().items() if isinstance(v, int)))
+    machine.write_text("".join(f"{k} = {v}\n" for k, v in TINY.model_dump().items() if type(v) is int))
     command = ["campaign", "run", "alexnet", "--config", str(machine), "--schemes", "fitact", *arguments]
     assert fitact(monkeypatch, *command, "--out", str(tmp_path / "new")) == 2
     assert says in capsys.readouterr().err

@@ -86,8 +86,8 @@ def test_campaign_and_report(run: Callable[..., str], subject: Path, tmp_path: P
 
 
 def test_validations(run: Callable[..., str], subject: Path) -> None:
-    said = run("validate", str(subject), *MACHINE, "--injections", "3", "--workers", "1")
-    assert f"all 3 agree ({subject.name}, fitact, 8-bit words, seed 1)" in said
+    said = run("validate", str(subject), *MACHINE, "--injections", "1", "--workers", "1")
+    assert f"all 1 agree ({subject.name}, fitact, 8-bit words, seed 1)" in said
     said = run("validate-memory", str(subject), *MACHINE, "--maps", "1", "--rate", "1e-3", "--workers", "1")
     assert f"all 3 agree ({subject.name}, 8-bit words, BER 0.001, seed 1)" in said
 

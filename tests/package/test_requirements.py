@@ -20,8 +20,8 @@ def pinned_names() -> set[str]:
 
 
 def needed(name: str) -> set[str]:
-    """What a package needs that is installed, without its extras."""
-    requirements = [Requirement(line) for line in metadata.requires(name) or ()]
+    """What a package needs that is installed, without its extras and without what torch's CUDA build pins itself."""
+    requirements = [Requirement(line) for line in metadata.requires(name) or () if "platform_system" not in line]
     names = {canonicalize_name(r.name) for r in requirements if r.marker is None or r.marker.evaluate({"extra": ""})}
     return {other for other in names if _installed(other)}
 

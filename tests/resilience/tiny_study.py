@@ -58,4 +58,6 @@ def run(folder: Path, settings: Settings = SETTINGS, seed: int = 1, pause: float
 
 
 if __name__ == "__main__":
-    run(Path(sys.argv[1]), pause=int(sys.argv[2]) / 1000, workers=int(sys.argv[3]))
+    from tests.resilience import tiny_study  # workers do not load the program that is run, so nothing may be of it
+
+    tiny_study.run(Path(sys.argv[1]), pause=int(sys.argv[2]) / 1000, workers=int(sys.argv[3]))

@@ -263,7 +263,8 @@ PLAIN = {name: {field.name for field in register.fields} for name, register in R
 
 @pytest.fixture(scope="module")
 def block() -> str:
-    return generate(AcceleratorConfig.create(protection="parity"))["fitact_csr.v"]
+    full = AcceleratorConfig.create(protection="parity", clamp_alarm=True, parameter_check="check")
+    return generate(full)["fitact_csr.v"]
 
 
 def test_the_register_block_keeps_its_answers(block: str) -> None:
