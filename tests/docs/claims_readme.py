@@ -99,6 +99,9 @@ def _speed() -> Iterator[str]:
     assert seconds
     assert round(int(seconds[1]) / 60) == 3
     yield f"takes three minutes on two cores of an AMD EPYC, once; again, {seconds[2]}"
+    disk = re.search(r"takes ([\d.]+ GB) on disk, ([\d.]+) GB with PyTorch's build for CPUs", text)
+    assert disk
+    yield f"({disk[1]} on disk, {disk[2]} without)"
 
 
 def _comparisons_with_plain_rtl() -> Iterator[str]:
