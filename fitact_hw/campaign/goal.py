@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
-from fitact_hw.campaign.pace import Pace
+from fitact_hw.campaign.pace import IN_TIME, Pace
 from fitact_hw.campaign.rounds import Found
+from fitact_hw.campaign.targets import MACHINE, STRUCTURES, Quantity, quantities
 from fitact_hw.estimation.allocation import LEAST
 from fitact_hw.estimation.intervals import Interval
 from fitact_hw.faults import Outcome
@@ -35,21 +38,30 @@ SDC = (Outcome.SDC.value,)
 class Goal:
     """What is asked for; the first that is reached ends the campaign.
 
-    ``margin``: largest half-width, over all schemes, of the interval of the whole machine's SDC rate (and of each
-    structure's, ``per_structure``) at ``confidence``; ``minutes`` of this run; ``faults`` per scheme in all.
+    ``margin``: largest half-width of the intervals of all that ``targets`` ask for
+    (:func:`fitact_hw.campaign.targets.quantities`) at ``confidence``; ``minutes`` of this run; ``faults`` per scheme
+    in all.
     """
 
     margin: float | None = None
     minutes: float | None = None
     faults: int | None = None
     confidence: float = 0.95
-    per_structure: bool = False
+    targets: tuple[str, ...] = (MACHINE,)
     began: float = field(default_factory=time.monotonic)
 
-    def to_json(self) -> dict[str, float | int | bool | None]:
+    def to_json(self) -> dict[str, Any]:
         """Plain values."""
-        names = ("margin", "minutes", "faults", "confidence", "per_structure")
-        return {name: getattr(self, name) for name in names}
+        names = ("margin", "minutes", "faults", "confidence")
+        return {**{name: getattr(self, name) for name in names}, "targets": list(self.targets)}
+
+    @staticmethod
+    def from_json(value: Mapping[str, Any]) -> Goal:
+        """Inverse of :meth:`to_json`, also of goals from before there were targets; the time begins now."""
+        each = (MACHINE, STRUCTURES) if value.get("per_structure") else (MACHINE,)
+        names = ("margin", "minutes", "faults", "confidence")
+        kept = {name: value[name] for name in names if name in value}
+        return Goal(**kept, targets=tuple(value.get("targets", each)))
 
     def pilot(self, strata: int) -> tuple[int, int]:
         """Upsets of the first round, and of each stratum in a round at least."""
@@ -62,18 +74,18 @@ class Goal:
         """Scheme -> the interval of the whole machine's SDC rate."""
         return {scheme: found.rate(scheme, SDC, confidence=self.confidence) for scheme in found.schemes}
 
-    def _intervals(self, found: Found) -> list[Interval]:
-        intervals = list(self.reached(found).values())
-        if self.per_structure:
-            names = dict.fromkeys(stratum.structure for stratum in found.rounds.population.strata)
-            intervals += [
-                found.rate(scheme, SDC, [name], self.confidence) for scheme in found.schemes for name in names
-            ]
-        return intervals
+    def quantities(self, found: Found) -> list[Quantity]:
+        """All that the margin is of. Raises FitActError for a target that the campaign does not have."""
+        structures = tuple(dict.fromkeys(stratum.structure for stratum in found.rounds.population.strata))
+        return quantities(self.targets, found.schemes, structures, tuple(found.layers))
+
+    def intervals(self, found: Found) -> dict[Quantity, Interval]:
+        """What is known of each of them."""
+        return {quantity: found.of(quantity, SDC, self.confidence) for quantity in self.quantities(found)}
 
     def half_width(self, found: Found) -> float:
         """The largest that ``margin`` is about."""
-        return max(interval.half for interval in self._intervals(found))
+        return max(interval.half for interval in self.intervals(found).values())
 
     def needed(self, found: Found, margin: float) -> float:
         """Upsets per scheme in all that should give this margin; infinite if these images cannot.
@@ -81,12 +93,37 @@ class Goal:
         A half-width falls with the root of the upsets, but for what images differ by: that part stays.
         """
         most = 1.0
-        for item in self._intervals(found):
-            stays = item.half**2 * (1 - 1 / item.design_effect)
+        for item in self.intervals(found).values():
+            stays = _stays(item)
             if margin**2 <= stays:
                 return np.inf
             most = max(most, (item.half**2 - stays) / (margin**2 - stays))
         return float(np.ceil(found.rounds.total * most))
+
+    def expected(self, found: Found, total: float) -> float:
+        """The margin that ``total`` upsets per scheme in all should give: as :meth:`needed`, the other way round."""
+        widest = 0.0
+        for item in self.intervals(found).values():
+            stays = _stays(item)
+            widest = max(widest, stays + (item.half**2 - stays) * found.rounds.total / total)
+        return float(np.sqrt(widest))
+
+    def budget(self, total: int, pace: Pace) -> int | None:
+        """Upsets per scheme in all that the budget allows, after ``total`` of them; None without one, or not known."""
+        budgets = []
+        if self.faults is not None:
+            budgets.append(self.faults)
+        if self.minutes is not None and pace.rate:
+            left = 60 * self.minutes - (time.monotonic() - self.began)
+            budgets.append(total + int(max(0.0, left) * IN_TIME * pace.rate))
+        return max(total, min(budgets)) if budgets else None
+
+    def seconds_left(self, found: Found, pace: Pace) -> float | None:
+        """Until the margin, at the pace so far; None if there is none, it is reached, or that cannot be told."""
+        if self.margin is None or not pace.rate or self.half_width(found) <= self.margin:
+            return None
+        more = (ABOVE * self.needed(found, self.margin) - found.rounds.total) / pace.rate
+        return max(0.0, more - pace.since) if np.isfinite(more) else None
 
     def out_of_reach(self, found: Found) -> bool:
         """Whether no number of upsets on these images gives the margin, as far as the rounds so far can tell."""
@@ -124,3 +161,8 @@ class Goal:
             left = whole - (now - self.began)
             budgets.append(pace.allows(left, whole) if pace.rate or left <= 0 else PILOT)
         return min(budgets) if budgets else None
+
+
+def _stays(item: Interval) -> float:
+    """Of the square of a half-width, the part by which images differ."""
+    return item.half**2 * (1 - 1 / item.design_effect)

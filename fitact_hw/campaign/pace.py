@@ -36,6 +36,11 @@ class Pace:
         (last, total) = self.marks[-1]
         return min((total - count) / max(last - moment, 1e-9) for moment, count in (self.marks[0], self.marks[-2]))
 
+    @property
+    def since(self) -> float:
+        """Seconds since the last mark."""
+        return self.clock() - self.marks[-1][0] if self.marks else 0.0
+
     def allows(self, left: float, whole: float) -> int:
         """Upsets of a round when ``left`` of ``whole`` seconds are left."""
         part = IN_TIME if left <= LAST_PART * whole else PART

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -11,6 +11,7 @@ import numpy as np
 
 from fitact_hw.campaign.store import Row
 from fitact_hw.campaign.strata import Population
+from fitact_hw.campaign.targets import Quantity
 from fitact_hw.estimation.allocation import round_weights
 from fitact_hw.estimation.counts import Counts
 from fitact_hw.estimation.intervals import Interval, difference, interval
@@ -59,10 +60,17 @@ class Rounds:
         return Rounds(Population.from_json(value["population"]), draws)
 
 
-class Found:
-    """What the injections of complete ``rounds`` came to. ``rows``: of all schemes."""
+Spans = Mapping[str, tuple[int, int]]
+"""Layer -> cycle of the base run in which it begins, and that in which the next one does."""
 
-    def __init__(self, rounds: Rounds, rows: Iterable[Row], schemes: Sequence[str]) -> None:
+
+class Found:
+    """What the injections of complete ``rounds`` came to. ``rows``: of all schemes; ``layers``: needed for figures of
+    single layers only."""
+
+    def __init__(
+        self, rounds: Rounds, rows: Iterable[Row], schemes: Sequence[str], layers: Spans | None = None
+    ) -> None:
         by_scheme: dict[str, list[Row]] = {scheme: [] for scheme in schemes}
         for row in rows:
             by_scheme[row.scheme].append(row)
@@ -74,7 +82,7 @@ class Found:
             scheme: sorted((row for row in found if row.number < total), key=lambda row: row.number)
             for scheme, found in by_scheme.items()
         }
-        self.schemes = tuple(schemes)
+        self.schemes, self.layers = tuple(schemes), layers or {}
         self._rates: dict[tuple[object, ...], Interval] = {}
 
     @property
@@ -103,33 +111,61 @@ class Found:
         wanted = frozenset(outcomes)
         return np.array([row.outcome in wanted for row in self.rows[scheme]], bool)
 
-    def counts(self, fails: np.ndarray, structures: Iterable[str] = ()) -> Counts:
-        """Of upsets that strike any point of ``structures`` (none named: of all), a cell of each round and stratum.
-
-        ``fails``: bool (total,), the injections that hit.
-        """
+    def domain(self, structures: Iterable[str] = (), layer: str = "") -> tuple[np.ndarray, float]:
+        """bool (strata,): those with points of ``structures`` (none named: of all) while ``layer`` (none: any) runs;
+        and the share that all such points, dead ones included, are of all."""
         names, population = frozenset(structures), self.rounds.population
-        weights, share = self.rounds.shares, 1.0
-        if names:
-            inside = np.array([stratum.structure in names for stratum in population.strata])
-            weights = weights * np.tile(inside, len(self.rounds.draws))
-            share = sum(population.share_of(name) for name in names)
-        return Counts(weights / share, self._draws, self._counted(fails.astype(np.int64)))
+        inside = np.array([not names or stratum.structure in names for stratum in population.strata], bool)
+        share = sum(population.share_of(name) for name in names) if names else 1.0
+        if layer:
+            begin, end = self.layers[layer]
+            inside &= [stratum.begin < end and begin < stratum.end for stratum in population.strata]
+            share *= (end - begin) / population.cycles
+        return inside, share
+
+    def strikes(self, layer: str) -> np.ndarray:
+        """bool (total,): which injections strike while ``layer`` runs, the same under every scheme."""
+        return np.array([row.layer == layer for row in self.rows[self.schemes[0]]], bool)
+
+    def counts(self, fails: np.ndarray, structures: Iterable[str] = (), layer: str = "") -> Counts:
+        """Of upsets that strike any point of :meth:`domain`, a cell of each round and stratum.
+
+        ``fails``: bool (total,), the injections that hit. A stratum that lies in a layer in part has hits there among
+        all its draws.
+        """
+        inside, share = self.domain(structures, layer)
+        weights = self.rounds.shares * np.tile(inside, len(self.rounds.draws))
+        hits = fails & self.strikes(layer) if layer else fails
+        return Counts(weights / share, self._draws, self._counted(hits.astype(np.int64)))
 
     def rate(
-        self, scheme: str, outcomes: Iterable[str], structures: Iterable[str] = (), confidence: float = 0.95
+        self,
+        scheme: str,
+        outcomes: Iterable[str],
+        structures: Iterable[str] = (),
+        confidence: float = 0.95,
+        layer: str = "",
     ) -> Interval:
-        """Probability of ``outcomes`` for an upset that strikes any point of ``structures`` (none named: of all)."""
-        key = (scheme, frozenset(outcomes), frozenset(structures), confidence)
+        """Probability of ``outcomes`` for an upset that strikes any point of :meth:`domain`."""
+        key = (scheme, frozenset(outcomes), frozenset(structures), confidence, layer)
         if key not in self._rates:  # a goal asks for the same ones several times after each round
-            self._rates[key] = interval(self.counts(self.fails(scheme, key[1]), key[2]), confidence)
+            self._rates[key] = interval(self.counts(self.fails(scheme, key[1]), key[2], layer), confidence)
         return self._rates[key]
 
     def difference(
         self, first: str, second: str, outcomes: Iterable[str], structures: Iterable[str] = (), confidence: float = 0.95
     ) -> Interval:
         """Probability under ``first`` minus that under ``second``, on the same upsets."""
-        wanted = frozenset(outcomes)
-        one, other = self.fails(first, wanted), self.fails(second, wanted)
-        only_first, only_second = (self.counts(found, structures) for found in (one & ~other, other & ~one))
-        return difference(only_first, only_second, confidence)
+        key = (first, second, frozenset(outcomes), frozenset(structures), confidence)
+        if key not in self._rates:
+            one, other = self.fails(first, key[2]), self.fails(second, key[2])
+            only_first, only_second = (self.counts(found, key[3]) for found in (one & ~other, other & ~one))
+            self._rates[key] = difference(only_first, only_second, confidence)
+        return self._rates[key]
+
+    def of(self, quantity: Quantity, outcomes: Iterable[str], confidence: float = 0.95) -> Interval:
+        """What is known of ``quantity``."""
+        names = [quantity.structure] if quantity.structure else []
+        if quantity.rival:
+            return self.difference(quantity.scheme, quantity.rival, outcomes, names, confidence)
+        return self.rate(quantity.scheme, outcomes, names, confidence, quantity.layer)

@@ -60,6 +60,11 @@ class Population:
         """float64 (strata,): of all points."""
         return np.array([stratum.points / self.points for stratum in self.strata])
 
+    @property
+    def cycles(self) -> int:
+        """Of the base run."""
+        return self.points // sum(self.bits.values())
+
     def share_of(self, structure: str) -> float:
         """Of all points, dead ones included."""
         return self.bits[structure] / sum(self.bits.values())

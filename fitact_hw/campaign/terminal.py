@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -14,13 +14,14 @@ from rich.console import Console
 from fitact_hw.campaign.fault_list.listed import FaultList
 from fitact_hw.campaign.goal import Goal
 from fitact_hw.campaign.list_run import PLANNED, ListRun
-from fitact_hw.campaign.plan import CampaignOptions, unreached
+from fitact_hw.campaign.outlook import progress_line
+from fitact_hw.campaign.plan import ENDS, CampaignOptions, unreached
 from fitact_hw.campaign.pool import Dask, Forks
 from fitact_hw.campaign.rounds import Found, Rounds
 from fitact_hw.campaign.run import run_campaign
 from fitact_hw.campaign.snapshot import options_of
 from fitact_hw.campaign.store import STORE, CampaignError, Row, Store, store_path
-from fitact_hw.campaign.stratified import ROUNDS, StratifiedRun, progress_line
+from fitact_hw.campaign.stratified import GOAL, ROUNDS, StratifiedRun, layer_spans
 from fitact_hw.faults import Sample
 from fitact_hw.injection.verdict import Times
 from fitact_hw.reporting.command import here
@@ -49,6 +50,8 @@ class Progress:
         self._counts: Counter[str] = Counter()
         self._started, self._before, self._next = time.monotonic(), 0, 0.0
         self.fresh = 0
+        self.outlook: Callable[[], str] = str
+        """What else there is to say; nothing."""
 
     def begin(self) -> None:
         """Start the clock; count what an earlier run stored."""
@@ -69,7 +72,8 @@ class Progress:
         self._counts.update(row.outcome for row in rows)
         rate = (self.fresh - self._before) / max(1e-9, time.monotonic() - self._started)
         left = timedelta(seconds=round((total - done) / rate)) if rate else "?"
-        return f"{done:,} of {total:,}, {rate:.1f}/s, {left} left: {outcome_shares(self._counts)}"
+        line = f"{done:,} of {total:,}, {rate:.1f}/s, {left} left: {outcome_shares(self._counts)}"
+        return "; ".join(filter(None, (line, self.outlook())))
 
 
 def run_live(
@@ -104,7 +108,9 @@ def run_live(
         if faults or options.sample is Sample.LIST:
             times = ListRun(options, folder, pool, faults, note=note).work(finished)
         elif goal:
-            times = StratifiedRun(options, folder, pool, goal=goal, note=note).work(finished)
+            run = StratifiedRun(options, folder, pool, goal=goal, note=note)
+            progress.outlook = run.outlook
+            times = run.work(finished)
         else:
             times = run_campaign(options, folder, pool=pool, finished=finished, note=note, margin=margin)
     print_times(details(console), times, progress.fresh)
@@ -147,7 +153,7 @@ def print_status(console: Console, folder: Path) -> dict[str, Any]:
         counts, facts = store.counts("scheme", "outcome"), store.facts()
         hit = {structure for (structure,) in store.counts("structure")}
         structures = list(facts.get("bits", {}))
-        found = Found(Rounds.from_json(facts[ROUNDS]), store.rows(), options.schemes) if ROUNDS in facts else None
+        found = stored_rounds(facts, store.rows(), options) if ROUNDS in facts else None
     total = sum(counts.values())
     planned = sum(facts[PLANNED].values()) if PLANNED in facts else options.faults * len(options.schemes)
     share = f"{total / planned:.0%}" if planned else "nothing planned"
@@ -157,7 +163,7 @@ def print_status(console: Console, folder: Path) -> dict[str, Any]:
         f"{total:,} of {planned:,} injections ({share})"
     )
     if found and found.rounds.draws:
-        console.print(f"  {progress_line(found, Goal(confidence=facts['goal']['confidence']))}", soft_wrap=True)
+        console.print(f"  {progress_line(found, Goal.from_json(facts[GOAL]))}", soft_wrap=True)
     for scheme in () if found else options.schemes:
         of_scheme = Counter({outcome: count for (name, outcome), count in counts.items() if name == scheme})
         if of_scheme:
@@ -186,6 +192,12 @@ def print_status(console: Console, folder: Path) -> dict[str, Any]:
         "sdc": rates(found),
         "runs": facts.get("runs", []),
     }
+
+
+def stored_rounds(facts: Mapping[str, Any], rows: Iterable[Row], options: CampaignOptions) -> Found:
+    """What a stratified campaign has found, from its store."""
+    ends, cycles = facts.get(ENDS, {}).get(options.base, []), facts.get("cycles", {}).get(options.base, 0)
+    return Found(Rounds.from_json(facts[ROUNDS]), rows, options.schemes, layer_spans(ends, cycles))
 
 
 def rates(found: Found | None) -> dict[str, dict[str, float]]:

@@ -14,7 +14,9 @@ from fitact_hw.cli.checks import (
     injection,
     known_fault_model,
     known_structures,
+    known_targets,
     network,
+    possible_targets,
     rtl_images,
     scheduler_address,
 )
@@ -78,7 +80,15 @@ MarginOption = Annotated[
     ),
 ]
 MinutesOption = Annotated[float | None, typer.Option(min=0.1, help="stop after so many minutes, between two rounds")]
-PerStructureOption = Annotated[bool, typer.Option("--per-structure", help="the margin is also that of each structure")]
+PerStructureOption = Annotated[bool, typer.Option("--per-structure", help="as --target machine,structures")]
+TargetOption = Annotated[
+    str,
+    typer.Option(
+        help="what the margin is of, with commas: machine, structures, layers, differences (of each scheme from the "
+        "reference), or one of each: a structure, layer:NAME, two schemes as clipact-fitact [machine]",
+        callback=possible_targets,
+    ),
+]
 
 FAULTS, STRATIFIED_IMAGES, DEFAULT_MARGIN = 1000, 50, 0.005
 """Without an option: injections per scheme, images of a stratified campaign, and its margin."""
@@ -106,6 +116,7 @@ def run(
     faults: FaultsOption = None,
     margin: MarginOption = None,
     minutes: MinutesOption = None,
+    target: TargetOption = "",
     per_structure: PerStructureOption = False,
     confidence: ConfidenceOption = "95%",
     structures: StructuresOption = "",
@@ -147,7 +158,10 @@ def run(
     out: OutOption = None,
 ) -> Any:
     """Run a campaign, or continue it: stop it at any time and repeat the command."""
-    rounds = margin is not None or minutes is not None or per_structure
+    from golden.subjects.names import compared_schemes
+
+    targets = _targets(target, per_structure)
+    rounds = margin is not None or minutes is not None or bool(targets)
     sample = sample or (Sample.STRATIFIED if rounds else Sample.ALL)
     chosen = known_structures(structures, sample)
     if (fault_model != SEU.name or interleave > 1) and (fault_list or sample is not Sample.ALL):
@@ -159,16 +173,16 @@ def run(
         given = "--margin" if margin else "--minutes" if minutes else "--structures"
         raise FitActError(f"--fault-list says which faults: leave out {given}")
     network(model, names(schemes))
+    known_targets(target, names(schemes) or compared_schemes(model))
     rtl_images(model, images)
     if fault_list:
         folder = out or ROOT / short_name(model)
         return _run_list(_plain_options(machine, model, names(schemes), seed), fault_list, folder, workers, scheduler)
-    from fitact_hw.campaign.plan import CampaignOptions
-    from golden.subjects.names import compared_schemes
-
     stratified = sample is Sample.STRATIFIED
-    if not stratified and (minutes is not None or per_structure):
-        raise FitActError(f"--minutes and --per-structure are of --sample stratified, not of {sample.value}")
+    if not stratified and (minutes is not None or targets):
+        raise FitActError(f"--minutes, --target and --per-structure are of --sample stratified, not of {sample.value}")
+    from fitact_hw.campaign.plan import CampaignOptions
+
     options = CampaignOptions(
         model=model,
         config=machine,
@@ -185,7 +199,7 @@ def run(
     share = fraction(confidence, "--confidence")
     wanted = fraction(margin, "--margin") if margin else None
     if stratified:
-        goal = _goal(wanted, minutes, faults, share, per_structure)
+        goal = _goal(wanted, minutes, faults, share, targets)
         return _run(options, out or ROOT / short_name(model), workers, scheduler, goal=goal)
     return _run(options, out or ROOT / short_name(model), workers, scheduler, (wanted, share) if wanted else None)
 
@@ -196,13 +210,22 @@ def _images_at_hand(model: str) -> int:
     return images_at_hand(model, STRATIFIED_IMAGES)
 
 
-def _goal(margin: float | None, minutes: float | None, faults: int | None, confidence: float, each: bool) -> Goal:
-    """What was asked for; the default margin if nothing was."""
+def _targets(text: str, per_structure: bool) -> tuple[str, ...]:
+    """Those of a list with commas; none if none were asked for."""
+    if text and per_structure:
+        raise FitActError("--per-structure is --target machine,structures: give one of them")
+    return ("machine", "structures") if per_structure else names(text)
+
+
+def _goal(
+    margin: float | None, minutes: float | None, faults: int | None, confidence: float, targets: tuple[str, ...]
+) -> Goal:
+    """What was asked for; the default margin, of the machine, if nothing was."""
     from fitact_hw.campaign.goal import Goal
 
     if margin is minutes is faults is None:
         margin = DEFAULT_MARGIN
-    return Goal(margin, minutes, faults, confidence, each)
+    return Goal(margin, minutes, faults, confidence, targets or Goal.targets)
 
 
 def resume(
@@ -210,24 +233,26 @@ def resume(
     faults: FaultsOption = None,
     margin: MarginOption = None,
     minutes: MinutesOption = None,
+    target: TargetOption = "",
     workers: WorkersOption = 2,
     scheduler: SchedulerOption = None,
 ) -> Any:
     """Continue the campaign in a folder with the options it was started with."""
     from dataclasses import replace
 
+    from fitact_hw.campaign.goal import Goal
     from fitact_hw.campaign.snapshot import options_of
     from fitact_hw.campaign.store import CampaignError, Store, store_path
 
     with Store(store_path(folder)) as store:
         options, kept = options_of(store), store.facts().get("goal", {})
     if options.sample is Sample.STRATIFIED:
-        wanted = fraction(margin, "--margin") if margin else None
+        wanted, last = fraction(margin, "--margin") if margin else None, Goal.from_json(kept)
         if wanted is minutes is faults is None:
-            wanted, minutes, faults = (kept.get(name) for name in ("margin", "minutes", "faults"))
-        goal = _goal(wanted, minutes, faults, kept.get("confidence", 0.95), kept.get("per_structure", False))
+            wanted, minutes, faults = last.margin, last.minutes, last.faults
+        goal = _goal(wanted, minutes, faults, last.confidence, known_targets(target, options.schemes) or last.targets)
         return _run(options, folder, workers, scheduler, goal=goal)
-    if margin is not None or minutes is not None:
+    if margin is not None or minutes is not None or target:
         raise CampaignError(f"{folder} is no stratified campaign, which --margin and --minutes need: use --faults")
     if not (faults or options.faults):
         raise CampaignError(

@@ -13,6 +13,7 @@ from fitact_hw.errors import FitActError
 from fitact_hw.fault_models import parse_model
 from fitact_hw.faults import Sample
 from fitact_hw.structures import STRUCTURES
+from golden.bounds.schemes import DEFAULT, UNPROTECTED
 from golden.data.sets import CIFAR10, check_available
 from golden.subjects.names import check_stored, is_shipped
 from golden.support.choices import unknown
@@ -34,6 +35,22 @@ def known_structures(text: str, sample: Sample = Sample.ALL) -> tuple[str, ...]:
         if name not in known:
             raise FitActError(unknown("structure", name, known))
     return wanted
+
+
+def known_targets(text: str, schemes: Sequence[str]) -> tuple[str, ...]:
+    """Targets of a margin, of a list with commas; layers are looked for later. Raises FitActError for what is none."""
+    from fitact_hw.campaign.targets import quantities
+
+    quantities(names(text), schemes, STRUCTURES, None)
+    return names(text)
+
+
+def possible_targets(text: str) -> str:
+    """Targets that a campaign may have whose schemes are not known yet. Raises FitActError for what is none."""
+    from fitact_hw.campaign.targets import AGAINST
+
+    known_targets(",".join(name for name in names(text) if AGAINST not in name), (DEFAULT.name, UNPROTECTED.name))
+    return text
 
 
 def known_structure(name: str | None) -> str | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pytest
@@ -16,6 +16,7 @@ from fitact_hw.campaign.strata import Population, Stratum
 from fitact_hw.estimation.intervals import Interval
 
 STRATA = 5
+EACH = ("machine", "structures")
 POPULATION = Population(
     tuple(Stratum(f"s{n // 3}", "x", "x", n, n + 1, 10, 2) for n in range(STRATA)), 100, {"s0": 6, "s1": 4}
 )
@@ -36,9 +37,15 @@ class Intervals(Found):
 
     def __post_init__(self) -> None:
         self.rounds = Rounds(POPULATION, ((self.total, *[0] * (STRATA - 1)),))
+        self.layers = {}
 
     def rate(
-        self, scheme: str, outcomes: Iterable[str], structures: Iterable[str] = (), confidence: float = 0.95
+        self,
+        scheme: str,
+        outcomes: Iterable[str],
+        structures: Iterable[str] = (),
+        confidence: float = 0.95,
+        layer: str = "",
     ) -> Interval:
         assert tuple(outcomes) == ("sdc",)
         self.asked.append(confidence)
@@ -53,12 +60,13 @@ def found(total: int, half: float = 1 / 32, effect: float = 1.0, half_in: float 
 
 def test_half_width_is_the_largest_of_all_that_count() -> None:
     assert Goal().half_width(found(1000)) == 1 / 32
-    assert Goal(per_structure=True).half_width(found(1000)) == 1 / 16
+    assert Goal(targets=EACH).half_width(found(1000)) == 1 / 16
+    assert Goal(targets=("s1",)).half_width(found(1000)) == 1 / 16
     assert Goal().reached(found(1000)) == {"one": of(1 / 64), "other": of(1 / 32)}
-    for per_structure in (False, True):
+    for targets in (("machine",), EACH):
         asked = found(1000)
-        Goal(confidence=0.9, per_structure=per_structure).half_width(asked)
-        assert asked.asked == [0.9] * (2 + 4 * per_structure)
+        Goal(confidence=0.9, targets=targets).half_width(asked)
+        assert asked.asked == [0.9] * (6 if targets is EACH else 2)
 
 
 def test_needed() -> None:
@@ -142,9 +150,36 @@ def test_minutes(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_what_is_kept() -> None:
-    assert Goal(0.01, 3.0, 900, 0.9, True).to_json() == {
-        "margin": 0.01, "minutes": 3.0, "faults": 900, "confidence": 0.9, "per_structure": True,
-    }  # fmt: skip
+    goal = Goal(0.01, 3.0, 900, 0.9, EACH)
+    kept = {"margin": 0.01, "minutes": 3.0, "faults": 900, "confidence": 0.9}
+    assert goal.to_json() == {**kept, "targets": ["machine", "structures"]}
+    assert replace(Goal.from_json(goal.to_json()), began=goal.began) == goal
+    for each, targets in ((True, EACH), (False, ("machine",))):
+        assert Goal.from_json({**kept, "per_structure": each}).targets == targets, "of an older store"
+
+
+def test_what_a_budget_should_give() -> None:
+    assert Goal().expected(found(1000), 4000) == 1 / 64
+    # a half of the variance, by which images differ, stays
+    assert Goal().expected(found(1000, effect=2.0), 2000) == pytest.approx((3 / 4) ** 0.5 / 32)
+    assert Goal().expected(found(1000, effect=2.0), Goal().needed(found(1000, effect=2.0), 0.024)) <= 0.024
+    pace = Pace(clock=lambda: 30.0, marks=[(10.0, 500), (20.0, 1000)])
+    assert Goal().budget(1000, pace) is None
+    assert Goal(faults=700).budget(1000, pace) == 1000
+    assert Goal(faults=7000).budget(1000, pace) == 7000
+    assert Goal(margin=1 / 32).seconds_left(found(1000), pace) is None, "it is there"
+    assert Goal(margin=1 / 64).seconds_left(found(1000), Pace()) is None, "nobody knows"
+    assert Goal(margin=0.022).seconds_left(found(1000, effect=2.0), pace) is None, "never"
+    assert Goal(margin=1 / 64).seconds_left(found(1000), pace) == pytest.approx((ABOVE * 4000 - 1000) / 50 - 10)
+
+
+def test_what_minutes_should_give(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module.time, "monotonic", lambda: 160.0)
+    pace = Pace(marks=[(110.0, 500), (120.0, 1000)])
+    assert Goal(minutes=2, began=100.0).budget(1000, pace) == 1000 + int(IN_TIME * 60 * 50)
+    assert Goal(minutes=2, began=100.0, faults=1700).budget(1000, pace) == 1700
+    assert Goal(minutes=0.5, began=100.0).budget(1000, pace) == 1000
+    assert Goal(minutes=2, began=100.0).budget(1000, Pace()) is None
 
 
 def test_numbers_that_campaigns_were_drawn_by() -> None:

@@ -15,6 +15,7 @@ from fitact_hw.campaign.rounds import Found, Rounds
 from fitact_hw.campaign.store import Row
 from fitact_hw.campaign.strata import Population, Stratum
 from fitact_hw.campaign.stratified import WAY_CYCLES, cost_of, next_round
+from fitact_hw.campaign.targets import Quantity
 from fitact_hw.estimation.allocation import allocation
 from fitact_hw.estimation.intervals import Interval
 from fitact_hw.injection.verdict import Mechanism
@@ -232,4 +233,50 @@ def test_the_next_round_follows_the_mean_variance_of_the_schemes_and_the_mean_co
         variances.append(sum(spread) / 2)
         costs.append(cost)
     expected = allocation(POPULATION.shares, np.array(variances), np.array(costs), 500)
-    assert next_round(found, 500, 35).tolist() == expected.tolist()
+    machine = [Quantity(scheme) for scheme in SCHEMES]
+    assert next_round(found, 500, 35, machine).tolist() == expected.tolist()
+
+
+@pytest.mark.parametrize(
+    ("quantity", "inside", "share"),
+    [
+        (Quantity("one", "other"), (1, 1, 1), 1.0),
+        (Quantity("one", structure="a_buffer"), (1, 1, 0), 0.7),
+        (Quantity("other", layer="y"), (0, 1, 1), 0.4),
+        (Quantity("one", "other", structure="b"), (0, 0, 1), 0.2),
+    ],
+)
+def test_a_round_goes_where_a_target_is_uncertain(quantity: Quantity, inside: tuple[int, ...], share: float) -> None:
+    found = Found(ROUNDS, ROWS, SCHEMES, {"x": (0, 10), "y": (10, 22), "z": (22, 30)})
+    variances = []
+    for stratum in range(3):
+        numbers = [n for _, s, members in cells() if s == stratum for n in members]
+        hits = 0
+        for n in numbers:
+            fails = BY_NUMBER[quantity.scheme, n].outcome == "sdc"
+            if quantity.rival:
+                fails = fails != (BY_NUMBER[quantity.rival, n].outcome == "sdc")
+            hits += fails and quantity.layer in ("", BY_NUMBER["one", n].layer)
+        q = (hits + 0.5) / (len(numbers) + 1)
+        variances.append(inside[stratum] * (q if quantity.rival else q * (1 - q)) / share**2)
+    drawn = [len([n for _, s, members in cells() if s == stratum for n in members]) for stratum in range(3)]
+    costs = [
+        sum(cost_of(BY_NUMBER[scheme, n], 35) for scheme in SCHEMES for _, s, m in cells() if s == stratum for n in m)
+        / drawn[stratum]
+        for stratum in range(3)
+    ]
+    expected = allocation(POPULATION.shares, np.array(variances), np.array(costs), 500)
+    assert next_round(found, 500, 35, [quantity]).tolist() == expected.tolist()
+
+
+def test_rate_of_a_layer() -> None:
+    """Strata that it shares with others have its hits among all their draws; share: 12 of 30 cycles."""
+    rows = [replace(row, layer="y" if row.number % 3 else "z") for row in ROWS]
+    found = Found(ROUNDS, rows, SCHEMES, {"x": (0, 10), "y": (10, 22), "z": (22, 30)})
+    for scheme in SCHEMES:
+        part = spelled(lambda n, s=scheme: n % 3 > 0 and BY_NUMBER[s, n].outcome == "sdc", (), 0.4)  # type: ignore[misc]
+        weights = [0.0 if number % 3 == 0 else weight for number, weight in enumerate(part.weights)]  # stratum 0: x
+        expected = expected_interval(Spelled(weights, part.draws, part.hits), 0.9)
+        same(found.of(Quantity(scheme, layer="y"), ("sdc",), 0.9), *expected)
+    pair = found.of(Quantity("one", "other", "b"), ("sdc",), 0.9)
+    assert pair == found.difference("one", "other", ("sdc",), ["b"], 0.9)

@@ -54,6 +54,13 @@ LINES: dict[str, str] = {
     ),
     "post-train --strike layers": "--strike layers: must be all or layer; did you mean layer?",
     "campaign run --margin 1": "--margin 1: write it as 1% or 0.01, more than 0 and less than 100%",
+    "campaign run --target proact-fitct --schemes fitact,clipact": "unknown target 'proact-fitct' (did you mean "
+    "clipact-fitact?): known are machine, structures, layers, differences, "
+    f"{STRUCTURES.removeprefix('known are ')}, layer:NAME, clipact-fitact",
+    "campaign resume campaign --target nosuch": "unknown target 'nosuch': known are machine, structures, "
+    f"layers, differences, {STRUCTURES.removeprefix('known are ')}, layer:NAME, unprotected-fitact",
+    "campaign run --sample all --target machine": "--minutes, --target and --per-structure are of --sample stratified, "
+    "not of all",
     # numbers and choices
     "sim --rows many": "--rows many: must be a whole number",
     "sim --faults -1": "--faults -1: must be a whole number, at least 0",

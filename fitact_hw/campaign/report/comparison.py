@@ -10,13 +10,11 @@ from fitact_hw.campaign.report.analysis import MACHINE
 from fitact_hw.campaign.report.measures import MEASURES
 from fitact_hw.campaign.report.weighting import Weighting
 from fitact_hw.campaign.store import Row
+from fitact_hw.campaign.targets import reference_of
 from fitact_hw.estimation.power import USUAL_POWER, detectable
 from fitact_hw.reporting.formats import percent
 from fitact_hw.reporting.statistics import Difference, stratified_difference
-from golden.bounds.schemes import DEFAULT, title_of
-
-REFERENCE = DEFAULT.name
-"""The scheme that the others are compared with, if the campaign has it (else the first)."""
+from golden.bounds.schemes import title_of
 
 
 def scheme_name(scheme: str) -> str:
@@ -77,12 +75,6 @@ def _parts(rows: Iterable[Row], first: str, second: str, measure: str) -> Parts:
             counts[structure][1] += other and not one
             counts[structure][2] += 1
     return {name: (part[0], part[1], part[2]) for name, part in counts.items()}
-
-
-def reference_of(schemes: Iterable[str]) -> str:
-    """The scheme that a report compares the others with."""
-    names = list(schemes)
-    return REFERENCE if REFERENCE in names else names[0]
 
 
 def compare_schemes(

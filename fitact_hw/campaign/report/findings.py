@@ -9,11 +9,11 @@ from fitact_hw.campaign.report.comparison import (
     Comparison,
     compare_schemes,
     compare_weighted,
-    reference_of,
     scheme_name,
 )
 from fitact_hw.campaign.report.measures import EFFECT, FAILURE, SDC
 from fitact_hw.campaign.report.places import uneven
+from fitact_hw.campaign.targets import reference_of
 from fitact_hw.faults import Outcome
 from fitact_hw.injection.bound_flips import LOWERED, RAISED
 from fitact_hw.reporting.formats import listed, number_interval, percent, percent_interval, spaced

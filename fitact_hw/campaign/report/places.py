@@ -10,9 +10,9 @@ import numpy as np
 from scipy.stats import chi2_contingency
 
 from fitact_hw.campaign.report.analysis import pe_place, worst_first
-from fitact_hw.campaign.report.comparison import reference_of
 from fitact_hw.campaign.report.measures import FAILURE, MEASURES
 from fitact_hw.campaign.store import Row
+from fitact_hw.campaign.targets import reference_of
 from fitact_hw.reporting.statistics import Estimate
 
 LIVE_ONLY = " (of upsets at live points, each counted alike)"
