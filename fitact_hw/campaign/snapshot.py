@@ -38,7 +38,8 @@ class Campaign:
         model = self.options.fault_model
         kind = "upsets" if model == SEU.name else f"{model} faults"
         network, shape = short_name(self.options.model), self.options.shape.value
-        return f"{network}, {config.rows}x{config.cols}, {words}, {shape} {kind}"
+        rows = f", {self.options.interleave} words a row" if self.options.interleave > 1 else ""
+        return f"{network}, {config.rows}x{config.cols}, {words}, {shape} {kind}{rows}"
 
 
 def options_of(store: Store) -> CampaignOptions:

@@ -66,7 +66,7 @@ class StratifiedRun(CampaignRun):
         for scheme in order:
             facts = self._place.facts(scheme)
             line = timing(scheme, facts)
-            self._live = self._live or LivePoints(line, options.shape)
+            self._live = self._live or LivePoints(line, options.shape, options.interleave)
             self._live.add(line, facts.accesses)
         assert self._live
         bits = bits_of(self._storages)

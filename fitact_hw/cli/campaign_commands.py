@@ -166,7 +166,8 @@ def run(
     chosen = known_structures(structures, sample)
     if (fault_model != SEU.name or interleave > 1) and (fault_list or sample is not Sample.ALL):
         other = "--fault-list" if fault_list else f"--sample {sample.value}"
-        raise FitActError(f"--fault-model and --interleave are of faults drawn from all points: leave out {other}")
+        if fault_model != SEU.name or sample is not Sample.STRATIFIED:
+            raise FitActError(f"--fault-model and --interleave are of faults drawn from all points: leave out {other}")
     if sample is Sample.LIST and fault_list is None:
         raise FitActError("--sample list needs --fault-list FILE")
     if fault_list and (margin or minutes or structures):
@@ -429,19 +430,27 @@ def validate(
         int | None, typer.Option(min=1, help="upsets per scheme, over all structures [alexnet 400, others 50]")
     ] = None,
     schemes: SchemesOption = "",
+    sample: Annotated[
+        Sample, typer.Option(help="all: equally many in each structure; stratified: live points, as campaigns draw")
+    ] = Sample.ALL,
+    images: Annotated[int, typer.Option(min=1, help="test images that the upsets are spread over")] = 1,
     seed: SeedOption = 1,
     workers: WorkersOption = 2,
-    out: Annotated[Path | None, folder_option("result folder [build/validations/<model>]")] = None,
+    out: Annotated[Path | None, folder_option("result folder [build/validations/<model>[-stratified]]")] = None,
 ) -> Any:
     """The same upsets through the engine and as plain RTL runs: must agree on every result; resumable."""
     network(model, names(schemes))
+    rtl_images(model, images)
+    if sample not in (Sample.ALL, Sample.STRATIFIED):
+        raise FitActError(f"--sample {sample.value}: must be all or stratified")
     from fitact_hw.campaign.plan import CampaignOptions
     from fitact_hw.validation.engine import default_injections, run_validation
     from golden.subjects.names import compared_schemes
 
     chosen, count = names(schemes) or compared_schemes(model), injections or default_injections(model)
-    options = CampaignOptions(model, machine, chosen, (), count, 1, seed)
-    return run_validation(options, workers, out or VALIDATIONS / short_name(model))
+    options = CampaignOptions(model, machine, chosen, (), count, images, seed, sample=sample)
+    name = short_name(model) + ("-stratified" if sample is Sample.STRATIFIED else "")
+    return run_validation(options, workers, out or VALIDATIONS / name)
 
 
 @with_machine

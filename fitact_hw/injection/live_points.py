@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 import numpy as np
 
@@ -26,7 +27,10 @@ class LivePoints:
 
     base: Timeline
     shape: Shape = Shape.SINGLE
+    interleave: int = 1
     buffers: dict[str, Intervals] = field(default_factory=dict)
+    edges: dict[str, Intervals] = field(default_factory=dict)
+    """For patterns anchored at the last bit of a word, which move inwards: with interleaving they cover other words."""
 
     def add(self, timeline: Timeline, accesses: AccessTrace) -> None:
         """Also live is what the run ``timeline`` with ``accesses`` reads."""
@@ -35,44 +39,55 @@ class LivePoints:
             word, first, last = accesses.live_intervals(number)
             first, last = np.searchsorted(moments, first), np.searchsorted(moments, last, side="right") - 1
             some = first <= last  # not between two moments of the base run
-            found = _anchored((word[some], first[some], last[some]), depth, self.shape)
-            self.buffers[path] = joined([*filter(None, [self.buffers.get(path)]), found], self.base.cycles)
+            live = word[some], first[some], last[some]
+            for bit, kept in enumerate([self.buffers, self.edges][: min(self.interleave, 2)]):
+                found = _anchored(live, depth, self.shape, self.interleave, bit)
+                kept[path] = joined([*filter(None, [kept.get(path)]), found], self.base.cycles)
 
     def window(self, storages: Sequence[Storage], begin: int, end: int) -> Window:
         """The live points of ``storages`` in the cycles from ``begin`` up to ``end``, not included."""
         parts = []
         for storage in storages:
-            if storage.path in self.buffers:
-                word, first, last = self.buffers[storage.path]
-            else:
-                word = np.arange(storage.depth)
-                first, last = np.zeros_like(word), np.full_like(word, self.base.cycles - 1)
-            first, last = np.maximum(first, begin), np.minimum(last, end - 1)
-            some = first <= last
-            parts.append((storage, word[some], first[some], last[some]))
-        return Window(parts, self.shape)
+            always = np.arange(storage.depth), np.zeros(storage.depth, int), np.full(storage.depth, self.base.cycles)
+            whole = self.interleave == 1 or storage.path not in self.edges
+            bits = range(storage.width) if whole else range(storage.width - 1)
+            parts.append(_part(storage, bits, self.buffers.get(storage.path, always), begin, end))
+            if not whole:
+                parts.append(_part(storage, range(len(bits), storage.width), self.edges[storage.path], begin, end))
+        return Window(parts, self.shape, self.interleave)
+
+
+Part = tuple[Storage, range, np.ndarray, np.ndarray, np.ndarray]
+"""Bits of words of a storage with their first and last cycle, as in Intervals."""
+
+
+def _part(storage: Storage, bits: range, live: Intervals, begin: int, end: int) -> Part:
+    word, first, last = live
+    first, last = np.maximum(first, begin), np.minimum(last, end - 1)
+    some = first <= last
+    return storage, bits, word[some], first[some], last[some]
 
 
 class Window:
     """Live points of some storages in some cycles, numbered from 0. ``points``: how many."""
 
-    def __init__(self, parts: Sequence[tuple[Storage, np.ndarray, np.ndarray, np.ndarray]], shape: Shape) -> None:
-        self._parts, self._shape = parts, shape
-        self._ends = [np.cumsum((last - first + 1) * storage.width) for storage, _, first, last in parts]
+    def __init__(self, parts: Sequence[Part], shape: Shape, interleave: int = 1) -> None:
+        self._parts, self._shape, self._interleave = parts, shape, interleave
+        self._ends = [np.cumsum((last - first + 1) * len(bits)) for _, bits, _, first, last in parts]
         self._sizes = [int(ends[-1]) if len(ends) else 0 for ends in self._ends]
         self.points = sum(self._sizes)
 
     def event(self, structure: str, point: int) -> FaultEvent:
         """The upset at point number ``point``."""
-        for (storage, word, first, last), ends, size in zip(self._parts, self._ends, self._sizes, strict=True):
+        for (storage, bits, word, first, last), ends, size in zip(self._parts, self._ends, self._sizes, strict=True):
             if point >= size:
                 point -= size
                 continue
             place = int(np.searchsorted(ends, point, side="right"))
-            begin = int(ends[place]) - int(last[place] - first[place] + 1) * storage.width
-            cycle, bit = divmod(point - begin, storage.width)
-            cell = int(word[place]) * storage.width + bit
-            return event_at(structure, storage, cell, int(first[place]) + cycle, self._shape)
+            begin = int(ends[place]) - int(last[place] - first[place] + 1) * len(bits)
+            cycle, bit = divmod(point - begin, len(bits))
+            cell = int(word[place]) * storage.width + bits[bit]
+            return event_at(structure, storage, cell, int(first[place]) + cycle, self._shape, self._interleave)
         raise IndexError(point)
 
 
@@ -89,19 +104,36 @@ def joined(parts: Iterable[Intervals], cycles: int) -> Intervals:
     return begin // span, begin % span, end % span
 
 
-def _anchored(intervals: Intervals, depth: int, shape: Shape) -> Intervals:
-    """Where a pattern may be anchored (its first word) so that it covers a live word, as `fitact_hw.faults` lays it."""
-    rows = min(shape.rows, depth)
-    if rows == 1:
+@dataclass(frozen=True)
+class _Memory:
+    """One of ``depth`` words of two bits: the first behaves as all bits of a wide word but its last one."""
+
+    depth: int
+    width: int = 2
+    path: str = "memory"
+
+
+@lru_cache(maxsize=32)
+def _cover(depth: int, shape: Shape, interleave: int, bit: int) -> tuple[np.ndarray, np.ndarray]:
+    """Words that patterns cover and words where they are anchored, at ``bit`` of a :class:`_Memory`, by the first."""
+    memory = _Memory(depth)
+    pairs = [
+        (upset.word, anchor)
+        for anchor in range(depth)
+        for upset in event_at("", memory, anchor * memory.width + bit, 0, shape, interleave).upsets
+    ]
+    covered, anchors = np.array(sorted(pairs), np.int64).reshape(-1, 2).T
+    return covered, anchors
+
+
+def _anchored(intervals: Intervals, depth: int, shape: Shape, interleave: int, bit: int) -> Intervals:
+    """Where a pattern may be anchored (its word) so that it covers a live word, as `fitact_hw.faults` lays it."""
+    if shape is Shape.SINGLE:
         return intervals
     word, first, last = intervals
-    lowest = depth - rows  # anchors beyond it move here
-    found = []
-    for anchor_shift in range(rows):
-        anchor = word - anchor_shift
-        some = (anchor >= 0) & (anchor <= lowest)
-        found.append((anchor[some], first[some], last[some]))
-    covered = word >= lowest
-    found += [(np.full(covered.sum(), anchor), first[covered], last[covered]) for anchor in range(lowest + 1, depth)]
-    word, first, last = (np.concatenate(part) for part in zip(*found, strict=True))
-    return word, first, last
+    covered, anchors = _cover(depth, shape, interleave, bit)
+    begin, end = np.searchsorted(covered, word), np.searchsorted(covered, word, side="right")
+    counts = end - begin
+    which = np.repeat(np.arange(len(word)), counts)
+    place = np.arange(len(which)) - np.repeat(np.cumsum(counts) - counts, counts) + begin[which]
+    return anchors[place], first[which], last[which]

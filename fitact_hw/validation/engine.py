@@ -6,18 +6,22 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
+from fitact_hw.campaign.goal import Goal
 from fitact_hw.campaign.origin import of_campaign
 from fitact_hw.campaign.plan import CampaignOptions
 from fitact_hw.campaign.pool import Forks
 from fitact_hw.campaign.replay import Repeat, repeat_all
 from fitact_hw.campaign.run import CampaignRun
 from fitact_hw.campaign.store import Row, Store, store_path
+from fitact_hw.campaign.stratified import StratifiedRun
 from fitact_hw.campaign.subjects import Loader, load_subject
 from fitact_hw.campaign.work import workplace
 from fitact_hw.errors import FitActError
+from fitact_hw.faults import Sample
 from fitact_hw.reporting.provenance import Run
 from fitact_hw.reporting.terminal import bar, noter, terminal, working
 from golden.support.files import locked
+from sim.cache import Note
 from sim.simulator import Progress, Simulator
 
 PART = 50
@@ -44,7 +48,7 @@ def run_validation(options: CampaignOptions, workers: int, folder: Path, load: L
         simulator = Simulator(options.config, workers=workers, note=note)
         with working(console, "building the simulator and tracing a fault-free run"):
             simulator.build()
-            run = CampaignRun(options, folder, Forks(workers), note=note, load=load)
+            run = _campaign(options, folder, Forks(workers), note, load)
         with bar(console, "engine") as progress:
             run.work(lambda done, total, rows: progress(done, total))
         with Store(path, create=True) as store:
@@ -82,6 +86,12 @@ def run_validation(options: CampaignOptions, workers: int, folder: Path, load: L
         "schemes": result,
         "provenance": record,
     }
+
+
+def _campaign(options: CampaignOptions, folder: Path, pool: Forks, note: Note, load: Loader) -> CampaignRun:
+    if options.sample is Sample.STRATIFIED:
+        return StratifiedRun(options, folder, pool, goal=Goal(faults=options.faults), note=note, load=load)
+    return CampaignRun(options, folder, pool, note=note, load=load)
 
 
 def _repeat(

@@ -14,7 +14,7 @@ from fitact_hw.campaign.pool import Forks
 from fitact_hw.campaign.rounds import Found, Rounds
 from fitact_hw.campaign.store import CampaignError, Store, store_path
 from fitact_hw.campaign.stratified import GOAL, ROUNDS, StratifiedRun
-from fitact_hw.faults import Sample, Shape, event_at
+from fitact_hw.faults import FaultEvent, Sample, Shape, event_at
 from fitact_hw.injection.engine import Engine
 from fitact_hw.sites import list_sites
 from tests.campaign.tiny import OPTIONS, Here, load, rows_of
@@ -111,10 +111,13 @@ def test_rate_is_that_of_all_points(tmp_path: Path) -> None:
         assert abs(plain - interval.value) < error
 
 
-@pytest.mark.parametrize("shape", [Shape.ROWS_2, Shape.SQUARE])
-def test_patterns_of_several_bits(tmp_path: Path, shape: Shape) -> None:
-    found = run(tmp_path, Goal(faults=200), replace(SMALL, shape=shape))
-    assert max(row.bits for row in found.rows["fitact"]) == shape.rows * shape.cols
+@pytest.mark.parametrize(("shape", "interleave"), [(Shape.ROWS_2, 1), (Shape.SQUARE, 1), (Shape.COLUMNS_2, 4)])
+def test_patterns_of_several_bits(tmp_path: Path, shape: Shape, interleave: int) -> None:
+    found = run(tmp_path, Goal(faults=200), replace(SMALL, shape=shape, interleave=interleave))
+    rows = found.rows["fitact"]
+    assert max(row.bits for row in rows) == shape.rows * shape.cols
+    words = {len(FaultEvent.parse(row.event).upsets) for row in rows if row.structure == "weight_buffer"}
+    assert words == {shape.rows if interleave == 1 else shape.cols}
 
 
 def test_too_small_a_budget_is_refused(tmp_path: Path) -> None:

@@ -48,26 +48,27 @@ def test_all_moments_at_once(other: Timeline) -> None:
 
 
 @pytest.mark.parametrize("shape", list(Shape))
+@pytest.mark.parametrize("interleave", [1, 2, 3, 8])
 @pytest.mark.parametrize("seed", range(4))
-def test_points_are_those_that_some_run_reads(seed: int, shape: Shape) -> None:
+def test_points_are_those_that_some_run_reads(seed: int, interleave: int, shape: Shape) -> None:
     rng = np.random.default_rng(seed)
     lines = (BASE, *OTHERS)
     traces = [trace(rng, line.cycles) for line in lines]
-    live = LivePoints(BASE, shape)
+    live = LivePoints(BASE, shape, interleave)
     for line, accesses in zip(lines, traces, strict=True):
         live.add(line, accesses)
     wanted = set()
     for place in BUFFERS:
         for cell in range(place.width * place.depth):
             for cycle in range(15, 60):
-                event = event_at("s", place, cell, cycle, shape)
+                event = event_at("s", place, cell, cycle, shape, interleave)
                 runs = zip(lines, traces, strict=True)
                 if any(is_live(moved(event, BASE, line), accesses) for line, accesses in runs):
                     wanted.add((place.path, cell, cycle))
     window = live.window(BUFFERS, 15, 60)
     assert window.points == len(wanted)
     events = [window.event("s", point) for point in range(window.points)]
-    anchors = {(place.path, cell, cycle): event_at("s", place, cell, cycle, shape) for place in BUFFERS
+    anchors = {(place.path, cell, cycle): event_at("s", place, cell, cycle, shape, interleave) for place in BUFFERS
                for cell in range(place.width * place.depth) for cycle in range(15, 60)}  # fmt: skip
     assert sorted(event.id for event in events) == sorted(anchors[key].id for key in wanted)
     with pytest.raises(IndexError):
