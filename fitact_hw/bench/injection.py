@@ -12,21 +12,20 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from fitact_hw.bench.accounting import Accounting
 from fitact_hw.campaign.plan import CampaignOptions, draw_faults
 from fitact_hw.campaign.subjects import load_subject
 from fitact_hw.campaign.terminal import print_times
 from fitact_hw.errors import FitActError
 from fitact_hw.faults import FaultEvent, sample
+from fitact_hw.injection.accounting import Accounting
 from fitact_hw.injection.engine import Engine
 from fitact_hw.injection.plain_run import difference, plain_job
+from fitact_hw.injection.software_only import software_seconds
 from fitact_hw.injection.verdict import Times, Verdict
 from fitact_hw.reporting.formats import agreement
 from fitact_hw.reporting.provenance import Run, of_machine, of_weights
 from fitact_hw.reporting.terminal import noter, terminal, working
 from fitact_hw.sites import list_sites
-from golden import reference
-from golden.qnetwork import QNetwork
 from golden.support.threads import use_threads
 from sim.job import RunResult
 from sim.simulator import Simulator
@@ -36,27 +35,6 @@ T = TypeVar("T")
 SOFTWARE_BATCHES = (1, 64)
 BITS, STRUCTURES = "over all bits", "over structures"
 """How upsets are drawn: as they strike, mostly buffers, and as campaigns draw them, as many in every structure."""
-
-
-def software_seconds(network: QNetwork, image: np.ndarray, batch: int, runs: int) -> float:
-    """Seconds per injection of software-only injection: the whole golden network with one flipped weight.
-
-    ``image`` int64 (1, C, H, W); ``batch`` images go through the same corrupted network and count as one injection
-    each, as tools that batch their images count them.
-    """
-    rng = np.random.default_rng(0)
-    layers = [layer for layer in network.layers if layer.weight is not None]
-    images = np.repeat(image, batch, axis=0)
-    spent = 0.0
-    for number in range(runs):
-        layer = layers[number % len(layers)]
-        began = time.perf_counter()
-        assert layer.weight is not None
-        weight = layer.weight.copy()
-        weight.reshape(-1)[rng.integers(weight.size)] ^= 1 << int(rng.integers(network.word_bits - 1))
-        reference.run(network, images, {layer.name: replace(layer, weight=weight)})
-        spent += time.perf_counter() - began
-    return spent / (runs * batch)
 
 
 def run_bench(options: CampaignOptions, rtl_runs: int, software_runs: int) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from typing import Any
@@ -11,6 +11,7 @@ from fitact_hw.campaign.plan import CampaignOptions, command_of
 from fitact_hw.campaign.snapshot import options_of
 from fitact_hw.campaign.store import CampaignError, Store
 from fitact_hw.faults import Sample
+from fitact_hw.injection.accounting import Work
 from fitact_hw.reporting.provenance import Run, of_machine, of_weights
 
 
@@ -25,9 +26,11 @@ def of_campaign(store: Store, options: CampaignOptions) -> dict[str, Any]:
 
 
 @contextmanager
-def recorded(store: Store, options: CampaignOptions, began: Run) -> Iterator[None]:
+def recorded(
+    store: Store, options: CampaignOptions, began: Run, work: Callable[[], Work] | None = None
+) -> Iterator[None]:
     """Note in the store that the injections of this run, which ``began`` before, are its: at once, and with the time
-    taken when it ends."""
+    and the ``work`` that it took when it ends."""
     earlier, before = store.facts().get("runs", []), len(store.present())
     prints = of_campaign(store, options)
 
@@ -35,7 +38,8 @@ def recorded(store: Store, options: CampaignOptions, began: Run) -> Iterator[Non
         run = began
         if options.sample is not Sample.STRATIFIED:
             run = replace(began, command=command_of(options_of(store)))  # a margin has become a number
-        store.note(runs=[*earlier, run.record(**prints)] if added else earlier)
+        spent = {"work": work().record()} if work else {}
+        store.note(runs=[*earlier, {**run.record(**prints), **spent}] if added else earlier)
 
     keep(True)
     try:

@@ -33,8 +33,10 @@ from fitact_hw.campaign.work import Task, workplace
 from fitact_hw.fault_models import shortcuts_off
 from fitact_hw.faults import FaultEvent, Sample
 from fitact_hw.injection import live_sample
+from fitact_hw.injection.accounting import Work
 from fitact_hw.injection.bound_flips import bound_flips
 from fitact_hw.injection.facts import Facts
+from fitact_hw.injection.software_only import software_seconds
 from fitact_hw.injection.timeline import Timeline, moved
 from fitact_hw.injection.verdict import Times
 from fitact_hw.reporting.provenance import Run, versions
@@ -47,6 +49,9 @@ ATTEMPTS = 5
 
 TASKS_PER_WORKER = 3
 """For upsets that share a fault-free run: some, so that no worker waits long for another."""
+
+SOFTWARE_RUNS = 4
+"""Injections by software only whose time a campaign is compared with."""
 
 Finished = Callable[[int, int, list[Row]], None]
 """Called with (injections stored, all injections, the rows just stored)."""
@@ -118,6 +123,7 @@ class CampaignRun:
         build_libraries(options.config, note)
         self._place.engine.times = Times()
         self._draw: Draw | None = None
+        self._software: float | None = None
         self._begin()
         self._tasks = self._make_tasks()
         self._first = next(self._tasks, None)
@@ -134,7 +140,14 @@ class CampaignRun:
         times, failures = Times(), 0
         tasks: Iterable[Task] = [] if self._first is None else chain([self._first], self._tasks)
         total = sum(map(self._wanted, self.options.schemes))
-        with Store(self._path, create=True) as store, recorded(store, self.options, self._began):
+
+        def work() -> Work:
+            whole = Times()
+            for part in (times, self._place.engine.times):
+                whole.merge(part)
+            return Work(whole, self._software)
+
+        with Store(self._path, create=True) as store, recorded(store, self.options, self._began, work):
             while True:
                 missing = sum(map(len, self._missing(store).values()))
                 finished(total - missing, total, [])
@@ -225,6 +238,8 @@ class CampaignRun:
         share = self._pool.shared and len(parts) < 2 * self._pool.workers
         for part in parts:
             case = self._place.case(scheme, image)
+            if self._software is None:
+                self._software = software_seconds(case.network, case.image, 1, SOFTWARE_RUNS)
             count = 1
             if self._pool.shared:
                 self._place.engine.ready(case)

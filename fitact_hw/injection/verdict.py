@@ -85,6 +85,11 @@ class Times:
             status = dict(line.split(":", 1) for line in STATUS.read_text().splitlines())
             self.peak_bytes = 1024 * int(status.get("VmHWM", "0 kB").split()[0])
 
+    @property
+    def seconds(self) -> float:
+        """All of them; ``judge`` is part of ``faulty``."""
+        return self.trace + self.states + self.faulty + self.functional + self.golden
+
     def merge(self, other: Times) -> None:
         """Add the figures of another process."""
         for name in ("trace", "states", "faulty", "judge", "functional", "golden", "faulty_cycles", "audited"):

@@ -147,3 +147,25 @@ def test_a_round_that_is_not_complete_does_not_count(folder: Path, tmp_path: Pat
     assert {entry.upsets for entry in found.machine} == {size}
     with pytest.raises(CampaignError, match=r"no complete round yet: run `fitact campaign resume"):
         Analysis(load_campaign(tmp_path / str(size - 1)))
+
+
+def test_every_report_says_what_the_injections_took(folder: Path) -> None:
+    """On the terminal and in the HTML page, from the record of the run."""
+    console = Console(record=True, width=300)
+    run_report(console, folder, 1000.0, 0.95)
+    [record] = load_campaign(folder).facts["runs"]
+    work, said = record["work"], console.export_text()
+    rows = load_campaign(folder).rows
+    assert sum(work["mechanisms"].values()) == len(rows)
+    assert work["mechanisms"] == dict(Counter(row.way for row in rows))
+    assert work["software"] > 0
+    live = sum(row.way != "dead" for row in rows) / len(rows)
+    page = (folder / "report.html").read_text()
+    for text in (
+        f"p_live {live:.1%} (",
+        f"L {work['faulty_cycles'] / live / len(rows):,.0f} cycles, h ",
+        " injections per second and core, ",
+        f"at random: {work['audited']:,}, differing: 0 (at most ",
+    ):
+        assert text in said
+        assert text in page

@@ -8,10 +8,10 @@ from dataclasses import replace
 
 import pytest
 
-from fitact_hw.bench.accounting import Accounting
 from fitact_hw.bench.injection import _agree
 from fitact_hw.errors import FitActError
 from fitact_hw.faults import Outcome
+from fitact_hw.injection.accounting import Accounting, Work
 from fitact_hw.injection.engine import Engine
 from fitact_hw.injection.plain_run import plain_job
 from fitact_hw.injection.verdict import Times
@@ -29,6 +29,24 @@ def test_figures_by_hand() -> None:
     assert account == Accounting(0.2, 0.75, 150.0, 15.0, 0.25)
     assert str(account).startswith("p_live 20.0% (75.0% of them judged without RTL), L 150 cycles, h 15 cycles (25% ")
     assert Accounting.of(Times(mechanisms=Counter(dead=3)), 1.0, 1e-3) is None
+
+
+def test_work_of_two_runs_by_hand() -> None:
+    """As above; RTL is simulated at 30 000 cycles a second, and software needs 8 ms: twice as long."""
+    found = Counter({"dead": 800, "functional": 150, "full": 50})
+    times = Times(states=1.0, faulty=1.5, judge=0.5, functional=1.0, golden=0.5, faulty_cycles=30_000, audited=20,
+                  peak_bytes=2**30, mechanisms=found)  # fmt: skip
+    records = [{"work": Work(times, 8e-3).record()}, {}, {"work": Work(times, 16e-3).record()}]
+    whole = Work.of_runs(records)
+    assert whole is not None
+    assert (whole.times.seconds, whole.times.audited, whole.times.peak_bytes) == (8.0, 40, 2**30)
+    assert whole.software == pytest.approx(12e-3)
+    text = str(whole)
+    assert text.startswith("p_live 20.0% (75.0% of them judged without RTL), L 150 cycles, h 450 cycles (25% ")
+    assert "250 injections per second and core, 3.0 times as many as by software only (83.3)" in text
+    assert Work.of_runs([{}, {}]) is None
+    assert str(Work(Times(mechanisms=Counter(dead=3)), None)) == "no upset was live"
+    assert "software" not in str(Work(times, None))
 
 
 def test_of_a_real_run() -> None:

@@ -22,9 +22,10 @@ from fitact_hw.campaign.report.weighting import Weighting
 from fitact_hw.campaign.store import Row
 from fitact_hw.fault_models import shortcuts_off
 from fitact_hw.faults import Outcome
+from fitact_hw.injection.accounting import Work
 from fitact_hw.reporting.command import here
 from fitact_hw.reporting.figures import svg_text
-from fitact_hw.reporting.formats import number_interval, percent, percent_interval, points, spaced
+from fitact_hw.reporting.formats import agreement, number_interval, percent, percent_interval, points, spaced
 from fitact_hw.reporting.palette import LABELS
 from fitact_hw.reporting.provenance import summary
 from fitact_hw.reporting.statistics import Estimate
@@ -140,7 +141,18 @@ def _of_strata(weighting: Weighting, confidence: str) -> list[tuple[str, str]]:
 
 def _runs(facts: Mapping[str, Any]) -> list[tuple[str, str]]:
     """When and on what the injections were computed: no part of a page that is to be the same after a repetition."""
-    return [("run", summary(record)) for record in facts.get("runs", [])]
+    records = facts.get("runs", [])
+    return [("run", summary(record)) for record in records] + accounting_lines(records)
+
+
+def accounting_lines(records: Sequence[Mapping[str, Any]]) -> list[tuple[str, str]]:
+    """(name, value) of what the engine's advantage comes from, and how often it was compared with the whole machine."""
+    work = Work.of_runs(records)
+    if work is None:
+        return []
+    audit = agreement(work.times.audited, "of what was judged without it, at random")
+    memory = f"{work.times.peak_bytes / 2**30:.2f} GiB in the largest worker"
+    return [("accounting", str(work)), ("compared with the whole machine's RTL", audit), ("memory", memory)]
 
 
 def margin_of(count: int, confidence: float) -> float:

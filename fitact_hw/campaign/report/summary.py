@@ -25,7 +25,7 @@ from fitact_hw.campaign.report.analysis import (
 from fitact_hw.campaign.report.comparison import Comparison, scheme_name
 from fitact_hw.campaign.report.findings import all_comparisons, scope_sentences
 from fitact_hw.campaign.report.measures import EFFECT, FAILURE, MEASURES, SDC
-from fitact_hw.campaign.report.page import FIT_SOURCE, render, replay_command
+from fitact_hw.campaign.report.page import FIT_SOURCE, accounting_lines, render, replay_command
 from fitact_hw.campaign.report.places import LIVE_ONLY, worst_sites
 from fitact_hw.campaign.snapshot import load_campaign
 from fitact_hw.reporting.formats import number_interval, percent_interval
@@ -97,6 +97,8 @@ def print_summary(console: Console, analysis: Analysis, comparisons: Sequence[Co
     _print_structures(console, analysis)
     _print_machine(console, analysis, comparisons, fit_per_mbit)
     _print_worst(console, analysis)
+    for name, value in accounting_lines(analysis.campaign.facts.get("runs", [])):
+        console.print(f"{name}: {value}", highlight=False, soft_wrap=True)
 
 
 def _table(title: str, left: Sequence[str], right: Sequence[str]) -> Table:
