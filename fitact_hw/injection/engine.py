@@ -5,7 +5,7 @@
 2. Fault collapsing: upsets of one bit between the same two accesses are the same, simulated once, at the cycle of the
    read.
 3. What an unprotected buffer word that is read, or a register of data, changes in its layer's output is computed
-   without RTL (:mod:`fitact_hw.injection.functional`).
+   without RTL (:mod:`fitact_hw.injection.functional`); reads of a word that SECDED corrects are counted.
 4. For all others the native engine runs the machine until its state is that of the fault-free run again; what then
    differs is in memory, or in registers that only the host reads. Unless the array itself is struck, C++ computes what
    the array does (:mod:`fitact_hw.injection.simulation`).
@@ -230,7 +230,12 @@ class Engine:
             start: replace(clean, code=code, outcome=classify(True, code, clean.logits, clean.logits))
             for start, code in codes.items()
         }
-        data = [start for start in starts if start not in codes]
+        assert not isinstance(facts.functional, Unsuitable)
+        for start in starts:
+            count = facts.functional.corrected_words(start.cycle, start.flips)
+            if count is not None:
+                verdicts[start] = replace(clean, corrected_words=count)
+        data = [start for start in starts if start not in verdicts]
         image = self._functional(facts, case) if data else None
         runs = [image.judge(start.cycle, start.flips) for start in data] if image else []
         self.times.functional += time.perf_counter() - began

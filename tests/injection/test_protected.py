@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
-from fitact_hw.faults import Outcome, Shape
+from fitact_hw.config import BUFFER_NAMES
+from fitact_hw.faults import FaultEvent, Outcome, Shape, Upset
+from fitact_hw.injection.audit import compare as compare_verdicts
 from fitact_hw.injection.engine import Engine
 from fitact_hw.injection.plain_run import compare
 from fitact_hw.injection.verdict import Mechanism
+from fitact_hw.sites import list_sites
 from sim.simulator import Simulator
 from tests.injection.tiny_machine import draw, make_case
 from tests.sim.test_protection import MACHINES
@@ -38,7 +42,36 @@ def test_engine_equals_plain_rtl(kind: str, shape: Shape) -> None:
     if kind == "secded" and shape is Shape.SINGLE:
         assert {verdict.outcome for verdict in noticed} == {Outcome.MASKED}
         assert all(verdict.corrected_words and not verdict.detected for verdict in noticed)
+        assert {verdict.mechanism for verdict in noticed} == {Mechanism.FUNCTIONAL}
     else:
         assert Outcome.DETECTED in {verdict.outcome for verdict in noticed}
     # counting is no reason to simulate to the end
     assert sum(verdict.mechanism is Mechanism.FULL for verdict in noticed) < len(noticed) // 2
+
+
+@pytest.mark.parametrize("buffer", BUFFER_NAMES)
+def test_corrected_without_rtl_as_in_it(buffer: str) -> None:
+    """Data and check bits of every buffer, one lane or two neighbouring ones; two bits of one lane are left to RTL."""
+    config = MACHINES["secded"]
+    case = make_case("neuron", residual=True, config=config)
+    engine, rtl = Engine(config, audit=0.0), Engine(config, functional=False, behavioural=False)
+    facts = engine.facts(case)
+    [site] = [item for item in list_sites(config) if item.path == f"u_buffers.u_{buffer}.data_mem"]
+    width, checks, lanes = config.buffer_lane_bits(buffer), config.check_bits(buffer), config.side
+    assert site.width == lanes * (width + checks)
+    live = [(n, c) for c in range(50, facts.cycles, 97) for n in range(site.depth)
+            if facts.accesses.next_read(site.path, n, c) is not None]  # fmt: skip
+    rng, data = np.random.default_rng(4), lanes * width
+    one = [1, 1 << width - 1, 1 << data - 1, 1 << data, 1 << data + lanes * checks - 1, 1 << width - 1 | 1 << width]
+    two = [3, 1 | 1 << data, 3 << data]
+    for masks, way in ((one, True), (two, False)):
+        events = []
+        for mask in masks:
+            word, cycle = live[int(rng.integers(len(live)))]
+            events.append(FaultEvent(f"{buffer}_buffer", Shape.SINGLE, (Upset(site.path, word, mask, cycle),)))
+        found, expected = engine.run(case, events), rtl.run(case, events)
+        for event, verdict, plain in zip(events, found, expected, strict=True):
+            compare_verdicts(event, verdict, plain)
+            assert (verdict.mechanism is Mechanism.FUNCTIONAL) is way
+            assert bool(verdict.corrected_words) is way
+            assert verdict.detected is not way

@@ -14,6 +14,7 @@ from fitact_hw.injection.functional.contents import Contents
 from fitact_hw.injection.functional.epilogues import ChainParameters
 from fitact_hw.injection.functional.loading import LOADED_WORD, Flips, Loading
 from fitact_hw.injection.functional.order import Order
+from fitact_hw.injection.functional.protection import corrected_words
 from fitact_hw.injection.functional.registers import Registers, register_of, runs_on_time
 from fitact_hw.injection.functional.run import Run
 from fitact_hw.injection.functional.schedule import SITES, Schedule
@@ -44,10 +45,10 @@ class FunctionalProgram:
 
     def treats(self, cycle: int, flips: Flips) -> bool:
         """Whether ``flips`` in ``cycle`` are judged here: in one register of data, or in one buffer and each word read
-        for one layer only. Not what parity or SECDED look at: they count what is read."""
+        for one layer only. Of what parity or SECDED look at, only what is corrected: a lost lane is left to RTL."""
         guarded = tuple(f"u_buffers.u_{name}." for name in self.order.program.config.protected)
         if any(site.startswith(guarded) for site, _, _ in flips):
-            return False
+            return self.corrected_words(cycle, flips) is not None
         if len(flips) == 1 and register_of(flips[0][0]):
             return self.on_time
         moved = self._moved(cycle, flips)
@@ -58,6 +59,10 @@ class FunctionalProgram:
         if self.order.program.config.clamp_alarm and len(set().union(*layers)) > 1:
             return False  # hits are counted in one layer
         return all(len(found) == 1 for found in layers)
+
+    def corrected_words(self, cycle: int, flips: Flips) -> int | None:
+        """As :func:`fitact_hw.injection.functional.protection.corrected_words`."""
+        return corrected_words(self.order.program.config, self.accesses, cycle, flips)
 
     def _moved(self, cycle: int, flips: Flips) -> tuple[int, Flips] | None:
         """Of the word that is being loaded: the same as an upset of its buffer, None if that cannot be told."""
