@@ -5,7 +5,7 @@
 2. Fault collapsing: upsets of one bit between the same two accesses are the same, simulated once, at the cycle of the
    read.
 3. What an unprotected buffer word that is read, or a register of data, changes in its layer's output is computed
-   without RTL (:mod:`fitact_hw.injection.functional`); reads of a word that SECDED corrects are counted.
+   without RTL (:mod:`fitact_hw.injection.functional`); what parity or SECDED see of it is counted.
 4. For all others the native engine runs the machine until its state is that of the fault-free run again; what then
    differs is in memory, or in registers that only the host reads. Unless the array itself is struck, C++ computes what
    the array does (:mod:`fitact_hw.injection.simulation`).
@@ -231,18 +231,23 @@ class Engine:
             for start, code in codes.items()
         }
         assert not isinstance(facts.functional, Unsuitable)
+        counted: dict[Start, Verdict] = {}
         for start in starts:
-            count = facts.functional.corrected_words(start.cycle, start.flips)
-            if count is not None:
-                verdicts[start] = replace(clean, corrected_words=count)
+            if found := facts.functional.decoded(start.cycle, start.flips):
+                words = {"corrected_words": found.corrected, "detected_words": found.detected}
+                counted[start] = replace(clean, detected=found.detected > 0, **words)
+                if not found.flips:
+                    outcome = Outcome.DETECTED if found.detected else clean.outcome
+                    verdicts[start] = replace(counted[start], outcome=outcome)
         data = [start for start in starts if start not in verdicts]
         image = self._functional(facts, case) if data else None
         runs = [image.judge(start.cycle, start.flips) for start in data] if image else []
         self.times.functional += time.perf_counter() - began
         for start, end in zip(data, self._finish(case, runs), strict=True):
-            outcome = classify(True, ErrorCode.NONE, end.logits, clean.logits)
+            seen = counted.get(start, clean)
+            outcome = classify(True, ErrorCode.NONE, end.logits, clean.logits, seen.detected)
             hits = clean.clamp_hits + end.clamp_hits
-            verdicts[start] = replace(clean, outcome=outcome, logits=end.logits, clamp_hits=hits)
+            verdicts[start] = replace(seen, outcome=outcome, logits=end.logits, clamp_hits=hits)
         return verdicts
 
     def _tail_of(self, case: Case) -> Tail:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import cached_property
 
 import numpy as np
@@ -14,7 +15,7 @@ from fitact_hw.injection.functional.contents import Contents
 from fitact_hw.injection.functional.epilogues import ChainParameters
 from fitact_hw.injection.functional.loading import LOADED_WORD, Flips, Loading
 from fitact_hw.injection.functional.order import Order
-from fitact_hw.injection.functional.protection import corrected_words
+from fitact_hw.injection.functional.protection import Decoded, decoded, guarded, zeroed
 from fitact_hw.injection.functional.registers import Registers, register_of, runs_on_time
 from fitact_hw.injection.functional.run import Run
 from fitact_hw.injection.functional.schedule import SITES, Schedule
@@ -45,24 +46,29 @@ class FunctionalProgram:
 
     def treats(self, cycle: int, flips: Flips) -> bool:
         """Whether ``flips`` in ``cycle`` are judged here: in one register of data, or in one buffer and each word read
-        for one layer only. Of what parity or SECDED look at, only what is corrected: a lost lane is left to RTL."""
-        guarded = tuple(f"u_buffers.u_{name}." for name in self.order.program.config.protected)
-        if any(site.startswith(guarded) for site, _, _ in flips):
-            return self.corrected_words(cycle, flips) is not None
+        for one layer only. Of memories with parity or SECDED, what gets through them."""
+        found = self.decoded(cycle, flips)
+        if guarded(self.order.program.config, flips):
+            if found is None:
+                return False
+            flips = found.flips
         if len(flips) == 1 and register_of(flips[0][0]):
             return self.on_time
         moved = self._moved(cycle, flips)
         sites = None if moved is None else {site for site, _, _ in moved[1]}
+        if found and not flips:
+            return True
         if moved is None or sites is None or len(sites) > 1 or not sites <= SITES.keys():
             return False
         layers = [{*self._layers(hit).tolist()} for hit in self._hits(*moved)]
-        if self.order.program.config.clamp_alarm and len(set().union(*layers)) > 1:
-            return False  # hits are counted in one layer
+        if (self.order.program.config.clamp_alarm or (found and found.lost)) and len(set().union(*layers)) > 1:
+            return False  # hits are counted in one layer, and what a lost lane held is that of the fault-free run
         return all(len(found) == 1 for found in layers)
 
-    def corrected_words(self, cycle: int, flips: Flips) -> int | None:
-        """As :func:`fitact_hw.injection.functional.protection.corrected_words`."""
-        return corrected_words(self.order.program.config, self.accesses, cycle, flips)
+    def decoded(self, cycle: int, flips: Flips) -> Decoded | None:
+        """As :func:`fitact_hw.injection.functional.protection.decoded`; None also of a machine without protection."""
+        config = self.order.program.config
+        return decoded(config, self.accesses, cycle, flips) if config.protected else None
 
     def _moved(self, cycle: int, flips: Flips) -> tuple[int, Flips] | None:
         """Of the word that is being loaded: the same as an upset of its buffer, None if that cannot be told."""
@@ -116,10 +122,20 @@ class FunctionalImage:
         registers = [(site, mask) for site, _, mask in flips if register_of(site)]
         if registers:
             return self._changed(self._registers.words(*registers[0], cycle))
-        layers = self.program.hits(cycle, flips)
+        found = self.program.decoded(cycle, flips)
+        layers = self.program.hits(cycle, found.flips if found else flips)
+        if found and found.lost:
+            layers = [self._zeroed(hits, found) for hits in layers]
+        layers = [hits for hits in layers if hits]
         if len(layers) > 1:
             return FaultyRun(self._in_several(layers))
         return self._changed(self._run.words(layers[0]) if layers else [])
+
+    def _zeroed(self, hits: Sequence[Hit], found: Decoded) -> list[Hit]:
+        """With what is lost as the bits that are set there; a word without one changes nothing."""
+        sites = {name: site for site, name in SITES.items()}
+        masks = [zeroed(self._run, hit, found.lost.get((sites[hit.buffer], hit.word), ())) for hit in hits]
+        return [replace(hit, mask=mask) for hit, mask in zip(hits, masks, strict=True) if mask]
 
     def _changed(self, parts: Sequence[Words]) -> FaultyRun:
         change = change_of(self._run.contents, parts)
