@@ -234,8 +234,12 @@ class Engine:
         counted: dict[Start, Verdict] = {}
         for start in starts:
             if found := facts.functional.decoded(start.cycle, start.flips):
-                words = {"corrected_words": found.corrected, "detected_words": found.detected}
-                counted[start] = replace(clean, detected=found.detected > 0, **words)
+                counted[start] = replace(
+                    clean,
+                    detected=found.detected > 0,
+                    corrected_words=found.corrected,
+                    detected_words=found.detected,
+                )
                 if not found.flips:
                     outcome = Outcome.DETECTED if found.detected else clean.outcome
                     verdicts[start] = replace(counted[start], outcome=outcome)
