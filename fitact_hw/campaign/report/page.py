@@ -152,7 +152,11 @@ def accounting_lines(records: Sequence[Mapping[str, Any]]) -> list[tuple[str, st
         return []
     audit = agreement(work.times.audited, "of what was judged without it, at random")
     memory = f"{work.times.peak_bytes / 2**30:.2f} GiB in the largest worker"
-    return [("accounting", str(work)), ("compared with the whole machine's RTL", audit), ("memory", memory)]
+    return [
+        ("accounting, of the upsets drawn", str(work)),
+        ("compared with the whole machine's RTL", audit),
+        ("memory", memory),
+    ]
 
 
 def margin_of(count: int, confidence: float) -> float:
