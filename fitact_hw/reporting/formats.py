@@ -10,8 +10,8 @@ from fitact_hw.reporting.statistics import Difference, Estimate
 
 
 def points(value: float) -> str:
-    """Percentage points with two or three digits."""
-    hundredfold = 100 * value
+    """Percentage points with two or three digits; 0 for what is far below what any study can tell from it."""
+    hundredfold = 100 * value if abs(value) > 1e-9 else 0.0
     for least, digits in ((10, 1), (1, 2), (0.01, 3)):
         if abs(hundredfold) >= least:
             return f"{hundredfold:.{digits}f}"

@@ -15,6 +15,7 @@ def test_percent_keeps_small_numbers_readable() -> None:
 def test_one_of_many_is_not_nothing() -> None:
     """A share of 1 in 203 was once printed as 0 %."""
     assert percent_interval(Estimate.of(1, 203)) == "0.493 % [0.087, 2.74]"
+    assert [percent(value) for value in (6e-25, -6e-25)] == ["0 %", "0 %"]
     assert percent_interval(Estimate.of(0, 29)) == "0 % [0, 11.7]"
     assert number_interval(Estimate(1234.5, 0.001234, 1e6, 1, 2)) == "1.23e+03 [0.00123, 1e+06]"
 
