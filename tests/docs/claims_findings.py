@@ -205,11 +205,42 @@ def _on_chip() -> Iterator[str]:
     for model in TITLES:
         _, low, high = e.sdc_gain(model, 32, "fitact", "clipact")
         assert low < 0 < high
+    yield from stratified()
     (many, above), (few, far) = _hit_buffers("alexnet"), _hit_buffers("resnet50")
     assert _hit_buffers("vgg16") == (few, far)
     yield f"0 of {many} in each on AlexNet (at most {above:.2f} %)"
     yield f"but only 0 of {few} on VGG16 and ResNet50 (at most {far:.1f} %)"
     yield f"(0 of {many} on AlexNet, 0 of {few} on the others)"
+
+
+def stratified() -> Iterator[str]:
+    """What the campaign on 50 images says."""
+    rows = e.table("campaign_alexnet_16x16_q15_16_1x1_stratified")
+
+    def row(scheme: str, rival: str = "") -> dict[str, str]:
+        return e.one(rows, group="machine", scheme=scheme, rival=rival, measure="sdc")
+
+    drawn = {scheme: row(scheme)["upsets"] for scheme in e.SCHEMES}
+    (count,) = set(drawn.values())
+    archive = e.archive("campaign_alexnet_16x16_q15_16_1x1_stratified", "image")
+    images = {item["image"] for item in archive}
+    assert len(archive) == int(count) * len(drawn)
+    yield f"--faults {count} --images {len(images)} --seed 1"
+    yield f"{e.thousands(int(count))} upsets a scheme on {len(images)} images"
+    for scheme, title in e.SCHEMES.items():
+        yield f"{title} {e.rate_between(row(scheme))}"
+    for rival, before in (
+        ("clipact", "Clip-Act minus FitAct is {:.3f} points"),
+        ("proact", "ProAct minus FitAct {:.3f}"),
+    ):
+        value, low, high = (100 * float(row("fitact", rival)[name]) for name in ("value", "low", "high"))
+        assert low < 0 < high
+        yield before.format(value) + f" ({low:.3f} to {high:.3f})"
+        if rival == "clipact":
+            yield f"less than {high:.3f} points of {e.percent(row('unprotected')['value'])}"
+    widest = {name: float(row(name)["high"]) - float(row(name)["low"]) for name in drawn}
+    assert max(widest, key=lambda name: widest[name]) == "unprotected"
+    yield f"the widest, {50 * widest['unprotected']:.2f} points"
 
 
 def _hit_buffers(model: str) -> tuple[int, float]:

@@ -32,10 +32,10 @@ def table(name: str) -> list[dict[str, str]]:
 
 
 @functools.cache
-def archive(name: str) -> list[dict[str, Any]]:
-    """Scheme and outcome of every injection of a published campaign."""
+def archive(name: str, *more: str) -> list[dict[str, Any]]:
+    """Scheme and outcome of every injection of a published campaign, and ``more`` columns."""
     found: list[dict[str, Any]] = parquet.read_table(
-        DATA / f"{name}.parquet", columns=["scheme", "outcome"]
+        DATA / f"{name}.parquet", columns=["scheme", "outcome", *more]
     ).to_pylist()
     return found
 
