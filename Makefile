@@ -116,7 +116,7 @@ lint: $(READY)  ## ruff, mypy, clang-format and Verilator lint
 	@$(VENV)/bin/clang-format --dry-run --Werror $(CXX_SOURCES)
 	@$(FITACT) lint
 
-check: lint  ## lint, types, and the tests that need no simulator build: a few minutes
+check: lint  ## lint, types, and the tests that need no simulator build: about ten minutes
 	@$(VENV)/bin/pytest -q -m "not rtl and not slow and not e2e" -n auto --maxprocesses 8 --dist loadfile --max-worker-restart 0
 
 test: lint  ## everything: lint, types, unit, cocotb and end-to-end tests; a process per core
